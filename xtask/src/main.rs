@@ -1,0 +1,2 @@
+//! Words for people and CI.
+fn main() {}
