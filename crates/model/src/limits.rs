@@ -1,0 +1,46 @@
+//! Bounds on what members may write, as Mastodon clients expect them.
+
+/// Graphemes in a post, content warning included (Mastodon's default; hosts may change it).
+pub const STATUS_CHARACTERS: usize = 500;
+/// Characters that every link counts, whatever its length.
+pub const LINK_CHARACTERS: usize = 23;
+/// Attachments on one post.
+pub const MEDIA_PER_STATUS: usize = 4;
+/// Characters of a media description.
+pub const DESCRIPTION_CHARACTERS: usize = 1_500;
+/// Choices of a poll.
+pub const POLL_OPTIONS_MAX: usize = 4;
+/// Characters of a choice.
+pub const POLL_OPTION_CHARACTERS: usize = 50;
+/// Shortest poll, seconds.
+pub const POLL_SECONDS_MIN: i64 = 300;
+/// Longest poll, seconds.
+pub const POLL_SECONDS_MAX: i64 = 2_629_746;
+/// Characters of a shown name.
+pub const DISPLAY_NAME_CHARACTERS: usize = 30;
+/// Characters of a biography.
+pub const NOTE_CHARACTERS: usize = 500;
+/// Rows of a profile's table.
+pub const PROFILE_FIELDS: usize = 4;
+/// Characters of a row's label and of its value.
+pub const PROFILE_FIELD_CHARACTERS: usize = 255;
+/// Characters of a local username.
+pub const USERNAME_CHARACTERS: usize = 30;
+/// Posts pinned to a profile.
+pub const PINNED_STATUSES: usize = 5;
+/// Bytes of an `Idempotency-Key`. Past it: 422.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Lists of one member.
+pub const LISTS_PER_ACCOUNT: usize = 50;
+/// Accounts on one list.
+pub const ACCOUNTS_PER_LIST: usize = 5_000;
+/// Accounts that one member may follow.
+pub const FOLLOWS_PER_ACCOUNT: usize = 7_500;
+/// Scheduled posts of one member, in all and for one day.
+pub const SCHEDULED_TOTAL: usize = 300;
+/// Scheduled posts of one member for one day.
+pub const SCHEDULED_DAILY: usize = 25;
+/// A scheduled post lies at least this far ahead, seconds.
+pub const SCHEDULED_AHEAD_S: i64 = 300;
+const _: () = assert!(SCHEDULED_DAILY <= SCHEDULED_TOTAL);
+const _: () = assert!(POLL_SECONDS_MIN < POLL_SECONDS_MAX);

@@ -1,0 +1,79 @@
+//! Media attachments. Source: <https://docs.joinmastodon.org/entities/MediaAttachment/>.
+
+use crate::{AccountId, MediaId, StatusId, Timestamp};
+
+/// What a file is, to a client.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MediaKind {
+    /// A still picture.
+    Image,
+    /// A soundless looping animation.
+    Gifv,
+}
+
+impl MediaKind {
+    /// Mastodon's word, also as stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Gifv => "gifv",
+        }
+    }
+    /// From the stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Image, Self::Gifv].into_iter().find(|k| k.word() == word)
+    }
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MediaState {
+    /// In the pool: 202 or 206 to the client.
+    Processing,
+    /// Ready.
+    Ready,
+    /// It could not be read: 422.
+    Failed,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Size {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+/// An attachment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Media {
+    /// Its id.
+    pub id: MediaId,
+    /// Who uploaded it.
+    pub account: AccountId,
+    /// The status that carries it, once posted.
+    pub status: Option<StatusId>,
+    /// What it is.
+    pub kind: MediaKind,
+    /// How far it has come.
+    pub state: MediaState,
+    /// Object key below `media/`.
+    pub file: String,
+    /// Object key of the preview.
+    pub thumbnail: String,
+    /// Address of a remote original, if it is one.
+    pub remote_url: Option<String>,
+    /// Description for those who cannot see it.
+    pub description: String,
+    /// Preview hash (<https://blurha.sh>).
+    pub blurhash: Option<String>,
+    /// Focal point: thousandths, -1000 to 1000 on both axes.
+    pub focus: Option<(i32, i32)>,
+    /// Size of the file.
+    pub size: Size,
+    /// Size of the preview.
+    pub thumbnail_size: Size,
+    /// When it was uploaded.
+    pub created: Timestamp,
+}

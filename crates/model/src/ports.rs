@@ -1,0 +1,42 @@
+//! The ports: what the cores need of the world. `store` and `server` implement them, tests fake
+//! them. The store's port is one trait a noun (in `ports/`), joined as [`Store`].
+
+use crate::{Event, Timestamp};
+
+/// The wall clock. Cores take `now` as an argument; only verbs ask a clock.
+pub trait Clock: Send + Sync {
+    /// Now, UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// A source of unpredictable bytes (keys, codes, salts).
+pub trait Random: Send + Sync {
+    /// Fills the buffer.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// One committed deed on its way to the listeners.
+pub struct Announcement {
+    /// What happened.
+    pub event: Event,
+    /// Lets the caller of the deed go on. Called once the event has been taken in, so that whoever
+    /// wrote reads their own write.
+    pub acknowledge: Box<dyn FnOnce() + Send>,
+}
+
+/// Hears of committed deeds, strictly in the order of their ids.
+pub trait Announcer: Send + Sync {
+    /// Takes a group that committed together. Must not block for long: the writer waits.
+    fn announce(&self, group: Vec<Announcement>);
+}
+
+/// An announcer for stores that nobody listens to (tools, tests): acknowledges at once.
+pub struct Unheard;
+
+impl Announcer for Unheard {
+    fn announce(&self, group: Vec<Announcement>) {
+        for announcement in group {
+            (announcement.acknowledge)();
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Access tokens, authorization codes and browser sessions: what is stored of them. Secrets are
+//! not: tokens and sessions carry a MAC, codes are stored as hashes.
+
+use crate::{AccountId, AppId, SessionId, Timestamp, TokenId};
+
+/// What a token may do: one bit a scope. Names, groups and parsing are in `scope`.
+/// Source: <https://docs.joinmastodon.org/api/oauth-scopes/>.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Scopes(pub u64);
+
+impl Scopes {
+    /// Whether all of `other` is contained.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+    /// Both together.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A stored access token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// For which app.
+    pub app: AppId,
+    /// For whom; `None` for an app's own token (client credentials).
+    pub account: Option<AccountId>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was issued.
+    pub created: Timestamp,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// An authorization code (RFC 6749 section 4.1), stored by its hash, used once, ten minutes long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthCode {
+    /// SHA-256 of the code.
+    pub hash: Vec<u8>,
+    /// For which app.
+    pub app: AppId,
+    /// Who consented.
+    pub account: AccountId,
+    /// To what.
+    pub scopes: Scopes,
+    /// Where it was sent.
+    pub redirect_uri: String,
+    /// PKCE S256 challenge (RFC 7636), if the app sent one.
+    pub challenge: Option<String>,
+    /// When it stops working.
+    pub expires: Timestamp,
+}
+
+/// A browser session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// The browser's name for itself, shortened.
+    pub user_agent: String,
+    /// Address it began from.
+    pub address: String,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+}
