@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn ids_have_one_spelling() {
-        for bad in ["", "0", "-1", "+1", "01", " 1", "1 ", "1.0", "9223372036854775808", "x", "１"] {
+        for bad in ["", "0", "-1", "+1", "01", " 1", "1 ", "1.0", "9223372036854775808", "x", "１"]
+        {
             assert_eq!(bad.parse::<StatusId>(), Err(NotAnId), "{bad:?}");
         }
         assert_eq!("9223372036854775807".parse::<StatusId>().map(StatusId::get), Ok(i64::MAX));
