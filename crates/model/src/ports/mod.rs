@@ -40,3 +40,21 @@ impl Announcer for Unheard {
         }
     }
 }
+
+mod account;
+mod app;
+mod relation;
+mod status;
+
+pub use account::AccountStore;
+pub use app::AppStore;
+pub use relation::RelationStore;
+pub use status::{CountChange, SightFacts, StatusStore, TimelineQuery};
+
+/// The whole store: every noun's port. Behind `dyn` at crate edges.
+pub trait Store: AccountStore + AppStore + StatusStore + RelationStore + Send + Sync {}
+
+impl<T: AccountStore + AppStore + StatusStore + RelationStore + Send + Sync> Store for T {}
+
+/// What every port answers with.
+pub type Stored<T> = Result<T, crate::StoreError>;

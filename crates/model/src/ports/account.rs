@@ -1,0 +1,64 @@
+//! Accounts and members, as the store keeps them.
+
+use super::Stored;
+use crate::{
+    Account, AccountCounts, AccountId, Page, Timestamp,
+    account::{ProfileChange, Standing},
+    marker::{Marker, MarkerTimeline},
+    member::{Member, NewMember, Preferences, Role},
+};
+use async_trait::async_trait;
+
+/// Where accounts and members live.
+#[async_trait]
+pub trait AccountStore {
+    /// Those that exist, in no particular order. Any number of ids.
+    async fn accounts(&self, ids: &[AccountId]) -> Stored<Vec<Account>>;
+    /// By name, without case; `domain` is `None` for local accounts.
+    async fn account_by_handle(
+        &self,
+        username: &str,
+        domain: Option<&str>,
+    ) -> Stored<Option<Account>>;
+    /// Local accounts by name, without case; unknown names are left out.
+    async fn local_accounts_by_name(&self, usernames: &[String]) -> Stored<Vec<Account>>;
+    /// Flushed counters; accounts without a row are left out (all zero).
+    async fn account_counts(&self, ids: &[AccountId]) -> Stored<Vec<(AccountId, AccountCounts)>>;
+    /// Accounts whose handle or shown name begins with the text, best first.
+    async fn accounts_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<AccountId>>;
+    /// Makes an account and its member in one deed. `Conflict("account_handle")` or
+    /// `Conflict("member_email")` where taken.
+    async fn create_member(&self, new: NewMember) -> Stored<AccountId>;
+    /// Takes in a remote account, or what changed of it, by its `uri`.
+    async fn upsert_remote_account(&self, account: &Account) -> Stored<AccountId>;
+    /// The member of an account.
+    async fn member(&self, account: AccountId) -> Stored<Option<Member>>;
+    /// By address, without case.
+    async fn member_by_email(&self, email: &str) -> Stored<Option<Member>>;
+    /// Members, for lists: newest first by id.
+    async fn members(&self, page: Page) -> Stored<Vec<Member>>;
+    /// How many members there are, and how many local statuses.
+    async fn totals(&self) -> Stored<(i64, i64)>;
+    /// Changes a profile. Tells `AccountChanged`.
+    async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()>;
+    /// Replaces the preferences.
+    async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()>;
+    /// Replaces the password's hash, and ends all sessions and tokens when `end_access`.
+    async fn set_password(&self, account: AccountId, hash: &str, end_access: bool) -> Stored<()>;
+    /// Changes the role.
+    async fn set_role(&self, account: AccountId, role: Role) -> Stored<()>;
+    /// Marks the address confirmed.
+    async fn confirm_member(&self, account: AccountId, at: Timestamp) -> Stored<()>;
+    /// Records a moderators' decision. Tells `AccountChanged`.
+    async fn set_standing(&self, account: AccountId, standing: Standing) -> Stored<()>;
+    /// Reading positions.
+    async fn markers(&self, account: AccountId) -> Stored<Vec<Marker>>;
+    /// Sets a position; its version grows by one.
+    async fn set_marker(
+        &self,
+        account: AccountId,
+        timeline: MarkerTimeline,
+        last_read_id: i64,
+        at: Timestamp,
+    ) -> Stored<Marker>;
+}

@@ -1,0 +1,115 @@
+//! Follows, blocks, mutes, lists and notifications, as the store keeps them.
+
+use super::Stored;
+use crate::{
+    AccountId, ListId, NotificationId, Page, Timestamp,
+    list::List,
+    notification::{Notification, NotificationKind},
+    relation::{Edge, FollowOptions, MuteOptions, Relationship},
+};
+use async_trait::async_trait;
+
+/// Where relations between accounts live.
+#[async_trait]
+pub trait RelationStore {
+    /// How the viewer stands to these, in the order asked.
+    async fn relationships(
+        &self,
+        viewer: AccountId,
+        others: &[AccountId],
+    ) -> Stored<Vec<Relationship>>;
+    /// Follows, or changes how. Tells `Followed`, with a notification when new.
+    async fn follow(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        options: &FollowOptions,
+        at: Timestamp,
+    ) -> Stored<()>;
+    /// Asks to follow. Tells `Notified` when new.
+    async fn request_follow(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        options: &FollowOptions,
+        at: Timestamp,
+    ) -> Stored<()>;
+    /// Ends a follow or a request. Tells `Unfollowed`.
+    async fn unfollow(&self, account: AccountId, target: AccountId) -> Stored<()>;
+    /// Answers a request of `account` to follow `target`. `false`: there was none.
+    async fn answer_request(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        accept: bool,
+        at: Timestamp,
+    ) -> Stored<bool>;
+    /// Requests that wait for this account.
+    async fn requests_for(&self, target: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Followers.
+    async fn followers(&self, target: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Followed.
+    async fn following(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Everybody whom the account follows, and how (bounded by `FOLLOWS_PER_ACCOUNT`).
+    async fn all_following(&self, account: AccountId) -> Stored<Vec<(AccountId, FollowOptions)>>;
+    /// Everybody whom the account blocks, is blocked by, or mutes.
+    async fn all_restricted(&self, account: AccountId) -> Stored<Vec<AccountId>>;
+    /// Blocks: ends follows and requests both ways. Tells `Restricted` and `Unfollowed`.
+    async fn block(&self, account: AccountId, target: AccountId, at: Timestamp) -> Stored<()>;
+    /// Unblocks.
+    async fn unblock(&self, account: AccountId, target: AccountId) -> Stored<()>;
+    /// Blocked accounts.
+    async fn blocks(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Mutes, or changes how.
+    async fn mute(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        options: MuteOptions,
+        at: Timestamp,
+    ) -> Stored<()>;
+    /// Unmutes.
+    async fn unmute(&self, account: AccountId, target: AccountId) -> Stored<()>;
+    /// Muted accounts.
+    async fn mutes(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Keeps a private note; an empty one is removed.
+    async fn set_note(&self, account: AccountId, target: AccountId, note: &str) -> Stored<()>;
+
+    /// A member's lists.
+    async fn lists(&self, account: AccountId) -> Stored<Vec<List>>;
+    /// One list.
+    async fn list(&self, id: ListId) -> Stored<Option<List>>;
+    /// Makes a list; the `id` field is ignored.
+    async fn create_list(&self, list: &List) -> Stored<ListId>;
+    /// Changes title and policies.
+    async fn change_list(&self, list: &List) -> Stored<()>;
+    /// Deletes a list.
+    async fn delete_list(&self, list: &List) -> Stored<()>;
+    /// Puts accounts on a list; those that are on it stay.
+    async fn add_to_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()>;
+    /// Takes accounts off.
+    async fn remove_from_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()>;
+    /// Who is on it.
+    async fn list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>>;
+    /// On which of the member's lists an account is.
+    async fn lists_with(&self, account: AccountId, target: AccountId) -> Stored<Vec<List>>;
+
+    /// Notifications, without the excluded kinds (all kinds where `kinds` is empty).
+    async fn notifications(
+        &self,
+        account: AccountId,
+        kinds: &[NotificationKind],
+        from: Option<AccountId>,
+        page: Page,
+    ) -> Stored<Vec<Notification>>;
+    /// One.
+    async fn notification(
+        &self,
+        account: AccountId,
+        id: NotificationId,
+    ) -> Stored<Option<Notification>>;
+    /// Removes one, or all.
+    async fn dismiss(&self, account: AccountId, id: Option<NotificationId>) -> Stored<()>;
+    /// How many are newer than this id, at most `limit`.
+    async fn unread(&self, account: AccountId, after: i64, limit: u32) -> Stored<i64>;
+}
