@@ -1,7 +1,8 @@
 //! Statuses: what a post is. Who may see one is in `sight`, what enters a timeline in `entrance`.
 
 use crate::{
-    AccountId, AppId, ConversationId, MediaId, PollId, StatusId, Timestamp, poll::NewPoll,
+    AccountId, AppId, ConversationId, MediaId, PollId, StatusId, Timestamp,
+    notification::NotificationKind, poll::NewPoll,
 };
 use smallvec::SmallVec;
 
@@ -177,8 +178,8 @@ pub struct NewStatus {
     pub poll: Option<NewPoll>,
     /// The client's `Idempotency-Key`, bounded; the same key gives the first post back.
     pub idempotency_key: Option<String>,
-    /// Local accounts to be told that they are mentioned.
-    pub notify_mentions: SmallVec<[AccountId; 4]>,
+    /// Local accounts that are told, and why; in the same deed.
+    pub notify: Vec<(AccountId, NotificationKind)>,
 }
 
 /// A new wording of a status; the old one is kept as history.

@@ -30,8 +30,8 @@ CREATE TABLE account (
 CREATE UNIQUE INDEX account_handle ON account (username_lower, COALESCE(domain, ''));
 CREATE UNIQUE INDEX account_uri ON account (uri) WHERE uri IS NOT NULL;
 
--- Flushed in groups by one task, never by the deed itself: a hot author's counter must not
--- serialise their writers. Rows are absent until first counted.
+-- Counted by the deeds themselves; apart from `account`, so that a profile's row is not rewritten
+-- at every post. Rows are absent until first counted.
 CREATE TABLE account_count (
     account_id BIGINT NOT NULL PRIMARY KEY,
     statuses BIGINT NOT NULL,
@@ -92,12 +92,6 @@ CREATE TABLE status_count (
     replies BIGINT NOT NULL,
     reblogs BIGINT NOT NULL,
     favourites BIGINT NOT NULL
-);
-
--- How far counters have been flushed: after a crash, what was written since is counted again.
-CREATE TABLE count_watermark (
-    id BIGINT NOT NULL PRIMARY KEY,
-    flushed_id BIGINT NOT NULL
 );
 
 CREATE TABLE status_edit (

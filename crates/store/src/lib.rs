@@ -1,1 +1,45 @@
-//! Room `store`.
+//! The truth: one SQL text, run by a driver; every write is a batch that commits as a whole.
+//!
+//! Noun by noun (`account`, `app`, `relation`, `status`) this room implements the ports of `model`
+//! on [`Db`]. It knows nothing of HTTP, timelines or rules: a condition that guards a deed is in
+//! its SQL, a rule about who may do what is asked before the store is.
+
+mod account;
+mod account_change;
+pub mod app;
+pub mod batch;
+pub mod db;
+pub mod limits;
+mod list;
+pub mod migrate;
+mod notification;
+mod poll;
+mod relation;
+mod row;
+mod sqlite;
+mod status;
+mod status_write;
+mod timeline;
+mod value;
+
+pub use batch::{Batch, CommitError, Done, IdSlot};
+pub use db::{Db, Options};
+pub use row::Row;
+pub use value::Value;
+
+/// The store of one instance: the ports of `model` on a database. Cheap to clone.
+#[derive(Clone)]
+pub struct SqlStore {
+    pub(crate) db: Db,
+}
+
+impl SqlStore {
+    /// On an open database.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+    /// The database beneath, for backup and maintenance.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+}

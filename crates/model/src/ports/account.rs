@@ -22,7 +22,7 @@ pub trait AccountStore {
     ) -> Stored<Option<Account>>;
     /// Local accounts by name, without case; unknown names are left out.
     async fn local_accounts_by_name(&self, usernames: &[String]) -> Stored<Vec<Account>>;
-    /// Flushed counters; accounts without a row are left out (all zero).
+    /// Counters; accounts without a row are left out (all zero).
     async fn account_counts(&self, ids: &[AccountId]) -> Stored<Vec<(AccountId, AccountCounts)>>;
     /// Accounts whose handle or shown name begins with the text, best first.
     async fn accounts_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<AccountId>>;

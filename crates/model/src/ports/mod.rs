@@ -49,7 +49,7 @@ mod status;
 pub use account::AccountStore;
 pub use app::AppStore;
 pub use relation::RelationStore;
-pub use status::{CountChange, SightFacts, StatusStore, TimelineQuery};
+pub use status::{SightFacts, StatusStore, TimelineQuery};
 
 /// The whole store: every noun's port. Behind `dyn` at crate edges.
 pub trait Store: AccountStore + AppStore + StatusStore + RelationStore + Send + Sync {}

@@ -64,21 +64,12 @@ pub enum TimelineQuery {
     },
 }
 
-/// A change to flushed counters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CountChange {
-    /// Of a status.
-    Status(StatusId, StatusCounts),
-    /// Of an account.
-    Account(AccountId, crate::AccountCounts),
-}
-
 /// Where statuses and what hangs on them live.
 #[async_trait]
 pub trait StatusStore {
     /// Those that exist, in no particular order.
     async fn statuses(&self, ids: &[StatusId]) -> Stored<Vec<Status>>;
-    /// Flushed counters; statuses without a row are left out (all zero).
+    /// Counters; statuses without a row are left out (all zero).
     async fn status_counts(&self, ids: &[StatusId]) -> Stored<Vec<(StatusId, StatusCounts)>>;
     /// What the viewer has done with these; those with no mark are left out.
     async fn marks(
@@ -146,8 +137,4 @@ pub trait StatusStore {
     ) -> Stored<()>;
     /// Media by id.
     async fn media(&self, ids: &[MediaId]) -> Stored<Vec<Media>>;
-    /// Adds a group of changes to the counters, and notes how far they reach.
-    async fn flush_counts(&self, changes: &[CountChange], flushed_id: i64) -> Stored<()>;
-    /// Counts anew what was written after the last flush (after a crash).
-    async fn repair_counts(&self) -> Stored<()>;
 }

@@ -1,0 +1,227 @@
+//! Accounts and members written.
+
+use crate::{
+    Batch, CommitError, Row, SqlStore, Value,
+    account::{fields_text, preferences_text},
+    params,
+};
+use model::{
+    Account, AccountId, Event, StoreError, Timestamp,
+    account::{ProfileChange, Standing},
+    marker::MarkerTimeline,
+    member::{NewMember, Preferences},
+    ports::Stored,
+};
+
+const INSERT_ACCOUNT: &str = "INSERT INTO account (id, username, username_lower, domain, uri, \
+    display_name, note, fields, avatar, header, locked, bot, discoverable, indexable, \
+    hide_collections, created_ms, public_key_pem) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+const INSERT_MEMBER: &str = "INSERT INTO member (account_id, email, email_lower, password_hash, \
+    role, confirmed_ms, locale, reason, created_by_app, preferences, private_key_pem, created_ms) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
+impl SqlStore {
+    pub(crate) async fn insert_member(&self, new: NewMember) -> Stored<AccountId> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        let account = batch.add(
+            INSERT_ACCOUNT,
+            params![
+                id,
+                new.username.clone(),
+                new.username.to_lowercase(),
+                Value::Null,
+                Value::Null,
+                new.display_name,
+                "",
+                "[]",
+                Value::Null,
+                Value::Null,
+                false,
+                false,
+                true,
+                true,
+                false,
+                new.created,
+                new.public_key_pem
+            ],
+        );
+        let member = batch.add(
+            INSERT_MEMBER,
+            params![
+                id,
+                new.email.clone(),
+                new.email.to_lowercase(),
+                new.password_hash,
+                new.role.word(),
+                new.confirmed.then_some(new.created),
+                new.locale,
+                new.reason,
+                new.created_by_app,
+                preferences_text(&Preferences::default()),
+                new.private_key_pem,
+                new.created
+            ],
+        );
+        match self.db.commit(batch).await {
+            Ok(done) => done.id(id),
+            Err(CommitError::Key(at)) if at == account => {
+                Err(StoreError::Conflict("account_handle"))
+            }
+            Err(CommitError::Key(at)) if at == member => Err(StoreError::Conflict("member_email")),
+            Err(other) => Err(other.into_store("member")),
+        }
+    }
+
+    pub(crate) async fn take_in_remote(&self, account: &Account) -> Stored<AccountId> {
+        let (Some(domain), Some(uri)) = (&account.domain, &account.uri) else {
+            return Err(StoreError::Inconsistent("a remote account without domain".into()));
+        };
+        let sql = "SELECT id FROM account WHERE uri = ?1";
+        if let Some(row) = self.db.first(sql, params![uri]).await? {
+            let id = row.id(0)?;
+            let change = ProfileChange {
+                display_name: Some(account.display_name.clone()),
+                note: Some(account.note.clone()),
+                fields: Some(account.fields.clone()),
+                locked: Some(account.locked),
+                bot: Some(account.bot),
+                ..ProfileChange::default()
+            };
+            self.update_profile(id, change).await?;
+            return Ok(id);
+        }
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add(
+            INSERT_ACCOUNT,
+            params![
+                id,
+                account.username.clone(),
+                account.username.to_lowercase(),
+                domain.to_lowercase(),
+                uri,
+                account.display_name.clone(),
+                account.note.clone(),
+                fields_text(&account.fields),
+                account.avatar.clone(),
+                account.header.clone(),
+                account.locked,
+                account.bot,
+                account.discoverable,
+                account.indexable,
+                account.hide_collections,
+                account.created,
+                Value::Null
+            ],
+        );
+        let done = self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
+        done.id(id)
+    }
+
+    pub(crate) async fn update_profile(
+        &self,
+        account: AccountId,
+        change: ProfileChange,
+    ) -> Stored<()> {
+        let mut batch = Batch::new();
+        let mut set = |sql: &'static str, value: Option<Value>| {
+            if let Some(value) = value {
+                batch.add(sql, vec![Value::from(account), value]);
+            }
+        };
+        set(
+            "UPDATE account SET display_name = ?2 WHERE id = ?1",
+            change.display_name.map(Value::from),
+        );
+        set("UPDATE account SET note = ?2 WHERE id = ?1", change.note.map(Value::from));
+        set(
+            "UPDATE account SET fields = ?2 WHERE id = ?1",
+            change.fields.map(|f| Value::from(fields_text(&f))),
+        );
+        set("UPDATE account SET avatar = ?2 WHERE id = ?1", change.avatar.map(Value::from));
+        set("UPDATE account SET header = ?2 WHERE id = ?1", change.header.map(Value::from));
+        set("UPDATE account SET locked = ?2 WHERE id = ?1", change.locked.map(Value::from));
+        set("UPDATE account SET bot = ?2 WHERE id = ?1", change.bot.map(Value::from));
+        set(
+            "UPDATE account SET discoverable = ?2 WHERE id = ?1",
+            change.discoverable.map(Value::from),
+        );
+        set("UPDATE account SET indexable = ?2 WHERE id = ?1", change.indexable.map(Value::from));
+        set(
+            "UPDATE account SET hide_collections = ?2 WHERE id = ?1",
+            change.hide_collections.map(Value::from),
+        );
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn update_member(&self, sql: &'static str, values: Vec<Value>) -> Stored<()> {
+        let mut batch = Batch::new();
+        batch.must(sql, values);
+        self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn update_password(
+        &self,
+        account: AccountId,
+        hash: &str,
+        end_access: bool,
+    ) -> Stored<()> {
+        let mut batch = Batch::new();
+        batch.must(
+            "UPDATE member SET password_hash = ?2 WHERE account_id = ?1",
+            params![account, hash],
+        );
+        if end_access {
+            batch.add("DELETE FROM session WHERE account_id = ?1", params![account]);
+            batch.add(
+                "UPDATE token SET revoked_ms = 0 WHERE account_id = ?1 AND revoked_ms IS NULL",
+                params![account],
+            );
+        }
+        // Whoever caches what this account's tokens and sessions may do looks again.
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn update_standing(
+        &self,
+        account: AccountId,
+        standing: Standing,
+    ) -> Stored<()> {
+        let mut batch = Batch::new();
+        batch.must(
+            "UPDATE account SET suspended_ms = ?2, silenced_ms = ?3 WHERE id = ?1",
+            params![account, standing.suspended, standing.silenced],
+        );
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn write_marker(
+        &self,
+        account: AccountId,
+        timeline: MarkerTimeline,
+        last_read_id: i64,
+        at: Timestamp,
+    ) -> Stored<Row> {
+        let mut batch = Batch::new();
+        let place = batch.add(
+            "INSERT INTO marker (account_id, timeline, last_read_id, version, updated_ms) \
+             VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (account_id, timeline) DO UPDATE SET \
+             last_read_id = excluded.last_read_id, version = marker.version + 1, \
+             updated_ms = excluded.updated_ms \
+             RETURNING timeline, last_read_id, version, updated_ms",
+            params![account, timeline.word(), last_read_id, at],
+        );
+        let done = self.db.commit(batch).await.map_err(|e| e.into_store("marker"))?;
+        let row = done.rows(place).first().cloned();
+        row.ok_or_else(|| StoreError::Inconsistent("marker without a row".into()))
+    }
+}

@@ -1,0 +1,219 @@
+//! Apps, tokens, codes and sessions.
+
+use crate::{Batch, CommitError, Row, SqlStore, params};
+use async_trait::async_trait;
+use model::{
+    AccountId, AppId, Event, SessionId, StoreError, Timestamp, TokenId,
+    app::App,
+    ports::{AppStore, Stored},
+    token::{AuthCode, Scopes, Session, Token},
+};
+
+const APP: &str = "SELECT id, client_id, client_secret_hash, name, website, redirect_uris, \
+    scopes, created_ms FROM app WHERE ";
+const TOKEN: &str =
+    "SELECT id, app_id, account_id, scopes, created_ms, revoked_ms FROM token WHERE ";
+const SESSION: &str =
+    "SELECT id, account_id, user_agent, address, created_ms, expires_ms FROM session WHERE ";
+
+fn scopes_of(raw: i64) -> Scopes {
+    Scopes(u64::from_ne_bytes(raw.to_ne_bytes()))
+}
+
+fn scopes_raw(scopes: Scopes) -> i64 {
+    i64::from_ne_bytes(scopes.0.to_ne_bytes())
+}
+
+fn app_of(row: &Row) -> Stored<App> {
+    Ok(App {
+        id: row.id(0)?,
+        client_id: row.text(1)?.to_owned(),
+        client_secret_hash: row.bytes(2)?.to_vec(),
+        name: row.text(3)?.to_owned(),
+        website: row.opt_text(4)?.map(str::to_owned),
+        redirect_uris: row.text(5)?.split('\n').map(str::to_owned).collect(),
+        scopes: scopes_of(row.int(6)?),
+        created: Timestamp::from_ms(row.int(7)?),
+    })
+}
+
+fn token_of(row: &Row) -> Stored<Token> {
+    Ok(Token {
+        id: row.id(0)?,
+        app: row.id(1)?,
+        account: row.opt_id(2)?,
+        scopes: scopes_of(row.int(3)?),
+        created: Timestamp::from_ms(row.int(4)?),
+        revoked: row.opt_int(5)?.map(Timestamp::from_ms),
+    })
+}
+
+fn session_of(row: &Row) -> Stored<Session> {
+    Ok(Session {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        user_agent: row.text(2)?.to_owned(),
+        address: row.text(3)?.to_owned(),
+        created: Timestamp::from_ms(row.int(4)?),
+        expires: Timestamp::from_ms(row.int(5)?),
+    })
+}
+
+#[async_trait]
+impl AppStore for SqlStore {
+    async fn create_app(&self, app: &App) -> Stored<AppId> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add(
+            "INSERT INTO app (id, client_id, client_secret_hash, name, website, redirect_uris, \
+             scopes, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                id,
+                app.client_id.clone(),
+                app.client_secret_hash.as_slice(),
+                app.name.clone(),
+                app.website.clone(),
+                app.redirect_uris.join("\n"),
+                scopes_raw(app.scopes),
+                app.created
+            ],
+        );
+        self.db.commit(batch).await.map_err(|e| e.into_store("app"))?.id(id)
+    }
+
+    async fn app(&self, id: AppId) -> Stored<Option<App>> {
+        let sql = format!("{APP} id = ?1");
+        self.db.first(&sql, params![id]).await?.as_ref().map(app_of).transpose()
+    }
+
+    async fn app_by_client(&self, client_id: &str) -> Stored<Option<App>> {
+        let sql = format!("{APP} client_id = ?1");
+        self.db.first(&sql, params![client_id]).await?.as_ref().map(app_of).transpose()
+    }
+
+    async fn create_token(
+        &self,
+        app: AppId,
+        account: Option<AccountId>,
+        scopes: Scopes,
+        at: Timestamp,
+    ) -> Stored<TokenId> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add(
+            "INSERT INTO token (id, app_id, account_id, scopes, created_ms, revoked_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
+            params![id, app, account, scopes_raw(scopes), at],
+        );
+        self.db.commit(batch).await.map_err(|e| e.into_store("token"))?.id(id)
+    }
+
+    async fn token(&self, id: TokenId) -> Stored<Option<Token>> {
+        let sql = format!("{TOKEN} id = ?1");
+        self.db.first(&sql, params![id]).await?.as_ref().map(token_of).transpose()
+    }
+
+    async fn tokens_of(&self, account: AccountId) -> Stored<Vec<Token>> {
+        let sql = format!("{TOKEN} account_id = ?1 AND revoked_ms IS NULL ORDER BY id DESC");
+        self.db.query(&sql, params![account]).await?.iter().map(token_of).collect()
+    }
+
+    async fn revoke_token(&self, id: TokenId, at: Timestamp) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(
+            "UPDATE token SET revoked_ms = ?2 WHERE id = ?1 AND revoked_ms IS NULL",
+            params![id, at],
+        );
+        batch.tell(move |_| Some(Event::TokenRevoked(id)));
+        self.ended(batch).await
+    }
+
+    async fn create_code(&self, code: &AuthCode) -> Stored<()> {
+        let mut batch = Batch::new();
+        batch.add(
+            "INSERT INTO auth_code \
+             (hash, app_id, account_id, scopes, redirect_uri, challenge, expires_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                code.hash.as_slice(),
+                code.app,
+                code.account,
+                scopes_raw(code.scopes),
+                code.redirect_uri.clone(),
+                code.challenge.clone(),
+                code.expires
+            ],
+        );
+        self.db.commit(batch).await.map_err(|e| e.into_store("code"))?;
+        Ok(())
+    }
+
+    async fn take_code(&self, hash: &[u8], now: Timestamp) -> Stored<Option<AuthCode>> {
+        let mut batch = Batch::new();
+        // Those that ran out go in passing: the table stays as small as what is under way.
+        batch.add("DELETE FROM auth_code WHERE expires_ms <= ?1", params![now]);
+        let place = batch.add(
+            "DELETE FROM auth_code WHERE hash = ?1 RETURNING \
+             app_id, account_id, scopes, redirect_uri, challenge, expires_ms",
+            params![hash],
+        );
+        let done = self.db.commit(batch).await.map_err(|e| e.into_store("code"))?;
+        let Some(row) = done.rows(place).first() else { return Ok(None) };
+        Ok(Some(AuthCode {
+            hash: hash.to_vec(),
+            app: row.id(0)?,
+            account: row.id(1)?,
+            scopes: scopes_of(row.int(2)?),
+            redirect_uri: row.text(3)?.to_owned(),
+            challenge: row.opt_text(4)?.map(str::to_owned),
+            expires: Timestamp::from_ms(row.int(5)?),
+        }))
+    }
+
+    async fn create_session(&self, session: &Session) -> Stored<SessionId> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add(
+            "INSERT INTO session (id, account_id, user_agent, address, created_ms, expires_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                id,
+                session.account,
+                session.user_agent.clone(),
+                session.address.clone(),
+                session.created,
+                session.expires
+            ],
+        );
+        self.db.commit(batch).await.map_err(|e| e.into_store("session"))?.id(id)
+    }
+
+    async fn session(&self, id: SessionId) -> Stored<Option<Session>> {
+        let sql = format!("{SESSION} id = ?1");
+        self.db.first(&sql, params![id]).await?.as_ref().map(session_of).transpose()
+    }
+
+    async fn sessions_of(&self, account: AccountId) -> Stored<Vec<Session>> {
+        let sql = format!("{SESSION} account_id = ?1 ORDER BY id DESC");
+        self.db.query(&sql, params![account]).await?.iter().map(session_of).collect()
+    }
+
+    async fn end_session(&self, id: SessionId) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must("DELETE FROM session WHERE id = ?1", params![id]);
+        batch.tell(move |_| Some(Event::SessionEnded(id)));
+        self.ended(batch).await
+    }
+}
+
+impl SqlStore {
+    /// Commits a deed whose guard fails when there was nothing to end.
+    async fn ended(&self, batch: Batch) -> Stored<bool> {
+        match self.db.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Unmet(_)) => Ok(false),
+            Err(CommitError::Key(_)) => Err(StoreError::Conflict("token")),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+}

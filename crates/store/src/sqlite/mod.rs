@@ -1,0 +1,213 @@
+//! SQLite: one writer thread that groups waiting batches into one commit, a pool of readers, and a
+//! checkpointer beside them. WAL with `synchronous=FULL`: what was acknowledged survives the loss
+//! of power.
+
+mod reader;
+mod writer;
+
+use crate::{
+    Batch, CommitError, Done, Options, Row, Value,
+    limits::{BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, PREPARED_MAX, WAL_PAGES_RESTART},
+    migrate,
+};
+use model::{
+    StoreError,
+    ports::{Announcer, Clock},
+};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+/// An open SQLite database with its threads. Dropping it ends them, waiting batches first.
+pub(crate) struct Sqlite {
+    options: Options,
+    writer: Option<writer::Writer>,
+    readers: Option<reader::Readers>,
+    checkpointer: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
+}
+
+impl Sqlite {
+    pub async fn commit(&self, batch: Batch) -> Result<Done, CommitError> {
+        match &self.writer {
+            Some(writer) => writer.commit(batch).await,
+            None => Err(CommitError::Store(closed())),
+        }
+    }
+    pub async fn query(&self, sql: String, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match &self.readers {
+            Some(readers) => readers.query(sql, values).await,
+            None => Err(closed()),
+        }
+    }
+    pub async fn backup(&self, into: PathBuf) -> Result<(), StoreError> {
+        let options = self.options.clone();
+        tokio::task::spawn_blocking(move || copy(&options, &into))
+            .await
+            .map_err(|e| StoreError::Broken(format!("backup: {e}")))?
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // The writer first: it finishes what waits. Then nobody needs the others.
+        drop(self.writer.take());
+        drop(self.readers.take());
+        if let Some((stop, thread)) = self.checkpointer.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn closed() -> StoreError {
+    StoreError::Away { retry_after_s: crate::limits::RETRY_AFTER_S }
+}
+
+/// What an engine's word means to a caller.
+pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error_code() {
+        Some(Code::DiskFull) => StoreError::Full,
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => closed(),
+        _ => StoreError::Broken(error.to_string()),
+    }
+}
+
+/// Opens the file, migrates it, starts the threads.
+pub(crate) fn open(
+    options: &Options,
+    clock: Arc<dyn Clock>,
+    announcer: Arc<dyn Announcer>,
+) -> Result<Sqlite, StoreError> {
+    let mut conn = connect(options)?;
+    migrate::migrate(&mut conn, migrate::MIGRATIONS)?;
+    let checkpoint = connect(options)?;
+    let (stop, stopped) = mpsc::channel();
+    let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped))?;
+    Ok(Sqlite {
+        options: options.clone(),
+        writer: Some(writer::Writer::start(conn, clock, announcer)?),
+        readers: Some(reader::Readers::start(options)?),
+        checkpointer: Some((stop, checkpointer)),
+    })
+}
+
+/// A connection with the settings that all of them share.
+pub(super) fn connect(options: &Options) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
+        None => Connection::open_with_flags(&options.path, flags),
+    };
+    let set = |conn: Connection| {
+        conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+        conn.set_prepared_statement_cache_capacity(PREPARED_MAX);
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        let synchronous = if options.durable { "FULL" } else { "OFF" };
+        conn.pragma_update(None, "synchronous", synchronous)?;
+        // The checkpointer does it, off the writer's way.
+        conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.pragma_update(None, "cache_size", -8_192)?;
+        if options.pages_max > 0 {
+            conn.pragma_update(None, "max_page_count", options.pages_max)?;
+        }
+        Ok(conn)
+    };
+    conn.and_then(set).map_err(|e| store_error(&e))
+}
+
+pub(super) fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, StoreError> {
+    thread::Builder::new()
+        .name(format!("sqlite-{name}"))
+        .spawn(run)
+        .map_err(|e| StoreError::Broken(format!("no thread for the store: {e}")))
+}
+
+/// Moves the log into the database, without stopping writers while it is short, and waiting for
+/// readers once it is long, so that it cannot grow without bound.
+fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>) {
+    let mut pages = 0;
+    loop {
+        match stopped.recv_timeout(Duration::from_millis(CHECKPOINT_EVERY_MS)) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            _ => return,
+        }
+        let mode = if pages > WAL_PAGES_RESTART { "RESTART" } else { "PASSIVE" };
+        let text = format!("PRAGMA wal_checkpoint({mode})");
+        match conn.query_row(&text, [], |r| r.get::<_, i64>(1)) {
+            Ok(log) => pages = log,
+            Err(error) => tracing::warn!(%error, "checkpoint failed; it is tried again"),
+        }
+    }
+}
+
+/// A consistent copy by SQLite's online backup.
+fn copy(options: &Options, into: &std::path::Path) -> Result<(), StoreError> {
+    let source = connect(options)?;
+    let run = || -> rusqlite::Result<()> {
+        let mut target = Connection::open(into)?;
+        // In one step: a copy in several would start anew at every commit of another connection.
+        let backup = rusqlite::backup::Backup::new(&source, &mut target)?;
+        loop {
+            match backup.step(-1)? {
+                rusqlite::backup::StepResult::Done => return Ok(()),
+                _ => thread::yield_now(),
+            }
+        }
+    };
+    run().map_err(|e| store_error(&e))
+}
+
+pub(super) fn bind(value: &Value, ids: &[i64]) -> rusqlite::types::Value {
+    use rusqlite::types::Value as Sql;
+    match value {
+        Value::Null => Sql::Null,
+        Value::Int(v) => Sql::Integer(*v),
+        Value::Text(v) => Sql::Text(v.clone()),
+        Value::Bytes(v) => Sql::Blob(v.clone()),
+        Value::Id(slot) => ids.get(slot.0).copied().map_or(Sql::Null, Sql::Integer),
+    }
+}
+
+/// Runs one prepared statement and takes all its rows.
+pub(super) fn rows_of(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    values: &[Value],
+    ids: &[i64],
+) -> rusqlite::Result<Vec<Row>> {
+    for (i, value) in values.iter().enumerate() {
+        match value {
+            // By reference: a post's text is not copied to be bound.
+            Value::Text(text) => statement.raw_bind_parameter(i + 1, text.as_str())?,
+            other => statement.raw_bind_parameter(i + 1, bind(other, ids))?,
+        }
+    }
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let read = |i| match row.get::<_, rusqlite::types::Value>(i)? {
+            rusqlite::types::Value::Null => Ok(Value::Null),
+            rusqlite::types::Value::Integer(v) => Ok(Value::Int(v)),
+            rusqlite::types::Value::Text(v) => Ok(Value::Text(v)),
+            rusqlite::types::Value::Blob(v) => Ok(Value::Bytes(v)),
+            rusqlite::types::Value::Real(_) => Err(rusqlite::Error::InvalidColumnType(
+                i,
+                String::new(),
+                rusqlite::types::Type::Real,
+            )),
+        };
+        out.push(Row((0..columns).map(read).collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(out)
+}

@@ -1,0 +1,299 @@
+//! Statuses read: rows to nouns, counters, marks, and the port that joins the other files.
+
+use crate::{Row, SqlStore, params};
+use async_trait::async_trait;
+use model::{
+    AccountId, ConversationId, EdgeId, MediaId, Page, PollId, Status, StatusCounts, StatusId,
+    StoreError, Timestamp, Visibility,
+    event::Mark,
+    media::{Media, MediaKind, MediaState, Size},
+    poll::Poll,
+    ports::{SightFacts, StatusStore, Stored, TimelineQuery},
+    relation::Edge,
+    status::{Marks, NewStatus, ReblogOf, ReplyTo, StatusEdit, StatusVersion},
+};
+use std::collections::HashMap;
+
+/// The columns that [`status_of`] reads, in its order.
+macro_rules! status_columns {
+    () => {
+        "id, account_id, uri, created_ms, edited_ms, visibility, sensitive, spoiler, text, \
+         language, reply_to_id, reply_to_account, conversation_id, reblog_of_id, \
+         reblog_of_account, app_id, media_ids, mention_ids, tags, poll_id"
+    };
+}
+pub(crate) use status_columns;
+
+pub(crate) fn status_of(row: &Row) -> Stored<Status> {
+    let visibility = Visibility::from_code(row.int(5)?)
+        .ok_or_else(|| StoreError::Inconsistent("status.visibility".into()))?;
+    let in_reply_to = match (row.opt_id(10)?, row.opt_id(11)?) {
+        (Some(status), Some(account)) => Some(ReplyTo { status, account }),
+        _ => None,
+    };
+    let reblog_of = match (row.opt_id(13)?, row.opt_id(14)?) {
+        (Some(status), Some(account)) => Some(ReblogOf { status, account }),
+        _ => None,
+    };
+    Ok(Status {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        uri: row.opt_text(2)?.map(str::to_owned),
+        created: Timestamp::from_ms(row.int(3)?),
+        edited: row.opt_int(4)?.map(Timestamp::from_ms),
+        visibility,
+        sensitive: row.bool(6)?,
+        spoiler: row.text(7)?.to_owned(),
+        text: row.text(8)?.to_owned(),
+        language: row.opt_text(9)?.map(str::to_owned),
+        in_reply_to,
+        conversation: row.id(12)?,
+        reblog_of,
+        app: row.opt_id(15)?,
+        media: row.ids(16)?,
+        mentions: row.ids(17)?,
+        tags: row.text(18)?.split_ascii_whitespace().map(str::to_owned).collect(),
+        poll: row.opt_id(19)?,
+    })
+}
+
+pub(crate) fn media_of(row: &Row) -> Stored<Media> {
+    let number = |i: usize| -> Stored<u32> {
+        u32::try_from(row.int(i)?).map_err(|_| StoreError::Inconsistent("media size".into()))
+    };
+    let focus = match (row.opt_int(10)?, row.opt_int(11)?) {
+        (Some(x), Some(y)) => i32::try_from(x).ok().zip(i32::try_from(y).ok()),
+        _ => None,
+    };
+    Ok(Media {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        status: row.opt_id(2)?,
+        kind: MediaKind::from_word(row.text(3)?)
+            .ok_or_else(|| StoreError::Inconsistent("media.kind".into()))?,
+        state: match row.int(4)? {
+            0 => MediaState::Processing,
+            1 => MediaState::Ready,
+            _ => MediaState::Failed,
+        },
+        file: row.text(5)?.to_owned(),
+        thumbnail: row.text(6)?.to_owned(),
+        remote_url: row.opt_text(7)?.map(str::to_owned),
+        description: row.text(8)?.to_owned(),
+        blurhash: row.opt_text(9)?.map(str::to_owned),
+        focus,
+        size: Size { width: number(12)?, height: number(13)? },
+        thumbnail_size: Size { width: number(14)?, height: number(15)? },
+        created: Timestamp::from_ms(row.int(16)?),
+    })
+}
+
+impl SqlStore {
+    pub(crate) async fn status(&self, id: StatusId) -> Stored<Option<Status>> {
+        let sql = concat!("SELECT ", status_columns!(), " FROM status WHERE id = ?1");
+        self.db.first(sql, params![id]).await?.as_ref().map(status_of).transpose()
+    }
+
+    async fn edges(&self, sql: &str, values: Vec<crate::Value>) -> Stored<Vec<Edge>> {
+        let rows = self.db.query(sql, values).await?;
+        rows.iter().map(|r| Ok(Edge { id: r.id(0)?, account: r.id(1)? })).collect()
+    }
+}
+
+#[async_trait]
+impl StatusStore for SqlStore {
+    async fn statuses(&self, ids: &[StatusId]) -> Stored<Vec<Status>> {
+        let sql = concat!("SELECT ", status_columns!(), " FROM status WHERE id IN ({ids})");
+        self.db.query_ids(sql, vec![], ids).await?.iter().map(status_of).collect()
+    }
+
+    async fn status_counts(&self, ids: &[StatusId]) -> Stored<Vec<(StatusId, StatusCounts)>> {
+        let sql = "SELECT status_id, replies, reblogs, favourites FROM status_count \
+                   WHERE status_id IN ({ids})";
+        let counts = |r: &Row| {
+            let counts =
+                StatusCounts { replies: r.int(1)?, reblogs: r.int(2)?, favourites: r.int(3)? };
+            Ok((r.id(0)?, counts))
+        };
+        self.db.query_ids(sql, vec![], ids).await?.iter().map(counts).collect()
+    }
+
+    async fn marks(
+        &self,
+        viewer: AccountId,
+        statuses: &[StatusId],
+    ) -> Stored<Vec<(StatusId, Marks)>> {
+        let mut found: HashMap<StatusId, Marks> = HashMap::new();
+        for (kind, sql) in MARKS {
+            for row in self.db.query_ids(sql, params![viewer], statuses).await? {
+                let marks = found.entry(row.id(0)?).or_default();
+                match kind {
+                    0 => marks.favourited = true,
+                    1 => marks.bookmarked = true,
+                    2 => marks.pinned = true,
+                    3 => marks.reblogged = true,
+                    _ => marks.muted = true,
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    async fn sight_facts(
+        &self,
+        viewer: AccountId,
+        authors: &[AccountId],
+    ) -> Stored<Vec<(AccountId, SightFacts)>> {
+        let mut found: HashMap<AccountId, SightFacts> = HashMap::new();
+        let sql = "SELECT 0, target_id FROM follow WHERE account_id = ?1 AND target_id IN ({ids}) \
+             UNION ALL SELECT 1, target_id FROM block WHERE account_id = ?1 AND target_id IN ({ids}) \
+             UNION ALL SELECT 1, account_id FROM block WHERE target_id = ?1 AND account_id IN ({ids}) \
+             UNION ALL SELECT 2, target_id FROM mute WHERE account_id = ?1 AND target_id IN ({ids})";
+        for row in self.db.query_ids(sql, params![viewer], authors).await? {
+            let facts = found.entry(row.id(1)?).or_default();
+            match row.int(0)? {
+                0 => facts.follows = true,
+                1 => facts.blocked = true,
+                _ => facts.muted = true,
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    async fn create_status(&self, new: NewStatus) -> Stored<(Status, bool)> {
+        self.insert_status(new).await
+    }
+
+    async fn edit_status(&self, edit: StatusEdit) -> Stored<Option<Status>> {
+        self.reword_status(edit).await
+    }
+
+    async fn delete_status(&self, author: AccountId, id: StatusId) -> Stored<Option<Status>> {
+        self.remove_status(author, id).await
+    }
+
+    async fn history(&self, id: StatusId) -> Stored<Vec<StatusVersion>> {
+        let sql = "SELECT at_ms, text, spoiler, sensitive, media_ids, poll_options \
+                   FROM status_edit WHERE status_id = ?1 ORDER BY at_ms";
+        let version = |r: &Row| {
+            Ok(StatusVersion {
+                at: Timestamp::from_ms(r.int(0)?),
+                text: r.text(1)?.to_owned(),
+                spoiler: r.text(2)?.to_owned(),
+                sensitive: r.bool(3)?,
+                media: r.ids(4)?,
+                poll_options: serde_json::from_str(r.text(5)?)
+                    .map_err(|_| StoreError::Inconsistent("status_edit.poll_options".into()))?,
+            })
+        };
+        self.db.query(sql, params![id]).await?.iter().map(version).collect()
+    }
+
+    async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<Status>> {
+        let sql = concat!(
+            "SELECT ",
+            status_columns!(),
+            " FROM status WHERE conversation_id = ?1 AND reblog_of_id IS NULL \
+             ORDER BY id LIMIT ?2"
+        );
+        self.db.query(sql, params![conversation, limit]).await?.iter().map(status_of).collect()
+    }
+
+    async fn timeline(&self, query: &TimelineQuery, page: Page) -> Stored<Vec<StatusId>> {
+        self.list_timeline(query, page).await
+    }
+
+    async fn mark(
+        &self,
+        account: AccountId,
+        status: StatusId,
+        mark: Mark,
+        on: bool,
+        notify: Option<AccountId>,
+        at: Timestamp,
+    ) -> Stored<bool> {
+        self.set_mark(account, status, mark, on, notify, at).await
+    }
+
+    async fn marked(
+        &self,
+        account: AccountId,
+        mark: Mark,
+        page: Page,
+    ) -> Stored<Vec<(EdgeId, StatusId)>> {
+        let order = if page.ascending() { "ASC" } else { "DESC" };
+        let table = if mark == Mark::Bookmark { "bookmark" } else { "favourite" };
+        let sql = format!(
+            "SELECT id, status_id FROM {table} WHERE account_id = ?1 AND id < ?2 AND id > ?3 \
+             ORDER BY id {order} LIMIT ?4"
+        );
+        let rows =
+            self.db.query(&sql, params![account, page.below(), page.above(), page.limit]).await?;
+        let mut marked: Vec<(EdgeId, StatusId)> =
+            rows.iter().map(|r| Ok((r.id(0)?, r.id(1)?))).collect::<Stored<_>>()?;
+        if page.ascending() {
+            marked.reverse();
+        }
+        Ok(marked)
+    }
+
+    async fn favourited_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
+        let sql = "SELECT id, account_id FROM favourite WHERE status_id = ?1 AND id < ?2 \
+                   AND id > ?3 ORDER BY id DESC LIMIT ?4";
+        self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
+    }
+
+    async fn reblogged_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
+        let sql = "SELECT id, account_id FROM status WHERE reblog_of_id = ?1 AND id < ?2 \
+                   AND id > ?3 AND visibility < 2 ORDER BY id DESC LIMIT ?4";
+        self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
+    }
+
+    async fn reblog_by(&self, account: AccountId, status: StatusId) -> Stored<Option<StatusId>> {
+        let sql = "SELECT id FROM status WHERE account_id = ?1 AND reblog_of_id = ?2";
+        self.db.first(sql, params![account, status]).await?.map(|r| r.id(0)).transpose()
+    }
+
+    async fn pinned(&self, account: AccountId) -> Stored<Vec<StatusId>> {
+        let sql = "SELECT status_id FROM pin WHERE account_id = ?1 ORDER BY id DESC";
+        self.db.query(sql, params![account]).await?.iter().map(|r| r.id(0)).collect()
+    }
+
+    async fn polls(&self, ids: &[PollId]) -> Stored<Vec<Poll>> {
+        self.read_polls(ids).await
+    }
+
+    async fn votes_of(&self, viewer: AccountId, polls: &[PollId]) -> Stored<Vec<(PollId, u32)>> {
+        self.read_votes(viewer, polls).await
+    }
+
+    async fn vote(
+        &self,
+        account: AccountId,
+        poll: &Poll,
+        choices: &[u32],
+        _at: Timestamp,
+    ) -> Stored<()> {
+        self.cast_votes(account, poll, choices).await
+    }
+
+    async fn media(&self, ids: &[MediaId]) -> Stored<Vec<Media>> {
+        let sql = "SELECT id, account_id, status_id, kind, state, file, thumbnail, remote_url, \
+                   description, blurhash, focus_x, focus_y, width, height, thumbnail_width, \
+                   thumbnail_height, created_ms FROM media WHERE id IN ({ids})";
+        self.db.query_ids(sql, vec![], ids).await?.iter().map(media_of).collect()
+    }
+}
+
+/// What a viewer has done with these statuses, one question a mark.
+const MARKS: [(u8, &str); 5] = [
+    (0, "SELECT status_id FROM favourite WHERE account_id = ?1 AND status_id IN ({ids})"),
+    (1, "SELECT status_id FROM bookmark WHERE account_id = ?1 AND status_id IN ({ids})"),
+    (2, "SELECT status_id FROM pin WHERE account_id = ?1 AND status_id IN ({ids})"),
+    (3, "SELECT reblog_of_id FROM status WHERE account_id = ?1 AND reblog_of_id IN ({ids})"),
+    (
+        4,
+        "SELECT s.id FROM thread_mute m JOIN status s ON s.conversation_id = m.conversation_id \
+         WHERE m.account_id = ?1 AND s.id IN ({ids})",
+    ),
+];

@@ -1,0 +1,452 @@
+//! Statuses written: a post, an edit, a deletion, a mark; each one batch, its counters included.
+
+use crate::{
+    Batch, CommitError, Done, IdSlot, SqlStore, Value, params,
+    row::join_ids,
+    status::{status_columns, status_of},
+};
+use model::{
+    AccountId, Event, Status, StatusId, StoreError, Timestamp,
+    event::Mark,
+    notification::{Notification, NotificationKind},
+    ports::Stored,
+    status::{NewStatus, StatusEdit},
+};
+use std::sync::Arc;
+
+const INSERT: &str = "INSERT INTO status (id, account_id, uri, created_ms, edited_ms, visibility, \
+    sensitive, spoiler, text, language, reply_to_id, reply_to_account, conversation_id, \
+    reblog_of_id, reblog_of_account, app_id, media_ids, mention_ids, tags, poll_id) \
+    VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+    ?18, ?19)";
+const CLAIM_KEY: &str =
+    "INSERT INTO idempotency (account_id, key, status_id, created_ms) VALUES (?1, ?2, ?3, ?4)";
+const COUNT_POST: &str = "INSERT INTO account_count \
+    (account_id, statuses, followers, following, last_status_ms) VALUES (?1, 1, 0, 0, ?2) \
+    ON CONFLICT (account_id) DO UPDATE SET statuses = account_count.statuses + 1, \
+    last_status_ms = excluded.last_status_ms";
+const COUNT_STATUS: &str = "INSERT INTO status_count (status_id, replies, reblogs, favourites) \
+    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (status_id) DO UPDATE SET \
+    replies = status_count.replies + excluded.replies, \
+    reblogs = status_count.reblogs + excluded.reblogs, \
+    favourites = status_count.favourites + excluded.favourites";
+const NOTIFY: &str = "INSERT INTO notification \
+    (id, account_id, kind, from_id, status_id, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT_TAG: &str = "INSERT INTO tag (id, name) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+const TAG_STATUS: &str = "INSERT INTO status_tag (tag_id, status_id) \
+    SELECT id, ?2 FROM tag WHERE name = ?1 ON CONFLICT (tag_id, status_id) DO NOTHING";
+const MENTION: &str = "INSERT INTO mention (account_id, status_id) VALUES (?1, ?2) \
+    ON CONFLICT (account_id, status_id) DO NOTHING";
+const ATTACH: &str = "UPDATE media SET status_id = ?1, scheduled_id = NULL \
+    WHERE id = ?2 AND account_id = ?3 AND (status_id IS NULL OR status_id = ?1)";
+const INSERT_POLL: &str = "INSERT INTO poll \
+    (id, status_id, account_id, expires_ms, multiple, hide_totals, options) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const ENQUEUE: &str = "INSERT INTO job (id, kind, payload, run_ms, lease_ms, attempts, error) \
+    VALUES (?1, ?2, ?3, ?4, NULL, 0, NULL)";
+
+impl SqlStore {
+    pub(crate) async fn insert_status(&self, new: NewStatus) -> Stored<(Status, bool)> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        let claim = new
+            .idempotency_key
+            .as_ref()
+            .map(|key| batch.add(CLAIM_KEY, params![new.account, key, id, new.created]));
+        let poll = new.poll.as_ref().map(|_| batch.id());
+        let insert = batch.add(INSERT, row_values(&new, id, poll));
+        let hung = hang(&mut batch, &new, id, poll);
+        let noted: Vec<(IdSlot, AccountId, NotificationKind)> =
+            new.notify.iter().map(|(account, kind)| (batch.id(), *account, *kind)).collect();
+        let about = new.reblog_of.map_or(Value::Id(id), |of| Value::from(of.status));
+        for (slot, account, kind) in &noted {
+            let values =
+                params![*slot, *account, kind.word(), new.account, about.clone(), new.created];
+            batch.add(NOTIFY, values);
+        }
+        let told = new.clone();
+        batch.tell(move |done| {
+            let status = posted(&told, done, id, poll).ok()?;
+            let notifications = noted
+                .into_iter()
+                .filter_map(|(slot, account, kind)| {
+                    Some(Notification {
+                        id: done.id(slot).ok()?,
+                        account,
+                        kind,
+                        from: told.account,
+                        status: Some(told.reblog_of.map_or(status.id, |of| of.status)),
+                        created: told.created,
+                    })
+                })
+                .collect();
+            Some(Event::Posted { status: Arc::new(status), notifications })
+        });
+        match self.db.commit(batch).await {
+            Ok(done) => Ok((posted(&new, &done, id, poll)?, true)),
+            Err(CommitError::Key(at)) if Some(at) == claim => {
+                self.claimed(&new).await.map(|s| (s, false))
+            }
+            Err(CommitError::Key(at)) if at == insert => {
+                self.reblogged(&new).await.map(|s| (s, false))
+            }
+            Err(CommitError::Unmet(at)) if hung.contains(&at) => Err(StoreError::Conflict("media")),
+            Err(other) => Err(other.into_store("status")),
+        }
+    }
+
+    /// The post that an idempotency key was first used for.
+    async fn claimed(&self, new: &NewStatus) -> Stored<Status> {
+        let sql = "SELECT status_id FROM idempotency WHERE account_id = ?1 AND key = ?2";
+        let row = self.db.first(sql, params![new.account, new.idempotency_key.clone()]).await?;
+        let id: Option<StatusId> = row.map(|r| r.id(0)).transpose()?;
+        match id {
+            Some(id) => self.status(id).await?.ok_or(StoreError::Conflict("idempotency")),
+            None => Err(StoreError::Conflict("idempotency")),
+        }
+    }
+
+    /// The reblog that is already there.
+    async fn reblogged(&self, new: &NewStatus) -> Stored<Status> {
+        let of = new.reblog_of.ok_or(StoreError::Conflict("status"))?;
+        let sql = concat!(
+            "SELECT ",
+            status_columns!(),
+            " FROM status WHERE account_id = ?1 AND reblog_of_id = ?2"
+        );
+        let row = self.db.first(sql, params![new.account, of.status]).await?;
+        row.as_ref().map(status_of).transpose()?.ok_or(StoreError::Conflict("status"))
+    }
+
+    pub(crate) async fn reword_status(&self, edit: StatusEdit) -> Stored<Option<Status>> {
+        let Some(old) = self.status(edit.id).await? else { return Ok(None) };
+        let mut batch = Batch::new();
+        let options = match old.poll {
+            Some(poll) => self.read_polls(&[poll]).await?.pop().map_or(vec![], |p| p.options),
+            None => vec![],
+        };
+        let titles: Vec<&str> = options.iter().map(|o| o.title.as_str()).collect();
+        let titles = serde_json::to_string(&titles).unwrap_or_else(|_| "[]".to_owned());
+        batch.add(
+            "INSERT INTO status_edit \
+             (status_id, at_ms, text, spoiler, sensitive, media_ids, poll_options) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                old.id,
+                old.edited.unwrap_or(old.created),
+                old.text.clone(),
+                old.spoiler.clone(),
+                old.sensitive,
+                join_ids(&old.media),
+                titles
+            ],
+        );
+        let new_poll = edit.poll.as_ref().map(|poll| (batch.id(), poll.clone()));
+        if let Some(gone) = old.poll {
+            batch.add("DELETE FROM poll_vote WHERE poll_id = ?1", params![gone]);
+            batch.add("DELETE FROM poll WHERE id = ?1", params![gone]);
+        }
+        let update = batch.must(
+            "UPDATE status SET edited_ms = ?2, sensitive = ?3, spoiler = ?4, text = ?5, \
+             language = ?6, media_ids = ?7, mention_ids = ?8, tags = ?9, poll_id = ?10 \
+             WHERE id = ?1",
+            params![
+                edit.id,
+                edit.edited,
+                edit.sensitive,
+                edit.spoiler.clone(),
+                edit.text.clone(),
+                edit.language.clone(),
+                join_ids(&edit.media),
+                join_ids(&edit.mentions),
+                edit.tags.join(" "),
+                new_poll.as_ref().map(|(slot, _)| *slot)
+            ],
+        );
+        batch.add("DELETE FROM status_tag WHERE status_id = ?1", params![edit.id]);
+        batch.add("DELETE FROM mention WHERE status_id = ?1", params![edit.id]);
+        let target = Value::from(edit.id);
+        hang_rows(&mut batch, &target, old.account, &edit.media, &edit.mentions, &edit.tags);
+        if let Some((slot, poll)) = &new_poll {
+            batch.add(INSERT_POLL, poll_values(*slot, &target, old.account, poll));
+        }
+        let slot = new_poll.map(|(slot, _)| slot);
+        let told = (old.clone(), edit.clone());
+        batch.tell(move |done| {
+            let status = Arc::new(reworded(told.0, told.1, done, slot).ok()?);
+            Some(Event::Edited { status, notifications: vec![] })
+        });
+        match self.db.commit(batch).await {
+            Ok(done) => reworded(old, edit, &done, slot).map(Some),
+            Err(CommitError::Unmet(at)) if at == update => Ok(None),
+            Err(other) => Err(other.into_store("status")),
+        }
+    }
+
+    pub(crate) async fn remove_status(
+        &self,
+        author: AccountId,
+        id: StatusId,
+    ) -> Stored<Option<Status>> {
+        let Some(old) = self.status(id).await?.filter(|s| s.account == author) else {
+            return Ok(None);
+        };
+        let mut batch = Batch::new();
+        let gone = batch.must("DELETE FROM status WHERE id = ?1", params![id]);
+        batch.add(UNCOUNT_REBLOGS, params![id]);
+        for sql in UNHANG {
+            batch.add(sql, params![id]);
+        }
+        batch.add(
+            "UPDATE account_count SET statuses = statuses - 1 WHERE account_id = ?1",
+            params![author],
+        );
+        if let Some(to) = old.in_reply_to {
+            batch.add(
+                "UPDATE status_count SET replies = replies - 1 WHERE status_id = ?1",
+                params![to.status],
+            );
+        }
+        if let Some(of) = old.reblog_of {
+            batch.add(
+                "UPDATE status_count SET reblogs = reblogs - 1 WHERE status_id = ?1",
+                params![of.status],
+            );
+            batch.add(
+                "DELETE FROM notification WHERE status_id = ?1 AND from_id = ?2 AND kind = 'reblog'",
+                params![of.status, author],
+            );
+        }
+        let told = old.clone();
+        batch.tell(move |_| Some(Event::Deleted { status: Arc::new(told) }));
+        match self.db.commit(batch).await {
+            Ok(_) => Ok(Some(old)),
+            Err(CommitError::Unmet(at)) if at == gone => Ok(None),
+            Err(other) => Err(other.into_store("status")),
+        }
+    }
+
+    pub(crate) async fn set_mark(
+        &self,
+        account: AccountId,
+        status: StatusId,
+        mark: Mark,
+        on: bool,
+        notify: Option<AccountId>,
+        at: Timestamp,
+    ) -> Stored<bool> {
+        let mut batch = Batch::new();
+        let change = if on {
+            let slot = batch.id();
+            match mark {
+                Mark::Mute => batch.must(MUTE_THREAD, params![account, status]),
+                Mark::Favourite => batch.must(FAVOURITE, params![account, status, slot]),
+                Mark::Bookmark => batch.must(BOOKMARK, params![account, status, slot]),
+                Mark::Pin => batch.must(PIN, params![account, status, slot]),
+            }
+        } else {
+            let sql = match mark {
+                Mark::Mute => UNMUTE_THREAD,
+                Mark::Favourite => "DELETE FROM favourite WHERE account_id = ?1 AND status_id = ?2",
+                Mark::Bookmark => "DELETE FROM bookmark WHERE account_id = ?1 AND status_id = ?2",
+                Mark::Pin => "DELETE FROM pin WHERE account_id = ?1 AND status_id = ?2",
+            };
+            batch.must(sql, params![account, status])
+        };
+        let mut note = None;
+        if mark == Mark::Favourite {
+            let by = if on { 1_i64 } else { -1 };
+            batch.add(COUNT_STATUS, params![status, 0_i64, 0_i64, by]);
+            if !on {
+                batch.add(
+                    "DELETE FROM notification \
+                     WHERE status_id = ?1 AND from_id = ?2 AND kind = 'favourite'",
+                    params![status, account],
+                );
+            } else if let Some(author) = notify {
+                let slot = batch.id();
+                batch.add(NOTIFY, params![slot, author, "favourite", account, status, at]);
+                note = Some((slot, author));
+            }
+        }
+        batch.tell(move |done| {
+            let notification = note.and_then(|(slot, author)| {
+                Some(Notification {
+                    id: done.id(slot).ok()?,
+                    account: author,
+                    kind: NotificationKind::Favourite,
+                    from: account,
+                    status: Some(status),
+                    created: at,
+                })
+            });
+            Some(Event::Marked { account, status, mark, on, notification })
+        });
+        match self.db.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Unmet(at) | CommitError::Key(at)) if at == change => Ok(false),
+            Err(other) => Err(other.into_store("mark")),
+        }
+    }
+}
+
+// A mark on a status that is gone changes no row: the SELECT finds nothing.
+const FAVOURITE: &str = "INSERT INTO favourite (account_id, status_id, id) \
+    SELECT ?1, id, ?3 FROM status WHERE id = ?2";
+const BOOKMARK: &str = "INSERT INTO bookmark (account_id, status_id, id) \
+    SELECT ?1, id, ?3 FROM status WHERE id = ?2";
+const PIN: &str = "INSERT INTO pin (account_id, status_id, id) \
+    SELECT ?1, id, ?3 FROM status WHERE id = ?2 AND account_id = ?1";
+const MUTE_THREAD: &str = "INSERT INTO thread_mute (account_id, conversation_id) \
+    SELECT ?1, conversation_id FROM status WHERE id = ?2";
+const UNMUTE_THREAD: &str = "DELETE FROM thread_mute WHERE account_id = ?1 AND conversation_id = \
+    (SELECT conversation_id FROM status WHERE id = ?2)";
+const UNCOUNT_REBLOGS: &str = "UPDATE account_count SET statuses = statuses - 1 \
+    WHERE account_id IN (SELECT account_id FROM status WHERE reblog_of_id = ?1)";
+/// What hangs on a deleted status. Media stay, unattached, so that a redraft can use them again;
+/// the clean-up takes them later.
+const UNHANG: [&str; 12] = [
+    "DELETE FROM status WHERE reblog_of_id = ?1",
+    "DELETE FROM status_count WHERE status_id = ?1",
+    "DELETE FROM status_edit WHERE status_id = ?1",
+    "DELETE FROM status_tag WHERE status_id = ?1",
+    "DELETE FROM mention WHERE status_id = ?1",
+    "DELETE FROM favourite WHERE status_id = ?1",
+    "DELETE FROM bookmark WHERE status_id = ?1",
+    "DELETE FROM pin WHERE status_id = ?1",
+    "DELETE FROM notification WHERE status_id = ?1",
+    "DELETE FROM poll_vote WHERE poll_id IN (SELECT id FROM poll WHERE status_id = ?1)",
+    "DELETE FROM poll WHERE status_id = ?1",
+    "UPDATE media SET status_id = NULL WHERE status_id = ?1",
+];
+
+fn row_values(new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<Value> {
+    let conversation = match new.in_reply_to {
+        Some((_, conversation)) => Value::from(conversation),
+        None => Value::Id(id),
+    };
+    params![
+        id,
+        new.account,
+        new.uri.clone(),
+        new.created,
+        new.visibility.code(),
+        new.sensitive,
+        new.spoiler.clone(),
+        new.text.clone(),
+        new.language.clone(),
+        new.in_reply_to.map(|(to, _)| to.status),
+        new.in_reply_to.map(|(to, _)| to.account),
+        conversation,
+        new.reblog_of.map(|of| of.status),
+        new.reblog_of.map(|of| of.account),
+        new.app,
+        join_ids(&new.media),
+        join_ids(&new.mentions),
+        new.tags.join(" "),
+        poll
+    ]
+}
+
+/// Adds what hangs on a new status. Returns the places of the statements that attach media.
+fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<usize> {
+    let target = Value::Id(id);
+    let attached = hang_rows(batch, &target, new.account, &new.media, &new.mentions, &new.tags);
+    if let (Some(slot), Some(poll)) = (poll, &new.poll) {
+        batch.add(INSERT_POLL, poll_values(slot, &target, new.account, poll));
+        if let Some(expires) = poll.expires {
+            let job = batch.id();
+            batch.add(ENQUEUE, params![job, "poll_end", "", expires]);
+        }
+    }
+    batch.add(COUNT_POST, params![new.account, new.created]);
+    if let Some((to, _)) = new.in_reply_to {
+        batch.add(COUNT_STATUS, params![to.status, 1_i64, 0_i64, 0_i64]);
+    }
+    if let Some(of) = new.reblog_of {
+        batch.add(COUNT_STATUS, params![of.status, 0_i64, 1_i64, 0_i64]);
+    }
+    attached
+}
+
+fn hang_rows(
+    batch: &mut Batch,
+    target: &Value,
+    author: AccountId,
+    media: &[model::MediaId],
+    mentions: &[AccountId],
+    tags: &[String],
+) -> Vec<usize> {
+    for account in mentions {
+        batch.add(MENTION, vec![Value::from(*account), target.clone()]);
+    }
+    for tag in tags {
+        let slot = batch.id();
+        batch.add(INSERT_TAG, params![slot, tag]);
+        batch.add(TAG_STATUS, vec![Value::from(tag), target.clone()]);
+    }
+    let attach = |id: &model::MediaId| {
+        batch.must(ATTACH, vec![target.clone(), Value::from(*id), Value::from(author)])
+    };
+    media.iter().map(attach).collect()
+}
+
+fn poll_values(
+    slot: IdSlot,
+    status: &Value,
+    account: AccountId,
+    poll: &model::poll::NewPoll,
+) -> Vec<Value> {
+    let options = serde_json::to_string(&poll.options).unwrap_or_else(|_| "[]".to_owned());
+    vec![
+        Value::Id(slot),
+        status.clone(),
+        Value::from(account),
+        Value::from(poll.expires),
+        Value::from(poll.multiple),
+        Value::from(poll.hide_totals),
+        Value::from(options),
+    ]
+}
+
+fn posted(new: &NewStatus, done: &Done, id: IdSlot, poll: Option<IdSlot>) -> Stored<Status> {
+    let conversation = match new.in_reply_to {
+        Some((_, conversation)) => conversation,
+        None => done.id(id)?,
+    };
+    Ok(Status {
+        id: done.id(id)?,
+        account: new.account,
+        uri: new.uri.clone(),
+        created: new.created,
+        edited: None,
+        visibility: new.visibility,
+        sensitive: new.sensitive,
+        spoiler: new.spoiler.clone(),
+        text: new.text.clone(),
+        language: new.language.clone(),
+        in_reply_to: new.in_reply_to.map(|(to, _)| to),
+        conversation,
+        reblog_of: new.reblog_of,
+        app: new.app,
+        media: new.media.clone(),
+        mentions: new.mentions.clone(),
+        tags: new.tags.clone(),
+        poll: poll.map(|slot| done.id(slot)).transpose()?,
+    })
+}
+
+fn reworded(old: Status, edit: StatusEdit, done: &Done, poll: Option<IdSlot>) -> Stored<Status> {
+    Ok(Status {
+        edited: Some(edit.edited),
+        sensitive: edit.sensitive,
+        spoiler: edit.spoiler,
+        text: edit.text,
+        language: edit.language,
+        media: edit.media,
+        mentions: edit.mentions,
+        tags: edit.tags,
+        poll: poll.map(|slot| done.id(slot)).transpose()?,
+        ..old
+    })
+}
