@@ -1,0 +1,150 @@
+//! Who may see what, and what enters whose timeline: the rules, each once, each with its table.
+//! Every exit (API, stream, page, search) asks here and nowhere else.
+
+use crate::Visibility;
+
+/// All that the rule needs to know about a reader and a post, gathered by the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sight {
+    /// Of the post.
+    pub visibility: Visibility,
+    /// Reader wrote it.
+    pub is_author: bool,
+    /// Reader follows the author.
+    pub follows: bool,
+    /// Reader is mentioned in it.
+    pub mentioned: bool,
+    /// Either blocks the other.
+    pub blocked: bool,
+    /// The author's account is suspended.
+    pub suspended: bool,
+}
+
+/// Whether the reader may see the post. A visitor is a reader who follows nobody.
+pub const fn may_see(sight: &Sight) -> bool {
+    if sight.suspended {
+        return false;
+    }
+    if sight.is_author {
+        return true;
+    }
+    if sight.blocked {
+        return false;
+    }
+    match sight.visibility {
+        Visibility::Public | Visibility::Unlisted => true,
+        Visibility::Followers => sight.follows || sight.mentioned,
+        Visibility::Direct => sight.mentioned,
+    }
+}
+
+/// Whether the reader, who sees the post, may reblog it: what is not public may only be repeated
+/// by its author, and a direct post by nobody.
+pub const fn may_reblog(sight: &Sight) -> bool {
+    may_see(sight)
+        && match sight.visibility {
+            Visibility::Public | Visibility::Unlisted => true,
+            Visibility::Followers => sight.is_author,
+            Visibility::Direct => false,
+        }
+}
+
+/// What a home timeline needs to know about a post that its reader may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entrance {
+    /// Reader wrote or reblogged it.
+    pub is_own: bool,
+    /// Reader follows who posted or reblogged it.
+    pub follows: bool,
+    /// It is a reblog, and the reader hides this account's reblogs.
+    pub hidden_reblog: bool,
+    /// It answers somebody else than its author.
+    pub replies_to_other: bool,
+    /// Reader follows, or is, whom it answers.
+    pub knows_answered: bool,
+    /// Reader mutes or blocks (either way) the poster, the reblogged author or the answered.
+    pub restricted: bool,
+    /// It is direct.
+    pub direct: bool,
+}
+
+/// Whether a post enters the reader's home timeline.
+pub const fn enters_home(e: &Entrance) -> bool {
+    if e.is_own {
+        return true;
+    }
+    if !e.follows || e.restricted || e.hidden_reblog || e.direct {
+        return false;
+    }
+    !e.replies_to_other || e.knows_answered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Visibility::{Direct, Followers, Public, Unlisted};
+
+    #[test]
+    fn who_may_see_and_reblog() {
+        // Facts: a = author, f = follows, m = mentioned, b = blocked, s = suspended author.
+        for (visibility, facts, see, reblog) in [
+            (Public, "", true, true),
+            (Unlisted, "", true, true),
+            (Followers, "", false, false),
+            (Followers, "f", true, false),
+            (Followers, "m", true, false),
+            (Followers, "a", true, true),
+            (Direct, "f", false, false),
+            (Direct, "m", true, false),
+            (Direct, "a", true, false),
+            (Public, "b", false, false),
+            (Followers, "fb", false, false),
+            (Direct, "mb", false, false),
+            (Public, "s", false, false),
+            (Public, "as", false, false),
+        ] {
+            let has = |c| facts.contains(c);
+            let sight = Sight {
+                visibility,
+                is_author: has('a'),
+                follows: has('f'),
+                mentioned: has('m'),
+                blocked: has('b'),
+                suspended: has('s'),
+            };
+            assert_eq!(may_see(&sight), see, "{visibility:?} {facts}");
+            assert_eq!(may_reblog(&sight), reblog, "{visibility:?} {facts}");
+        }
+    }
+
+    #[test]
+    fn what_enters_home() {
+        // o = own, f = follows, h = hidden reblog, r = replies to other, k = knows the answered,
+        // x = restricted, d = direct.
+        for (facts, enters) in [
+            ("o", true),
+            ("or", true),
+            ("", false),
+            ("f", true),
+            ("fh", false),
+            ("fr", false),
+            ("frk", true),
+            ("rk", false),
+            ("fx", false),
+            ("frkx", false),
+            ("fd", false),
+        ] {
+            let has = |c| facts.contains(c);
+            let e = Entrance {
+                is_own: has('o'),
+                follows: has('f'),
+                hidden_reblog: has('h'),
+                replies_to_other: has('r'),
+                knows_answered: has('k'),
+                restricted: has('x'),
+                direct: has('d'),
+            };
+            assert_eq!(enters_home(&e), enters, "{facts}");
+        }
+    }
+}
