@@ -1,0 +1,114 @@
+//! Errors as Mastodon's clients expect them: `{"error": "..."}` and the right status. What went
+//! wrong inside is logged under a request's id and never shown.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use model::StoreError;
+use serde_json::{Value, json};
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: Value,
+    retry_after_s: Option<u32>,
+    reason: Option<&'static str>,
+}
+
+impl ApiError {
+    /// Any status with Mastodon's plain shape.
+    pub fn plain(status: StatusCode, error: impl Into<String>) -> Self {
+        let error: String = error.into();
+        Self { status, body: json!({ "error": error }), retry_after_s: None, reason: None }
+    }
+    /// An OAuth error (RFC 6749 section 5.2).
+    pub fn oauth(status: StatusCode, code: &str, description: &str) -> Self {
+        let body = json!({ "error": code, "error_description": description });
+        Self { status, body, retry_after_s: None, reason: None }
+    }
+    /// A refused form: a sentence, and per field what is wrong with it.
+    pub fn invalid(sentence: &str, details: Value) -> Self {
+        let error = format!("Validation failed: {sentence}");
+        let body = json!({ "error": error, "details": details });
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, body, retry_after_s: None, reason: None }
+    }
+    /// 400.
+    pub fn bad_request(error: impl Into<String>) -> Self {
+        Self::plain(StatusCode::BAD_REQUEST, error)
+    }
+    /// 401: no token, or a dead one.
+    pub fn unauthorized() -> Self {
+        Self::plain(StatusCode::UNAUTHORIZED, "The access token is invalid")
+    }
+    /// 403.
+    pub fn forbidden(error: impl Into<String>) -> Self {
+        Self::plain(StatusCode::FORBIDDEN, error)
+    }
+    /// 403: the token lacks a scope.
+    pub fn outside_scopes() -> Self {
+        Self::forbidden("This action is outside the authorized scopes")
+    }
+    /// 404, also for what the asker may not see.
+    pub fn not_found() -> Self {
+        Self::plain(StatusCode::NOT_FOUND, "Record not found")
+    }
+    /// 422.
+    pub fn unprocessable(error: impl Into<String>) -> Self {
+        Self::plain(StatusCode::UNPROCESSABLE_ENTITY, error)
+    }
+    /// 429: the asker's own share is exceeded.
+    pub fn too_many(retry_after_s: u32) -> Self {
+        let error = Self::plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
+        Self { retry_after_s: Some(retry_after_s), reason: Some("own_share"), ..error }
+    }
+    /// 503: shed, or something that is needed is away.
+    pub fn unavailable(retry_after_s: u32, reason: &'static str) -> Self {
+        let error = Self::plain(StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable");
+        Self { retry_after_s: Some(retry_after_s), reason: Some(reason), ..error }
+    }
+    /// 500, with nothing about it.
+    pub fn internal() -> Self {
+        Self::plain(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side")
+    }
+    /// The status it answers with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away { retry_after_s } => Self::unavailable(retry_after_s, "store_away"),
+            StoreError::Full => {
+                let full = Self::plain(StatusCode::INSUFFICIENT_STORAGE, "No space is left");
+                Self { reason: Some("disk_full"), retry_after_s: Some(60), ..full }
+            }
+            StoreError::Conflict(what) => {
+                tracing::info!(what, "a write met a constraint");
+                Self::plain(StatusCode::CONFLICT, "This was changed by somebody else meanwhile")
+            }
+            StoreError::Inconsistent(_) | StoreError::Broken(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(reason) = self.reason {
+            headers.insert("fulmar-reason", HeaderValue::from_static(reason));
+        }
+        response
+    }
+}
