@@ -3,15 +3,29 @@
 //! Leaves to others: what the words do (their modules) and everything that ships (the crates).
 //! It is a Rust program and no shell script, so that every check can be a test as well.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
+mod chance;
 mod check;
+mod clients;
+mod fuzz;
 mod ground;
+mod http;
+mod install;
+mod instance;
+mod kill;
+mod load;
+mod pin;
 mod policy;
+mod postgres;
+mod proxy;
 mod steps;
+mod test;
 mod tidy;
 
 /// The first screen a newcomer reads; it teaches the order of use.
@@ -28,7 +42,7 @@ And by itself, when that is what you work on:
 
   cargo xtask bench      Figures of promise beside yardsticks of the same run. `bench --list` names
                          them; `bench posts home` runs two; `--json FILE` keeps the rows.
-  cargo xtask clients    Unmodified apps against the release binary: toot, Mastodon.py, schemathesis.
+  cargo xtask clients    Unmodified apps against the release: toot, Mastodon.py, schemathesis.
   cargo xtask kill       Kills the server 50 times under load and counts what was lost: nothing.
   cargo xtask fuzz       Hostile bytes for every parser, a minute each.
 
@@ -48,6 +62,68 @@ enum Word {
     Tidy,
     /// Format, clippy, tidy, licences; a minute
     Check,
+    /// Everything, from a fresh clone; what CI runs
+    Test {
+        /// Replays the chance of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// The promises in numbers, beside yardsticks of the same run
+    Bench(BenchWords),
+    /// Unmodified apps against the release binary
+    Clients {
+        /// Seconds of hostile requests
+        #[arg(long, default_value_t = clients::HOSTILE_SECONDS)]
+        seconds: u64,
+    },
+    /// Kills the server under load and asks for everything it acknowledged
+    Kill {
+        /// Kills on each engine
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+        /// One engine only
+        #[arg(long)]
+        engine: Option<kill::Engine>,
+        /// Replays the chance of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Hostile bytes for every parser
+    Fuzz {
+        /// Seconds for each family of parsers
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Replays the chance of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// A bare server of so many bytes, which benches measure themselves against
+    #[command(hide = true)]
+    YardstickHttp {
+        /// Bytes of each answer
+        bytes: usize,
+    },
+}
+
+#[derive(clap::Args)]
+struct BenchWords {
+    /// Which benches; all of them when none is named
+    names: Vec<String>,
+    /// Names them and ends
+    #[arg(long)]
+    list: bool,
+    /// Keeps the rows in this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Posts in the data set
+    #[arg(long, default_value_t = 1_000_000)]
+    posts: u64,
+    /// Seconds of each load
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// A missed bar is an error
+    #[arg(long)]
+    strict: bool,
 }
 
 fn main() -> ExitCode {
@@ -64,5 +140,17 @@ fn run(word: Word) -> Result<()> {
     match word {
         Word::Tidy => tidy::run(),
         Word::Check => check::run(),
+        Word::Test { seed } => test::run(seed),
+        Word::Bench(BenchWords { list: true, .. }) => {
+            bench::list();
+            Ok(())
+        }
+        Word::Bench(BenchWords { names, json, posts, seconds, strict, .. }) => {
+            bench::run(&bench::Wish { names, json, posts, seconds, strict })
+        }
+        Word::Clients { seconds } => clients::run(seconds),
+        Word::Kill { rounds, engine, seed } => kill::run(&kill::Wish { rounds, engine, seed }),
+        Word::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
+        Word::YardstickHttp { bytes } => bench::yardstick::serve(bytes),
     }
 }

@@ -1,0 +1,102 @@
+//! `cargo xtask bench`: the promises in numbers, each beside a yardstick of the same run.
+//!
+//! The server has one core, all load has the other. Absolute figures shift with the machine, so a
+//! row also carries its ratio to what a bare server or a bare database gives in the same minutes.
+//! Nothing here is a test: a bench reports whether its bar was met, and only `--strict` fails.
+
+mod data;
+mod fanout;
+mod footprint;
+mod posts;
+mod reads;
+mod report;
+pub mod yardstick;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::{ground, pin};
+use data::Scene;
+pub use data::database;
+use report::Report;
+
+/// What a bench is called, what it shows, and what it needs.
+struct Bench {
+    name: &'static str,
+    shows: &'static str,
+    run: fn(&Scene, &mut Report) -> Result<()>,
+}
+
+/// In the order of their run: those that only read come before those that write.
+const BENCHES: [Bench; 10] = [
+    Bench {
+        name: "startup",
+        shows: "time until ready with the data there",
+        run: footprint::startup,
+    },
+    Bench { name: "memory", shows: "resident memory idle and with data", run: footprint::memory },
+    Bench { name: "home", shows: "home timeline, warm and cold", run: reads::home },
+    Bench { name: "public", shows: "anonymous public timeline", run: reads::public },
+    Bench { name: "profile", shows: "public profile page", run: reads::profile },
+    Bench { name: "status", shows: "one post", run: reads::status },
+    Bench { name: "context", shows: "one thread", run: reads::context },
+    Bench { name: "streams", shows: "a post to the last of 1,000 streams", run: fanout::streams },
+    Bench { name: "fanout", shows: "deliveries to timelines in memory", run: fanout::timelines },
+    Bench { name: "posts", shows: "durable posts at 1, 8 and 64 writers", run: posts::posts },
+];
+
+/// How benches are to be run.
+pub struct Wish {
+    /// Which ones; all when empty.
+    pub names: Vec<String>,
+    /// Where rows are kept as JSON.
+    pub json: Option<PathBuf>,
+    /// Posts in the data set.
+    pub posts: u64,
+    /// Seconds of each load.
+    pub seconds: u64,
+    /// Whether a missed bar is an error.
+    pub strict: bool,
+}
+
+/// Names and what they show.
+pub fn list() {
+    for bench in &BENCHES {
+        println!("{:<10} {}", bench.name, bench.shows);
+    }
+    println!("{:<10} how each cost grows from 1,000 to 1,000,000 posts", "growth");
+}
+
+/// Runs benches and prints their table.
+///
+/// # Errors
+/// When a bench could not be run, or missed its bar and `strict` was asked for.
+pub fn run(wish: &Wish) -> Result<()> {
+    if !ground::release_binary().exists() {
+        ground::sh("cargo", &["build", "--release", "--locked"])?;
+    }
+    if !pin::possible() {
+        println!("this machine has one core: load and server share it, and figures are low");
+    }
+    let all: Vec<&str> = BENCHES.iter().map(|bench| bench.name).chain(["growth"]).collect();
+    if let Some(unknown) = wish.names.iter().find(|name| !all.contains(&name.as_str())) {
+        bail!("there is no bench `{unknown}`; there are: {}", all.join(", "));
+    }
+    let wanted = |name: &str| wish.names.is_empty() || wish.names.iter().any(|wish| wish == name);
+    let mut report = Report::new(wish.seconds);
+    let scene = Scene::of(wish.posts)?;
+    for bench in BENCHES.iter().filter(|bench| wanted(bench.name)) {
+        println!("\n=== {}: {}", bench.name, bench.shows);
+        if let Err(error) = (bench.run)(&scene, &mut report) {
+            report.failed(bench.name, &error);
+        }
+    }
+    if wanted("growth") {
+        println!("\n=== growth: from 1,000 to {} posts", wish.posts);
+        if let Err(error) = reads::growth(&scene, &mut report) {
+            report.failed("growth", &error);
+        }
+    }
+    report.close(wish.json.as_deref(), wish.strict)
+}
