@@ -197,10 +197,7 @@ fn empty_queue<S, B>(
 /// Whether accepting failed for this one newcomer, not for all (accept(2)).
 fn is_peers_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Gives an accepted socket its place and its task, or closes it.
