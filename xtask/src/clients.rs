@@ -20,9 +20,7 @@ pub const HOSTILE_SECONDS: u64 = 100;
 /// When one of them found something unexpected.
 pub fn run(hostile_seconds: u64) -> Result<()> {
     let mut steps = Steps::default();
-    steps.step("release build", || {
-        ground::sh("cargo", &["build", "--release", "--locked"]).map(|()| Outcome::Done)
-    });
+    steps.step("release build", || ground::build_release().map(|()| Outcome::Done));
     add(&mut steps, hostile_seconds);
     steps.close()
 }

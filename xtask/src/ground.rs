@@ -121,6 +121,16 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Builds what is measured and tried: the server, and this program for its load. Both in one go,
+/// so that what they share is built once.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_release() -> Result<()> {
+    let words = ["build", "--release", "--locked", "--package", "server", "--package", "xtask"];
+    sh("cargo", &words)
+}
+
 /// Whether a program of that name can be found.
 pub fn has(program: &str) -> bool {
     let path = variable("PATH").unwrap_or_default();

@@ -51,6 +51,7 @@ All load goes to 127.0.0.1 and ends by itself. Everything built lies in target/.
 /// Words for people and CI.
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Words for people and CI", after_help = TEACH)]
+#[command(arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
     word: Word,

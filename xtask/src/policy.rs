@@ -86,7 +86,8 @@ fn tree(format: &str, edges: &str) -> Result<BTreeMap<String, String>> {
     ]);
     let text = ground::output(command.current_dir(ground::root()))?;
     let mut crates = BTreeMap::new();
-    for line in text.lines() {
+    // The trees of the rooms are set apart by empty lines.
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let mut parts = line.trim_end_matches(" (*)").split('|');
         let name = parts.next().unwrap_or_default();
         let name = name.split(" (").next().unwrap_or(name).to_owned();

@@ -155,3 +155,15 @@ fn program(name: &str, owner: Option<Owner>) -> Command {
 pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Postgres;
+
+    #[test]
+    fn it_starts_on_a_free_port_and_takes_statements() {
+        let database = Postgres::start().expect("PostgreSQL starts");
+        assert_eq!(database.psql("fulmar", "SHOW fsync").unwrap().trim(), "on");
+        assert!(database.url().contains(&database.address.port().to_string()));
+    }
+}

@@ -103,3 +103,35 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
     }
     let _ended = to.shutdown(Shutdown::Both);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends a byte through and hears it back.
+    fn echoes(address: SocketAddr) -> bool {
+        let Ok(mut stream) = http::connect(address) else { return false };
+        let mut heard = [0];
+        stream.write_all(b"x").is_ok() && stream.read_exact(&mut heard).is_ok() && heard == *b"x"
+    }
+
+    #[test]
+    fn a_cut_proxy_carries_nothing_and_a_restored_one_does() {
+        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = target.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in target.incoming().map_while(Result::ok) {
+                let mut byte = [0];
+                if stream.read_exact(&mut byte).is_ok() {
+                    let _gone = stream.write_all(&byte);
+                }
+            }
+        });
+        let proxy = Proxy::start(address).unwrap();
+        assert!(echoes(proxy.address));
+        proxy.cut();
+        assert!(!echoes(proxy.address));
+        proxy.restore();
+        assert!(echoes(proxy.address));
+    }
+}

@@ -7,12 +7,14 @@
 mod data;
 mod fanout;
 mod footprint;
+mod hot;
 mod posts;
 mod reads;
 mod report;
 pub mod yardstick;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -29,7 +31,7 @@ struct Bench {
 }
 
 /// In the order of their run: those that only read come before those that write.
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     Bench {
         name: "startup",
         shows: "time until ready with the data there",
@@ -44,7 +46,11 @@ const BENCHES: [Bench; 10] = [
     Bench { name: "streams", shows: "a post to the last of 1,000 streams", run: fanout::streams },
     Bench { name: "fanout", shows: "deliveries to timelines in memory", run: fanout::timelines },
     Bench { name: "posts", shows: "durable posts at 1, 8 and 64 writers", run: posts::posts },
+    Bench { name: "hot", shows: "one hot author on PostgreSQL", run: hot::postgres },
 ];
+
+/// The bench that needs no server.
+const MACHINE: &str = "machine";
 
 /// How benches are to be run.
 pub struct Wish {
@@ -65,38 +71,59 @@ pub fn list() {
     for bench in &BENCHES {
         println!("{:<10} {}", bench.name, bench.shows);
     }
+    println!("{MACHINE:<10} the yardsticks alone: what this machine gives without us");
     println!("{:<10} how each cost grows from 1,000 to 1,000,000 posts", "growth");
 }
 
-/// Runs benches and prints their table.
+/// Builds the release and lets its load generator run the benches: an unoptimised one would be
+/// what is measured.
 ///
 /// # Errors
-/// When a bench could not be run, or missed its bar and `strict` was asked for.
+/// When it does not build, or a bench could not be run.
 pub fn run(wish: &Wish) -> Result<()> {
-    if !ground::release_binary().exists() {
-        ground::sh("cargo", &["build", "--release", "--locked"])?;
+    if !cfg!(debug_assertions) {
+        return measure(wish);
     }
+    ground::build_release()?;
+    let mut command = Command::new(ground::target().join("release").join("xtask"));
+    command.args(std::env::args_os().skip(1)).current_dir(ground::root());
+    ground::shown(&mut command)
+}
+
+/// Runs benches and prints their table.
+fn measure(wish: &Wish) -> Result<()> {
     if !pin::possible() {
         println!("this machine has one core: load and server share it, and figures are low");
     }
-    let all: Vec<&str> = BENCHES.iter().map(|bench| bench.name).chain(["growth"]).collect();
+    let all: Vec<&str> =
+        BENCHES.iter().map(|bench| bench.name).chain(["growth", MACHINE]).collect();
     if let Some(unknown) = wish.names.iter().find(|name| !all.contains(&name.as_str())) {
         bail!("there is no bench `{unknown}`; there are: {}", all.join(", "));
     }
     let wanted = |name: &str| wish.names.is_empty() || wish.names.iter().any(|wish| wish == name);
     let mut report = Report::new(wish.seconds);
-    let scene = Scene::of(wish.posts)?;
+    if wanted(MACHINE) {
+        println!("\n=== {MACHINE}: what this machine gives without us");
+        yardstick::machine(&mut report)?;
+    }
+    if wish.names.iter().any(|name| name != MACHINE) || wish.names.is_empty() {
+        let scene = Scene::of(wish.posts)?;
+        all_wanted(wish, &scene, &mut report, wanted);
+    }
+    report.close(wish.json.as_deref(), wish.strict)
+}
+
+fn all_wanted(wish: &Wish, scene: &Scene, report: &mut Report, wanted: impl Fn(&str) -> bool) {
     for bench in BENCHES.iter().filter(|bench| wanted(bench.name)) {
         println!("\n=== {}: {}", bench.name, bench.shows);
-        if let Err(error) = (bench.run)(&scene, &mut report) {
+        if let Err(error) = (bench.run)(scene, report) {
             report.failed(bench.name, &error);
         }
     }
     if wanted("growth") {
         println!("\n=== growth: from 1,000 to {} posts", wish.posts);
-        if let Err(error) = reads::growth(&scene, &mut report) {
+        if let Err(error) = reads::growth(scene, report) {
             report.failed("growth", &error);
         }
     }
-    report.close(wish.json.as_deref(), wish.strict)
 }

@@ -40,6 +40,8 @@ pub enum Bar {
     AtMost(f64),
     /// At least so much, or this share of the yardstick: machines differ.
     AtLeastOrShare(f64, f64),
+    /// At least this share of the yardstick.
+    Share(f64),
     /// At least so much, and one in a hundred at most so many milliseconds.
     RateWithin(f64, f64),
     /// None: it is told, not judged.
@@ -93,6 +95,10 @@ impl Row {
             Bar::AtLeastOrShare(least, share) => {
                 let met = self.value >= least || self.ratio.is_some_and(|ratio| ratio >= share);
                 (format!(">= {} {unit} or {share:.2}", number(least)), Some(met))
+            }
+            Bar::Share(share) => {
+                let met = self.ratio.is_some_and(|ratio| ratio >= share);
+                (format!(">= {share:.2} of it"), Some(met))
             }
             Bar::RateWithin(least, most_ms) => {
                 let quick = self.p99_ms.is_some_and(|p99| p99 <= most_ms);

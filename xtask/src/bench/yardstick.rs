@@ -17,6 +17,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use super::report::{Bar, Report, Row};
 use crate::ground;
 use crate::load::{Load, Shown};
 use crate::pin;
@@ -106,6 +107,20 @@ pub fn http(load: &Load, bytes: usize) -> Result<Shown> {
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", bare.address).into_bytes();
     load.run(std::rc::Rc::new(move |_, _, out| out.extend_from_slice(&request)))?
         .all_fine("yardstick")
+}
+
+/// The bare server by itself, at the sizes of a refusal, a post and a home timeline. It also shows
+/// what the load generator can give: a figure of Fulmar's near these is the generator's limit.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn machine(report: &mut Report) -> Result<()> {
+    for bytes in [100, 2_000, 38_000] {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let shown = http(&Load::closed(nobody, 64, report.seconds), bytes)?;
+        report.row(Row::rate(&format!("bare hyper, {bytes} bytes"), &shown, None, Bar::None));
+    }
+    Ok(())
 }
 
 /// Rows a second that bare SQLite commits: the statements of a post, in groups, each group one
