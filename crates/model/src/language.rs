@@ -1,7 +1,8 @@
 //! Languages: ISO 639 codes, and a guess where the author gave none.
 
-/// Bytes that a guess looks at: enough to tell, and bounded whatever is posted.
-const SAMPLE_BYTES: usize = 400;
+use crate::limits::LANGUAGE_SAMPLE_BYTES;
+use std::{collections::HashMap, sync::LazyLock};
+use whatlang::{Detector, Lang};
 
 /// Whether a text has the form of a language code (`de`, `pt-BR`, `zh-Hant`).
 pub fn is_code(text: &str) -> bool {
@@ -13,17 +14,111 @@ pub fn is_code(text: &str) -> bool {
 }
 
 /// The language of a text, where that can be told with confidence. Two-letter code.
+///
+/// Comparing with every profile of a script costs some 60 us, more than storing the post does. So
+/// common words name the likely languages first, and only their profiles are compared.
 pub fn guess(text: &str) -> Option<&'static str> {
-    let mut end = text.len().min(SAMPLE_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let found = whatlang::detect(text.get(..end)?)?;
+    let sample = text.get(..text.floor_char_boundary(LANGUAGE_SAMPLE_BYTES))?;
+    let found = match likely(sample) {
+        Some(languages) => Detector::with_allowlist(languages.to_vec()).detect(sample)?,
+        None => whatlang::detect(sample)?,
+    };
     if !found.is_reliable() {
         return None;
     }
     CODES.iter().find(|(three, _)| *three == found.lang().code()).map(|(_, two)| *two)
 }
+
+/// How many languages are compared closely: the winner needs rivals, or every guess is certain.
+const RIVALS: usize = 4;
+
+/// The languages whose common words the sample holds, most words first. `None` when there are too
+/// few to go by, and for texts that are not mostly in Latin letters.
+fn likely(sample: &str) -> Option<[Lang; RIVALS]> {
+    let letters = || sample.chars().filter(|c| c.is_alphabetic());
+    let latin =
+        letters().filter(|c| *c < '\u{250}' || ('\u{1e00}'..'\u{1f00}').contains(c)).count();
+    if latin * 10 < letters().count() * 9 {
+        return None;
+    }
+    let mut hits = [0_u32; COMMON.len()];
+    let lower = sample.to_lowercase();
+    for word in lower.split(|c: char| !c.is_alphabetic()) {
+        for &at in WORDS.get(word).into_iter().flatten() {
+            if let Some(hit) = hits.get_mut(at) {
+                *hit += 1;
+            }
+        }
+    }
+    let mut order: Vec<(u32, Lang)> =
+        hits.into_iter().zip(COMMON.iter().map(|(lang, _)| *lang)).collect();
+    // Stable: languages without a hit stay in the table's order, the widest spoken first.
+    order.sort_by_key(|(hits, _)| std::cmp::Reverse(*hits));
+    let enough = order.first().is_some_and(|(hits, _)| *hits >= 2);
+    let mut best = order.into_iter().map(|(_, lang)| lang);
+    let four = [best.next()?, best.next()?, best.next()?, best.next()?];
+    enough.then_some(four)
+}
+
+/// For every common word the places in the table of the languages that have it.
+static WORDS: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, (_, words)) in COMMON.iter().enumerate() {
+        for word in words {
+            places.entry(word).or_default().push(at);
+        }
+    }
+    places
+});
+
+/// Short words that nearly every longer text of a language holds, and few of its neighbours.
+const COMMON: [(Lang, [&str; 12]); 24] = [
+    (Lang::Eng, ["the", "and", "of", "to", "is", "in", "that", "for", "you", "it", "with", "this"]),
+    (Lang::Spa, ["que", "de", "la", "el", "en", "los", "una", "por", "con", "para", "es", "pero"]),
+    (
+        Lang::Deu,
+        ["der", "die", "und", "das", "ist", "nicht", "ich", "ein", "den", "mit", "es", "auf"],
+    ),
+    (Lang::Fra, ["le", "la", "les", "et", "des", "est", "que", "une", "pas", "pour", "dans", "je"]),
+    (
+        Lang::Por,
+        ["que", "de", "não", "uma", "os", "para", "com", "em", "um", "mais", "por", "você"],
+    ),
+    (Lang::Ita, ["che", "di", "il", "la", "non", "per", "una", "sono", "con", "del", "è", "anche"]),
+    (Lang::Nld, ["de", "het", "een", "van", "en", "ik", "niet", "dat", "is", "op", "voor", "met"]),
+    (Lang::Swe, ["och", "att", "det", "är", "som", "på", "en", "jag", "inte", "för", "av", "med"]),
+    (Lang::Dan, ["og", "det", "er", "at", "en", "af", "ikke", "jeg", "til", "på", "som", "hvad"]),
+    (Lang::Nob, ["og", "det", "er", "som", "ikke", "jeg", "på", "til", "av", "en", "for", "hva"]),
+    (Lang::Pol, ["nie", "to", "się", "na", "jest", "że", "do", "co", "jak", "za", "ale", "już"]),
+    (Lang::Ces, ["je", "se", "na", "to", "že", "ale", "jsem", "ve", "by", "si", "jako", "který"]),
+    (Lang::Slk, ["je", "sa", "na", "to", "že", "ale", "som", "vo", "by", "si", "ako", "ktorý"]),
+    (Lang::Hun, ["az", "és", "hogy", "nem", "egy", "is", "de", "ez", "van", "meg", "csak", "már"]),
+    (Lang::Ron, ["și", "de", "nu", "la", "în", "că", "cu", "este", "pe", "mai", "din", "pentru"]),
+    (
+        Lang::Tur,
+        ["bir", "ve", "bu", "için", "de", "da", "ne", "çok", "ben", "gibi", "daha", "değil"],
+    ),
+    (
+        Lang::Fin,
+        ["ja", "on", "ei", "se", "että", "en", "mutta", "ole", "niin", "hän", "oli", "kun"],
+    ),
+    (Lang::Est, ["ja", "on", "ei", "see", "et", "ma", "aga", "ka", "oli", "kui", "mis", "nii"]),
+    (Lang::Hrv, ["je", "se", "da", "na", "su", "nije", "za", "ali", "što", "kao", "sam", "od"]),
+    (Lang::Slv, ["je", "in", "da", "se", "na", "ni", "pa", "za", "ki", "so", "sem", "tudi"]),
+    (Lang::Lit, ["ir", "kad", "yra", "ne", "tai", "kaip", "su", "bet", "aš", "jau", "iš", "dar"]),
+    (Lang::Lav, ["un", "ir", "ka", "es", "ar", "nav", "tas", "bet", "kas", "no", "lai", "viņš"]),
+    (
+        Lang::Ind,
+        [
+            "yang", "dan", "di", "itu", "dengan", "untuk", "tidak", "ini", "dari", "saya", "ada",
+            "akan",
+        ],
+    ),
+    (
+        Lang::Vie,
+        ["và", "là", "của", "không", "có", "một", "cho", "tôi", "được", "này", "với", "người"],
+    ),
+];
 
 /// ISO 639-3 to 639-1, for the languages that the guesser knows and that have a two-letter code.
 const CODES: [(&str, &str); 40] = [
@@ -81,9 +176,59 @@ mod tests {
         for bad in ["", "e", "EN", "english", "en-", "en_US", "<b"] {
             assert!(!is_code(bad), "{bad}");
         }
-        let german = "Der schnelle braune Fuchs springt über den faulen Hund und läuft weiter";
-        assert_eq!(guess(german), Some("de"));
         assert_eq!(guess("日本語のテキストです。今日はいい天気ですね。"), Some("ja"));
         assert_eq!(guess("ok"), None);
+    }
+
+    #[test]
+    fn languages_are_told_apart_from_their_neighbours() {
+        for (code, text) in [
+            ("en", "I think that we should go to the park in the evening when it is not so hot"),
+            ("de", "Der schnelle braune Fuchs springt über den faulen Hund und läuft weiter"),
+            (
+                "nl",
+                "Ik heb vandaag een mooie wandeling gemaakt met mijn hond in het bos van de buren",
+            ),
+            (
+                "fr",
+                "Je ne sais pas si nous allons partir demain, mais il fait beau dans les montagnes",
+            ),
+            ("es", "No sé si mañana vamos a salir, pero el tiempo en las montañas es muy bueno"),
+            (
+                "pt",
+                "Não sei se amanhã vamos sair, mas o tempo nas montanhas está muito bom para você",
+            ),
+            (
+                "it",
+                "Non so se domani usciremo, ma il tempo nelle montagne è molto bello anche per te",
+            ),
+            (
+                "sv",
+                "Jag vet inte om vi ska åka till stugan i morgon, men vädret är mycket fint på fjället",
+            ),
+            (
+                "pl",
+                "Nie wiem, czy jutro pojedziemy w góry, ale pogoda jest bardzo ładna i już się cieszę",
+            ),
+            (
+                "fi",
+                "En tiedä lähdemmekö huomenna vuorille, mutta sää on todella kaunis ja hän on iloinen",
+            ),
+            (
+                "tr",
+                "Yarın dağlara gidip gitmeyeceğimizi bilmiyorum ama hava çok güzel ve bu bir şans",
+            ),
+            ("ru", "Я не знаю, поедем ли мы завтра в горы, но погода очень хорошая и мне радостно"),
+            ("ar", "لا أعرف ما إذا كنا سنذهب إلى الجبال غدا ولكن الطقس جميل جدا هذه الأيام"),
+        ] {
+            assert_eq!(guess(text), Some(code), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_says_too_little_gets_no_guess() {
+        for text in ["", "ok", "lol", "😀😀😀", "12345", "https://x.org", "asdf qwer"] {
+            assert_eq!(guess(text), None, "{text}");
+        }
     }
 }

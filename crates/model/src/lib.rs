@@ -6,7 +6,9 @@
 
 pub mod account;
 pub mod app;
+pub mod entrance;
 pub mod event;
+pub mod handle;
 pub mod id;
 pub mod language;
 pub mod limits;

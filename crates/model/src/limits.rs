@@ -44,3 +44,28 @@ pub const SCHEDULED_DAILY: usize = 25;
 pub const SCHEDULED_AHEAD_S: i64 = 300;
 const _: () = assert!(SCHEDULED_DAILY <= SCHEDULED_TOTAL);
 const _: () = assert!(POLL_SECONDS_MIN < POLL_SECONDS_MAX);
+/// Bytes of a remote username. Other software allows longer names than ours; past it: no mention.
+pub const REMOTE_USERNAME_BYTES: usize = 128;
+/// Bytes of a domain (RFC 1035, section 2.3.4, as text). Past it: no domain.
+pub const DOMAIN_BYTES: usize = 253;
+/// Bytes that one counted character may bring on average before a text is refused: a grapheme can
+/// be stacked without end, and links count 23 whatever their length.
+pub const BYTES_PER_CHARACTER: usize = 64;
+/// Distinct people mentioned in one text. Past it the text is refused when it is posted.
+pub const MENTIONS_PER_TEXT: usize = 100;
+/// Distinct hashtags in one text. Past it the text is refused when it is posted.
+pub const TAGS_PER_TEXT: usize = 100;
+/// Characters of a hashtag. A longer word stays plain text.
+pub const TAG_CHARACTERS: usize = 100;
+/// Bytes of an emoji's shortcode. A longer one stays plain text.
+pub const SHORTCODE_BYTES: usize = 128;
+/// Bytes of a link. A longer one stays plain text.
+pub const LINK_BYTES: usize = 2_048;
+/// Bytes of remote HTML that are read. What comes after is cut off.
+pub const REMOTE_HTML_BYTES: usize = 256 * 1024;
+/// Tags of remote HTML that are kept as such. A text with more keeps its words and loses its
+/// markup, because repairing unclosed tags costs the product of their numbers.
+pub const REMOTE_HTML_TAGS: usize = 1_500;
+/// Bytes at the start of a text from which its language is guessed.
+pub const LANGUAGE_SAMPLE_BYTES: usize = 160;
+const _: () = assert!(USERNAME_CHARACTERS <= REMOTE_USERNAME_BYTES);
