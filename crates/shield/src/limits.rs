@@ -54,8 +54,9 @@ pub const BODY_GRACE: Duration = Duration::from_secs(15);
 pub const WRITE_RATE: u32 = 500;
 /// Patience with a peer that takes nothing.
 pub const WRITE_GRACE: Duration = Duration::from_secs(20);
-/// Bytes the kernel queues for one peer (it doubles the figure for its own book-keeping).
-pub const SEND_BUFFER_BYTES: usize = 131_072;
+/// Bytes the kernel queues for one peer (it doubles the figure for its own book-keeping). It asks
+/// for more when a third is free, so a greater queue would make slow readers look stalled.
+pub const SEND_BUFFER_BYTES: usize = 65_536;
 
 /// Bytes of a request's head. Past it: 431 in HTTP/1.1, a refused stream in HTTP/2.
 pub const HEAD_BYTES: u32 = 16_384;

@@ -79,12 +79,8 @@ fn http2_builder(options: &Options) -> http2::Builder<TokioExecutor> {
 }
 
 /// Serves one accepted socket until it is gone.
-pub(crate) async fn serve<S, B>(
-    shared: Arc<Shared<S>>,
-    socket: Socket,
-    peer: Peer,
-    meter: Arc<Meter>,
-) where
+pub(crate) async fn serve<S, B>(shared: &Shared<S>, socket: Socket, peer: Peer, meter: &Arc<Meter>)
+where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -92,7 +88,7 @@ pub(crate) async fn serve<S, B>(
 {
     let Some(acceptor) = &shared.tls else {
         meter.tell(|pace, now, _| pace.begin(now, Speaks::Http1));
-        return http1(&shared, socket, peer, &meter).await;
+        return http1(shared, socket, peer, meter).await;
     };
     let handshake = tokio::time::timeout(shared.options.handshake, acceptor.accept(socket));
     let stream = tokio::select! {
@@ -106,16 +102,16 @@ pub(crate) async fn serve<S, B>(
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         meter.tell(|pace, now, _| pace.begin(now, Speaks::Http2));
-        let doorway = Doorway::new(&shared, peer, &meter, true);
+        let doorway = Doorway::new(shared, peer, meter, true);
         let connection = shared.http2.serve_connection(TokioIo::new(stream), doorway);
-        drive(&shared, &meter, connection, http2::Connection::graceful_shutdown).await;
+        drive(shared, meter, connection, http2::Connection::graceful_shutdown).await;
     } else {
         meter.tell(|pace, now, _| pace.begin(now, Speaks::Http1));
-        http1(&shared, stream, peer, &meter).await;
+        http1(shared, stream, peer, meter).await;
     }
 }
 
-async fn http1<S, B, I>(shared: &Arc<Shared<S>>, io: I, peer: Peer, meter: &Arc<Meter>)
+async fn http1<S, B, I>(shared: &Shared<S>, io: I, peer: Peer, meter: &Arc<Meter>)
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,

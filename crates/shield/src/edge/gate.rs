@@ -231,9 +231,6 @@ impl Held {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(cut) = self.meter.cut() {
-            self.gate.count_cut(cut);
-        }
         let mut held = self.gate.held.lock();
         let counted = self.prefix.is_none_or(|prefix| held.remove(prefix, &self.meter));
         if counted {

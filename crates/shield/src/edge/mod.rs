@@ -224,5 +224,11 @@ fn welcome<S, B>(
     };
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let socket = Socket::new(stream, permit);
-    tracker.spawn(connection::serve(shared.clone(), socket, Peer { address, tls }, meter));
+    let (shared, peer) = (shared.clone(), Peer { address, tls });
+    tracker.spawn(async move {
+        connection::serve(&shared, socket, peer, &meter).await;
+        if let Some(cut) = meter.cut() {
+            shared.options.gate.count_cut(cut);
+        }
+    });
 }

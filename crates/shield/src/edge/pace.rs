@@ -7,7 +7,7 @@
 
 use super::clock::millis;
 use super::options::{Options, Rate};
-use crate::limits::CANCELLED_PER_S;
+use crate::limits::{CANCELLED_PER_S, PIECE_BYTES};
 
 /// Why a connection was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,9 @@ impl Patience {
         if let Some(since) = self.waiting_since.take() {
             self.left_ms = self.left_ms.saturating_sub(now_ms.saturating_sub(since));
         }
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        // What the kernel or the peer took at once earns no more than a piece: else a first gulp of
+        // megabytes into its buffers would buy an hour of silence.
+        let bytes = u64::try_from(bytes.min(PIECE_BYTES)).unwrap_or(u64::MAX);
         let earned = bytes.saturating_mul(1_000) / u64::from(rate.bytes_per_s.max(1));
         self.left_ms = self.left_ms.min(millis(rate.grace)).saturating_add(earned);
     }
