@@ -2,6 +2,12 @@
 //!
 //! Bounds are set to fractions of a second, so that each cut is awaited rather than slept for;
 //! every wait has a deadline far above the bound, and far below the defaults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test says so by failing"
+)]
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

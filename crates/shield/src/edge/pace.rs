@@ -282,10 +282,12 @@ impl Pace {
             if past(since, options.head) {
                 return Verdict::Cut(Cut::Head);
             }
-        } else if self.in_flight == 0 && !self.socket.waits() && self.closing_since.is_none() {
-            if let Some(cut) = self.rest(past, around, options) {
-                return Verdict::Cut(cut);
-            }
+        } else if self.in_flight == 0
+            && !self.socket.waits()
+            && self.closing_since.is_none()
+            && let Some(cut) = self.rest(past, around, options)
+        {
+            return Verdict::Cut(cut);
         }
         if past(self.accepted_ms, options.age) { Verdict::Retire } else { Verdict::Keep }
     }
