@@ -4,10 +4,11 @@
 use crate::{
     Batch, CommitError, Done, Row, Value,
     limits::ID_LIST_ARITIES,
+    postgres::Postgres,
     sqlite::{self, Sqlite},
 };
 use model::{
-    StoreError,
+    Page, StoreError,
     ports::{Announcer, Clock},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -34,30 +35,112 @@ impl Options {
     }
 }
 
+/// How a PostgreSQL database is reached.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`, or `host=... user=...`. With
+    /// `sslmode=require` the connection is TLS and the server's certificate is verified; without it
+    /// the connection is plain.
+    pub url: String,
+    /// Which of the nodes on this database this is, from 0.
+    pub node: u16,
+    /// Certificates (DER) trusted for the server besides the public ones.
+    pub root_certificates: Vec<Vec<u8>>,
+}
+
+impl PostgresOptions {
+    /// The only node on this database.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), node: 0, root_certificates: vec![] }
+    }
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Engine {
+    /// A file.
+    Sqlite(Options),
+    /// A server.
+    Postgres(PostgresOptions),
+}
+
 /// An open database. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
 pub struct Db {
-    engine: Arc<Sqlite>,
+    driver: Driver,
+}
+
+#[derive(Clone)]
+enum Driver {
+    Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
 }
 
 impl Db {
-    /// Opens, migrates where needed, and starts writer, readers and checkpointer.
+    /// Opens an SQLite database, migrates it where needed, and starts writer, readers and
+    /// checkpointer.
     pub fn open(
         options: &Options,
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { engine: Arc::new(sqlite::open(options, clock, announcer)?) })
+        let opened = sqlite::open(options, clock, announcer)?;
+        Ok(Self { driver: Driver::Sqlite(Arc::new(opened)) })
     }
 
-    /// Commits a deed; returns once it is durable and its event has been taken in.
+    /// Opens a database of either engine and migrates it where needed.
+    pub async fn connect(
+        engine: &Engine,
+        clock: Arc<dyn Clock>,
+        announcer: Arc<dyn Announcer>,
+    ) -> Result<Self, StoreError> {
+        match engine {
+            Engine::Sqlite(options) => {
+                let options = options.clone();
+                tokio::task::spawn_blocking(move || Self::open(&options, clock, announcer))
+                    .await
+                    .map_err(|e| StoreError::Broken(format!("opening: {e}")))?
+            }
+            Engine::Postgres(options) => {
+                let opened = Postgres::open(options, clock, announcer).await?;
+                Ok(Self { driver: Driver::Postgres(opened) })
+            }
+        }
+    }
+
+    /// Commits a deed; returns once it is durable and its event has been taken in. Runs to its end
+    /// even when the caller goes away.
     pub async fn commit(&self, batch: Batch) -> Result<Done, CommitError> {
-        self.engine.commit(batch).await
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.commit(batch).await,
+            Driver::Postgres(postgres) => postgres.commit(batch).await,
+        }
+    }
+
+    /// Every id below is settled: visible to a query that starts now, or never to be. Listings
+    /// that are paged by id stay below it, else a late committer would be skipped for good.
+    pub fn horizon(&self) -> i64 {
+        match &self.driver {
+            // One writer issues and commits in the same order: what is visible has no holes.
+            Driver::Sqlite(_) => i64::MAX,
+            Driver::Postgres(postgres) => postgres.horizon(),
+        }
+    }
+
+    /// The page, cut at the horizon.
+    pub fn settled(&self, page: Page) -> Page {
+        match self.horizon() {
+            i64::MAX => page,
+            horizon => Page { max_id: Some(page.below().min(horizon)), ..page },
+        }
     }
 
     /// Rows of a query. `sql` has numbered parameters.
     pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        self.engine.query(sql.to_owned(), values).await
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.query(sql.to_owned(), values).await,
+            Driver::Postgres(postgres) => postgres.query(sql, &values).await,
+        }
     }
 
     /// The first row of a query.
@@ -84,13 +167,16 @@ impl Db {
             bound.extend(chunk.iter().map(|id| Value::Int((*id).into())));
             bound.resize(values.len() + arity, Value::Int(last.into()));
             let text = sql.replace("{ids}", &marks.join(","));
-            rows.extend(self.engine.query(text, bound).await?);
+            rows.extend(self.query(&text, bound).await?);
         }
         Ok(rows)
     }
 
     /// A consistent copy into a fresh file, while serving.
     pub async fn backup(&self, into: PathBuf) -> Result<(), StoreError> {
-        self.engine.backup(into).await
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.backup(into).await,
+            Driver::Postgres(_) => Err(StoreError::Broken("not a file".into())),
+        }
     }
 }

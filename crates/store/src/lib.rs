@@ -6,24 +6,28 @@
 
 mod account;
 mod account_change;
+mod announce;
 pub mod app;
 pub mod batch;
 pub mod db;
+mod ids;
 pub mod limits;
 mod list;
 pub mod migrate;
 mod notification;
 mod poll;
+mod postgres;
 mod relation;
 mod row;
 mod sqlite;
 mod status;
 mod status_write;
+mod text;
 mod timeline;
 mod value;
 
 pub use batch::{Batch, CommitError, Done, IdSlot};
-pub use db::{Db, Options};
+pub use db::{Db, Engine, Options, PostgresOptions};
 pub use row::Row;
 pub use value::Value;
 

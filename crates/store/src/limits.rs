@@ -1,5 +1,7 @@
 //! Bounds of the store, and what happens at each.
 
+use std::time::Duration;
+
 /// Batches waiting for the writer. Past it: `Away`, the caller answers 503.
 pub const WRITE_QUEUE_MAX: usize = 4_096;
 /// Batches in one commit. Past it they wait for the next: a commit stays a few milliseconds long.
@@ -18,6 +20,26 @@ pub const CHECKPOINT_EVERY_MS: u64 = 1_000;
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Seconds after which a caller that met a full queue may come back.
 pub const RETRY_AFTER_S: u32 = 2;
+/// How long a query may take, waiting included. Past it it is stopped: `Away`.
+pub const QUERY_DEADLINE: Duration = Duration::from_secs(10);
+/// Nodes that may issue ids beside each other.
+pub const NODES_MAX: u16 = 64;
+/// PostgreSQL connections for deeds, and as many for queries. Deeds past it wait.
+pub const POSTGRES_CONNECTIONS: usize = 16;
+/// How long a connection to PostgreSQL may take to open. Past it: `Away`.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a deed or query waits for a connection. Past it: `Away`.
+pub const POOL_DEADLINE: Duration = Duration::from_secs(4);
+/// How long an abandoned request may hold up its connection. Past it the connection is closed.
+pub const RECYCLE_DEADLINE: Duration = Duration::from_secs(1);
+/// How long PostgreSQL may take for one deed. Past it its outcome is unknown, and settled.
+pub const COMMIT_DEADLINE: Duration = Duration::from_secs(9);
+/// How often a deed that met another one (a deadlock) is tried. Past it: `Away`.
+pub const COLLISIONS_MAX: usize = 4;
+/// How often a lost deed's outcome is asked after.
+pub const SETTLE_EVERY: Duration = Duration::from_millis(250);
+/// How many times it is. Past it (ten minutes) its place is given up.
+pub const SETTLE_TRIES: usize = 2_400;
 /// Sizes that an id list is padded to, so that few texts are prepared.
 pub const ID_LIST_ARITIES: [usize; 4] = [1, 8, 40, 200];
 const _: () = assert!(GROUP_MAX <= WRITE_QUEUE_MAX);

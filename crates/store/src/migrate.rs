@@ -1,46 +1,60 @@
 //! Migrations: numbered texts, forward only. What has been applied is recorded with a checksum; an
 //! edited or an unknown one stops the start, because guessing about people's data is no answer.
+//! The drivers run what [`plan`] says is missing, under a lock, each step in a transaction.
 
 use aws_lc_rs::digest;
 use model::StoreError;
-use rusqlite::Connection;
 use std::fmt::Write as _;
 
-/// One step, in the text that both engines share (`{blob}` is the engine's word).
+/// One step, in the text that both engines share (`{blob}` is the engine's word), and what only
+/// one of them needs.
 pub struct Migration {
     /// Its number, from 1.
     pub version: i64,
-    /// Its text.
+    /// Its text for both.
     pub sql: &'static str,
+    /// What SQLite does besides.
+    pub sqlite: &'static str,
+    /// What PostgreSQL does besides.
+    pub postgres: &'static str,
 }
 
 /// All of them, in order.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/0001_spine.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: include_str!("../migrations/0001_spine.sql"),
+    sqlite: "",
+    postgres: "",
+}];
 
-fn checksum(sql: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, sql.as_bytes());
-    hash.as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Where what has been applied is recorded.
+pub(crate) const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration \
+    (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
+pub(crate) const READ_LEDGER: &str = "SELECT version, checksum FROM migration ORDER BY version";
+
+impl Migration {
+    /// SHA-256 of all its texts.
+    pub(crate) fn checksum(&self) -> String {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for text in [self.sql, self.sqlite, self.postgres] {
+            hash.update(text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.finish().as_ref().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
-/// Applies what is missing, each in a transaction of its own.
-pub(crate) fn migrate(conn: &mut Connection, steps: &[Migration]) -> Result<(), StoreError> {
-    let broken = |e: rusqlite::Error| StoreError::Broken(format!("migration: {e}"));
-    conn.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migration
-         (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)",
-    )
-    .map_err(broken)?;
-    let applied: Vec<(i64, String)> = conn
-        .prepare("SELECT version, checksum FROM migration ORDER BY version")
-        .and_then(|mut s| s.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect())
-        .map_err(broken)?;
-    for (version, sum) in &applied {
-        match steps.iter().find(|m| m.version == *version) {
-            Some(known) if checksum(known.sql) == *sum => {}
+/// What is missing, given what was applied; or why this program must not touch this data.
+pub(crate) fn plan<'a>(
+    applied: &[(i64, String)],
+    steps: &'a [Migration],
+) -> Result<Vec<&'a Migration>, StoreError> {
+    for (version, sum) in applied {
+        match steps.iter().find(|step| step.version == *version) {
+            Some(known) if known.checksum() == *sum => {}
             Some(_) => {
                 return Err(StoreError::Broken(format!("migration {version} was edited")));
             }
@@ -51,59 +65,54 @@ pub(crate) fn migrate(conn: &mut Connection, steps: &[Migration]) -> Result<(), 
             }
         }
     }
-    for step in steps.iter().filter(|m| !applied.iter().any(|(v, _)| *v == m.version)) {
-        let tx = conn.transaction().map_err(broken)?;
-        tx.execute_batch(&step.sql.replace("{blob}", "BLOB")).map_err(broken)?;
-        tx.execute(
-            "INSERT INTO migration (version, checksum) VALUES (?1, ?2)",
-            (step.version, checksum(step.sql)),
-        )
-        .map_err(broken)?;
-        tx.commit().map_err(broken)?;
+    let last = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
+    let missing: Vec<&Migration> =
+        steps.iter().filter(|step| !applied.iter().any(|(v, _)| *v == step.version)).collect();
+    match missing.iter().find(|step| step.version < last) {
+        Some(late) => Err(StoreError::Broken(format!(
+            "migration {} was left out: the record of migrations has a hole",
+            late.version
+        ))),
+        None => Ok(missing),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn schema(conn: &Connection) -> Vec<String> {
-        conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
-            .unwrap()
-            .query_map([], |r| r.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
+    fn step(version: i64, sql: &'static str) -> Migration {
+        Migration { version, sql, sqlite: "", postgres: "" }
     }
 
     #[test]
-    fn a_second_run_changes_nothing() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        migrate(&mut conn, MIGRATIONS).unwrap();
-        let before = schema(&conn);
-        migrate(&mut conn, MIGRATIONS).unwrap();
-        assert_eq!(schema(&conn), before);
-        assert!(before.len() > 40);
+    fn what_is_missing_is_planned_and_what_is_strange_stops_the_start() {
+        let steps = [step(1, "a"), step(2, "b"), step(3, "c")];
+        let applied = |versions: &[usize]| -> Vec<(i64, String)> {
+            versions.iter().map(|v| (steps[v - 1].version, steps[v - 1].checksum())).collect()
+        };
+        let planned = |applied: &[(i64, String)]| match plan(applied, &steps) {
+            Ok(missing) => format!("{:?}", missing.iter().map(|m| m.version).collect::<Vec<_>>()),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(planned(&[]), "[1, 2, 3]");
+        assert_eq!(planned(&applied(&[1])), "[2, 3]");
+        assert_eq!(planned(&applied(&[1, 2, 3])), "[]");
+        assert!(planned(&applied(&[1, 3])).contains("has a hole"));
+        assert!(planned(&[(1, "other".into())]).contains("was edited"));
+        assert!(planned(&[(9, "x".into())]).contains("newer version"));
     }
 
     #[test]
-    fn edited_and_unknown_migrations_stop_the_start() {
-        let one = [Migration { version: 1, sql: "CREATE TABLE a (x BIGINT)" }];
-        let edited = [Migration { version: 1, sql: "CREATE TABLE a (y BIGINT)" }];
-        let mut conn = Connection::open_in_memory().unwrap();
-        migrate(&mut conn, &one).unwrap();
-        let error = migrate(&mut conn, &edited).unwrap_err().to_string();
-        assert!(error.contains("was edited"), "{error}");
-        let error = migrate(&mut conn, &[]).unwrap_err().to_string();
-        assert!(error.contains("newer version"), "{error}");
-    }
-
-    #[test]
-    fn a_failing_step_leaves_nothing_behind() {
-        let bad = [Migration { version: 1, sql: "CREATE TABLE a (x BIGINT); CREATE TABLE a (x);" }];
-        let mut conn = Connection::open_in_memory().unwrap();
-        assert!(migrate(&mut conn, &bad).is_err());
-        assert!(!schema(&conn).iter().any(|sql| sql.contains("TABLE a ")));
+    fn versions_rise_by_one_and_every_file_is_listed() {
+        let versions: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
+        assert!(versions.iter().zip(1..).all(|(have, want)| *have == want), "{versions:?}");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let known = MIGRATIONS.iter().any(|m| [m.sql, m.sqlite, m.postgres].contains(&&*text));
+            assert!(known, "{} is not in MIGRATIONS", path.display());
+        }
     }
 }

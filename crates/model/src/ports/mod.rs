@@ -28,6 +28,9 @@ pub struct Announcement {
 pub trait Announcer: Send + Sync {
     /// Takes a group that committed together. Must not block for long: the writer waits.
     fn announce(&self, group: Vec<Announcement>);
+    /// A deed may have committed without its event (the connection to the database was lost in
+    /// between): what was built from events has to be built anew from the store.
+    fn gap(&self) {}
 }
 
 /// An announcer for stores that nobody listens to (tools, tests): acknowledges at once.

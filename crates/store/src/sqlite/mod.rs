@@ -2,13 +2,14 @@
 //! checkpointer beside them. WAL with `synchronous=FULL`: what was acknowledged survives the loss
 //! of power.
 
+mod migrate;
 mod reader;
 mod writer;
 
 use crate::{
     Batch, CommitError, Done, Options, Row, Value,
     limits::{BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, PREPARED_MAX, WAL_PAGES_RESTART},
-    migrate,
+    migrate::MIGRATIONS,
 };
 use model::{
     StoreError,
@@ -84,7 +85,7 @@ pub(crate) fn open(
     announcer: Arc<dyn Announcer>,
 ) -> Result<Sqlite, StoreError> {
     let mut conn = connect(options)?;
-    migrate::migrate(&mut conn, migrate::MIGRATIONS)?;
+    migrate::migrate(&mut conn, MIGRATIONS)?;
     let checkpoint = connect(options)?;
     let (stop, stopped) = mpsc::channel();
     let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped))?;

@@ -1,0 +1,66 @@
+//! Runs migrations on PostgreSQL, in one transaction under an advisory lock, so that nodes that
+//! start together do not race.
+
+use super::{
+    connection::Connection,
+    error::{chain, store_error},
+};
+use crate::{
+    migrate::{LEDGER, Migration, READ_LEDGER, plan},
+    text::schema_for_postgres,
+};
+use model::StoreError;
+use tokio_postgres::{Client, Error};
+
+/// Any number that no other program takes: "fulmar" in ASCII.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(112624795116914)";
+
+/// What has been applied; nothing where there is no record yet.
+pub(super) async fn applied(client: &Client) -> Result<Vec<(i64, String)>, Error> {
+    let found = client.query_one("SELECT to_regclass('migration') IS NOT NULL", &[]).await?;
+    if !found.try_get::<_, bool>(0)? {
+        return Ok(vec![]);
+    }
+    let rows = client.query(READ_LEDGER, &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Applies what is missing, all or nothing.
+pub(super) async fn migrate(
+    connection: &mut Connection,
+    steps: &[Migration],
+) -> Result<(), StoreError> {
+    let failed = |e| store_error(&e);
+    if plan(&applied(&connection.client).await.map_err(failed)?, steps)?.is_empty() {
+        return Ok(());
+    }
+    let tx = connection.client.transaction().await.map_err(failed)?;
+    // A step over a large table takes its time.
+    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await
+        .map_err(failed)?;
+    tx.batch_execute(LOCK).await.map_err(failed)?;
+    tx.batch_execute(LEDGER).await.map_err(failed)?;
+    let rows = tx.query(READ_LEDGER, &[]).await.map_err(failed)?;
+    let known: Vec<(i64, String)> = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, Error>>()
+        .map_err(failed)?;
+    for step in plan(&known, steps)? {
+        let text = format!("{};\n{}", schema_for_postgres(step.sql), step.postgres);
+        tx.batch_execute(&text).await.map_err(|e| match store_error(&e) {
+            StoreError::Broken(_) => {
+                StoreError::Broken(format!("migration {}: {}", step.version, chain(&e)))
+            }
+            other => other,
+        })?;
+        tx.execute(
+            "INSERT INTO migration (version, checksum) VALUES ($1, $2)",
+            &[&step.version, &step.checksum()],
+        )
+        .await
+        .map_err(failed)?;
+    }
+    tx.commit().await.map_err(failed)
+}

@@ -1,0 +1,138 @@
+//! PostgreSQL: deeds side by side on a pool of connections, each one pipeline and one round trip.
+//! The order that SQLite's single writer gives for free is kept by [`flight`].
+
+mod commit;
+mod connection;
+mod error;
+mod flight;
+mod migrate;
+mod value;
+
+use crate::{
+    Batch, CommitError, Done, PostgresOptions, Row, Value,
+    ids::Issuer,
+    limits::{QUERY_DEADLINE, READ_QUEUE_MAX, WRITE_QUEUE_MAX},
+};
+use connection::{Connection, Connector, pool, spoils, take};
+use deadpool::managed::{Object, Pool};
+use error::{away, store_error};
+use flight::Flights;
+use model::{
+    StoreError,
+    ports::{Announcer, Clock},
+};
+use std::sync::Arc;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
+
+/// An open PostgreSQL database.
+pub(crate) struct Postgres {
+    writers: Pool<Connector>,
+    readers: Pool<Connector>,
+    flights: Arc<Flights>,
+    clock: Arc<dyn Clock>,
+    write_places: Arc<Semaphore>,
+    read_places: Semaphore,
+}
+
+/// The tables whose key is an issued id.
+const KEYED_TABLES: &str = "SELECT c.table_name::text FROM information_schema.columns c \
+    JOIN information_schema.table_constraints t ON t.table_schema = c.table_schema \
+    AND t.table_name = c.table_name AND t.constraint_type = 'PRIMARY KEY' \
+    JOIN information_schema.key_column_usage k ON k.constraint_name = t.constraint_name \
+    AND k.table_schema = t.table_schema AND k.column_name = c.column_name \
+    WHERE c.table_schema = current_schema() AND c.column_name = 'id'";
+
+impl Postgres {
+    /// Connects, migrates where needed.
+    pub async fn open(
+        options: &PostgresOptions,
+        clock: Arc<dyn Clock>,
+        announcer: Arc<dyn Announcer>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let mut first = Connector::new(options)?.connect().await?;
+        migrate::migrate(&mut first, crate::migrate::MIGRATIONS).await?;
+        let last = last_id(&first).await?;
+        drop(first);
+        Ok(Arc::new(Self {
+            writers: pool(options)?,
+            readers: pool(options)?,
+            flights: Arc::new(Flights::new(Issuer::after(last, options.node), announcer)),
+            clock,
+            write_places: Arc::new(Semaphore::new(WRITE_QUEUE_MAX)),
+            read_places: Semaphore::new(READ_QUEUE_MAX),
+        }))
+    }
+
+    pub async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Done, CommitError> {
+        let place = Arc::clone(&self.write_places).try_acquire_owned().map_err(|_| away())?;
+        let (answer, answered) = oneshot::channel();
+        let postgres = Arc::clone(self);
+        tokio::spawn(async move {
+            commit::run(postgres, batch, answer).await;
+            drop(place);
+        });
+        answered.await.unwrap_or_else(|_| Err(away().into()))
+    }
+
+    pub async fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let _place = self.read_places.try_acquire().map_err(|_| away())?;
+        let asked = async {
+            // A connection that died while it was idle says so only when it is used: one more try.
+            match self.attempt(sql, values).await {
+                Err(Attempt::Lost) => self.attempt(sql, values).await,
+                other => other,
+            }
+        };
+        match timeout(QUERY_DEADLINE, asked).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(Attempt::Lost)) | Err(_) => Err(away()),
+            Ok(Err(Attempt::Failed(error))) => Err(error),
+        }
+    }
+
+    async fn attempt(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Attempt> {
+        let mut connection = take(&self.readers).await.map_err(Attempt::Failed)?;
+        connection.busy = true;
+        let result = match connection.prepare(sql, values, false).await {
+            Ok(statement) => commit::rows_of(&connection.client, &statement, values, &[]).await,
+            Err(error) => Err(error),
+        };
+        connection.busy = false;
+        match result {
+            Ok((rows, _)) => Ok(rows),
+            Err(error) if spoils(&connection, &error) => {
+                drop(Object::take(connection));
+                Err(Attempt::Lost)
+            }
+            Err(error) => Err(Attempt::Failed(store_error(&error))),
+        }
+    }
+
+    /// Ids below this are settled.
+    pub fn horizon(&self) -> i64 {
+        self.flights.horizon(self.clock.now())
+    }
+}
+
+/// Why one attempt at a query failed.
+enum Attempt {
+    /// The connection ended.
+    Lost,
+    Failed(StoreError),
+}
+
+/// The highest id in use: ids never go back, even where the clock did.
+async fn last_id(connection: &Connection) -> Result<i64, StoreError> {
+    let failed = |e| store_error(&e);
+    let mut last = 0;
+    for table in connection.client.query(KEYED_TABLES, &[]).await.map_err(failed)? {
+        let name: String = table.try_get(0).map_err(failed)?;
+        let text = format!("SELECT COALESCE(MAX(id), 0) FROM \"{name}\"");
+        let row = connection.client.query_one(&text, &[]).await.map_err(failed)?;
+        last = last.max(row.try_get(0).map_err(failed)?);
+    }
+    Ok(last)
+}
