@@ -202,6 +202,7 @@ impl AccountStore for SqlStore {
             " FROM member WHERE account_id < ?1 AND account_id > ?2 \
              ORDER BY account_id DESC LIMIT ?3"
         );
+        let page = self.db.settled(page);
         let values = params![page.below(), page.above(), page.limit];
         self.db.query(sql, values).await?.iter().map(member_of).collect()
     }

@@ -156,7 +156,7 @@ impl Db {
         values: Vec<Value>,
         ids: &[T],
     ) -> Result<Vec<Row>, StoreError> {
-        let largest = ID_LIST_ARITIES[ID_LIST_ARITIES.len() - 1];
+        let [.., largest] = ID_LIST_ARITIES;
         let mut rows = Vec::new();
         for chunk in ids.chunks(largest) {
             let Some(last) = chunk.last().copied() else { continue };

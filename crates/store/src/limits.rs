@@ -21,7 +21,7 @@ pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Seconds after which a caller that met a full queue may come back.
 pub const RETRY_AFTER_S: u32 = 2;
 /// How long a query may take, waiting included. Past it it is stopped: `Away`.
-pub const QUERY_DEADLINE: Duration = Duration::from_secs(10);
+pub const QUERY_DEADLINE: Duration = Duration::from_secs(5);
 /// Nodes that may issue ids beside each other.
 pub const NODES_MAX: u16 = 64;
 /// PostgreSQL connections for deeds, and as many for queries. Deeds past it wait.
@@ -29,11 +29,11 @@ pub const POSTGRES_CONNECTIONS: usize = 16;
 /// How long a connection to PostgreSQL may take to open. Past it: `Away`.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a deed or query waits for a connection. Past it: `Away`.
-pub const POOL_DEADLINE: Duration = Duration::from_secs(4);
+pub const POOL_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an abandoned request may hold up its connection. Past it the connection is closed.
 pub const RECYCLE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long PostgreSQL may take for one deed. Past it its outcome is unknown, and settled.
-pub const COMMIT_DEADLINE: Duration = Duration::from_secs(9);
+pub const COMMIT_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a deed that met another one (a deadlock) is tried. Past it: `Away`.
 pub const COLLISIONS_MAX: usize = 4;
 /// How often a lost deed's outcome is asked after.

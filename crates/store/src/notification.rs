@@ -31,6 +31,7 @@ impl SqlStore {
         from: Option<AccountId>,
         page: Page,
     ) -> Stored<Vec<Notification>> {
+        let page = self.db.settled(page);
         let mut sql = format!("{COLUMNS} AND id < ?2 AND id > ?3");
         let mut values = params![account, page.below(), page.above(), page.limit];
         if !kinds.is_empty() {

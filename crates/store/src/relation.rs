@@ -127,6 +127,7 @@ fn add_unfollow(batch: &mut Batch, account: AccountId, target: AccountId) {
 
 impl SqlStore {
     async fn edge_page(&self, sql: &str, of: i64, page: Page) -> Stored<Vec<Edge>> {
+        let page = self.db.settled(page);
         let order = if page.ascending() { "ASC" } else { "DESC" };
         let sql = format!("{sql} AND id < ?2 AND id > ?3 ORDER BY id {order} LIMIT ?4");
         let values = params![of, page.below(), page.above(), page.limit];

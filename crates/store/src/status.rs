@@ -221,6 +221,7 @@ impl StatusStore for SqlStore {
         mark: Mark,
         page: Page,
     ) -> Stored<Vec<(EdgeId, StatusId)>> {
+        let page = self.db.settled(page);
         let order = if page.ascending() { "ASC" } else { "DESC" };
         let table = if mark == Mark::Bookmark { "bookmark" } else { "favourite" };
         let sql = format!(
@@ -240,12 +241,14 @@ impl StatusStore for SqlStore {
     async fn favourited_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
         let sql = "SELECT id, account_id FROM favourite WHERE status_id = ?1 AND id < ?2 \
                    AND id > ?3 ORDER BY id DESC LIMIT ?4";
+        let page = self.db.settled(page);
         self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
     }
 
     async fn reblogged_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
         let sql = "SELECT id, account_id FROM status WHERE reblog_of_id = ?1 AND id < ?2 \
                    AND id > ?3 AND visibility < 2 ORDER BY id DESC LIMIT ?4";
+        let page = self.db.settled(page);
         self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
     }
 

@@ -17,6 +17,7 @@ impl SqlStore {
         query: &TimelineQuery,
         page: Page,
     ) -> Stored<Vec<StatusId>> {
+        let page = self.db.settled(page);
         let order = if page.ascending() { "ASC" } else { "DESC" };
         let (from, mut values) = clause(query);
         // The window comes first, so that every clause may count its own values from ?4.

@@ -108,10 +108,7 @@ fn reply(answer: oneshot::Sender<Result<Done, CommitError>>, result: Result<Done
     let _ = answer.send(result);
 }
 
-async fn prepare_all(
-    connection: &mut Connection,
-    parts: &[Part],
-) -> Result<Vec<Statement>, Error> {
+async fn prepare_all(connection: &mut Connection, parts: &[Part]) -> Result<Vec<Statement>, Error> {
     let mut statements = Vec::with_capacity(parts.len());
     for part in parts {
         let must = part.demand == Demand::One;
@@ -231,7 +228,8 @@ async fn settle(postgres: &Postgres, backend: i32) {
     for _ in 0..SETTLE_TRIES {
         pause.tick().await;
         let Ok(connection) = connection::take(&postgres.readers).await else { continue };
-        let Ok(Ok(ended)) = timeout(COMMIT_DEADLINE, connection.client.query(sql, &[&backend])).await
+        let Ok(Ok(ended)) =
+            timeout(COMMIT_DEADLINE, connection.client.query(sql, &[&backend])).await
         else {
             drop(deadpool::managed::Object::take(connection));
             continue;

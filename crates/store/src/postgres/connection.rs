@@ -22,8 +22,8 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Said once on every connection. A commit waits for the log to be on disk; nothing waits for ever.
-const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '8s'; \
-    SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s'; \
+const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '4s'; \
+    SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '5s'; \
     SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; \
     SELECT pg_backend_pid()";
 
@@ -96,7 +96,10 @@ impl Connection {
 /// Whether the values can be sent to a statement with these parameters.
 fn fits(params: &[Type], values: &[Value]) -> bool {
     params.len() == values.len()
-        && params.iter().zip(values).all(|(param, value)| type_of(value).is_none_or(|t| t == *param))
+        && params
+            .iter()
+            .zip(values)
+            .all(|(param, value)| type_of(value).is_none_or(|t| t == *param))
 }
 
 /// A statement that divides by zero unless it changes exactly one row: so the condition is met or
@@ -211,11 +214,7 @@ impl Manager for Connector {
         self.connect().await
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        _: &Metrics,
-    ) -> RecycleResult<StoreError> {
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {
         if connection.client.is_closed() {
             return Err(RecycleError::message("the connection ended"));
         }

@@ -36,12 +36,8 @@ enum Stage {
 
 impl Flights {
     pub fn new(issuer: Issuer, announcer: Arc<dyn Announcer>) -> Self {
-        let state = State {
-            issuer,
-            flights: BTreeMap::new(),
-            outbox: VecDeque::new(),
-            announcing: false,
-        };
+        let state =
+            State { issuer, flights: BTreeMap::new(), outbox: VecDeque::new(), announcing: false };
         Self { state: Mutex::new(state), announcer }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     Batch, CommitError, Done, Options, Row, Value,
     limits::{BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, PREPARED_MAX, WAL_PAGES_RESTART},
     migrate::MIGRATIONS,
+    text::without_nul,
 };
 use model::{
     StoreError,
@@ -189,7 +190,9 @@ pub(super) fn rows_of(
     for (i, value) in values.iter().enumerate() {
         match value {
             // By reference: a post's text is not copied to be bound.
-            Value::Text(text) => statement.raw_bind_parameter(i + 1, text.as_str())?,
+            Value::Text(text) => {
+                statement.raw_bind_parameter(i + 1, without_nul(text).as_ref())?;
+            }
             other => statement.raw_bind_parameter(i + 1, bind(other, ids))?,
         }
     }

@@ -5,7 +5,9 @@
 use super::{closed, rows_of, spawn, store_error};
 use crate::{
     Batch, CommitError, Done,
+    announce::{event_of, hand_over},
     batch::Demand,
+    ids::Issuer,
     limits::{GROUP_MAX, WRITE_QUEUE_MAX},
 };
 use model::{
@@ -35,9 +37,9 @@ impl Writer {
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
     ) -> Result<Self, StoreError> {
-        let last_id = last_id(&conn).map_err(|e| store_error(&e))?;
+        let issuer = Issuer::after(last_id(&conn).map_err(|e| store_error(&e))?, 0);
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE_MAX);
-        let mut worker = Worker { conn, clock, announcer, last_id };
+        let mut worker = Worker { conn, clock, announcer, issuer };
         let thread = spawn("writer", move || worker.run(waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -61,10 +63,17 @@ impl Drop for Writer {
 
 /// The highest id in use: ids never go back, even where the clock did.
 fn last_id(conn: &Connection) -> rusqlite::Result<i64> {
+    let tables: Vec<String> = conn
+        .prepare(
+            "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND c.name = 'id' AND c.pk = 1",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let mut last = 0;
-    for table in ["status", "notification", "account", "token", "follow", "favourite", "job"] {
-        let text = format!("SELECT COALESCE(MAX(id), 0) FROM {table}");
-        last = last.max(conn.query_row(&text, [], |r| r.get(0))?);
+    for table in tables {
+        let text = format!("SELECT COALESCE(MAX(id), 0) FROM \"{table}\"");
+        last = last.max(conn.query_row(&text, [], |row| row.get(0))?);
     }
     Ok(last)
 }
@@ -73,7 +82,7 @@ struct Worker {
     conn: Connection,
     clock: Arc<dyn Clock>,
     announcer: Arc<dyn Announcer>,
-    last_id: i64,
+    issuer: Issuer,
 }
 
 impl Worker {
@@ -140,7 +149,7 @@ impl Worker {
         let mut told = Vec::new();
         for (waiting, result) in done {
             let answer = waiting.answer;
-            match waiting.batch.tell.and_then(|tell| tell(&result)) {
+            match event_of(waiting.batch.tell, &result) {
                 Some(event) => told.push(Announcement {
                     event,
                     acknowledge: Box::new(move || {
@@ -152,18 +161,13 @@ impl Worker {
                 }
             }
         }
-        if !told.is_empty() {
-            self.announcer.announce(told);
-        }
+        hand_over(&*self.announcer, told);
     }
 
     fn run_batch(&mut self, batch: &Batch) -> Result<Done, CommitError> {
         let mut done = Done::default();
-        let floor = self.clock.now().floor_id();
-        for _ in 0..batch.ids {
-            self.last_id = (self.last_id + 1).max(floor);
-            done.ids.push(self.last_id);
-        }
+        let now = self.clock.now();
+        done.ids.extend((0..batch.ids).map(|_| self.issuer.issue(now)));
         self.control("SAVEPOINT deed")?;
         for (place, statement) in batch.statements.iter().enumerate() {
             if let Err(error) = self.run_statement(place, statement, &mut done) {

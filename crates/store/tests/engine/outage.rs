@@ -1,0 +1,147 @@
+//! What breaks beneath the store: the server's connection, the disk.
+
+use crate::{INSERT_TAG, names, put};
+use model::StoreError;
+use std::sync::Arc;
+use store::{Batch, CommitError, Db, Engine, Options, PostgresOptions, params};
+use testkit::{
+    clock::StillClock,
+    conformance::{Case, Ground, Kind, check_on},
+    heard::Heard,
+    postgres::Cluster,
+    proxy::{ChaosProxy, Mood},
+};
+
+fn is_away(error: &CommitError) -> bool {
+    matches!(error, CommitError::Store(StoreError::Away { retry_after_s }) if *retry_after_s > 0)
+}
+
+/// A store whose way to its server leads through a proxy.
+async fn behind_a_proxy() -> (Db, ChaosProxy, Arc<Heard>, String) {
+    let cluster = Cluster::shared();
+    let name = cluster.database().await;
+    let target = (std::net::Ipv4Addr::LOCALHOST, cluster.port()).into();
+    let proxy = ChaosProxy::to(target).await.unwrap();
+    let url = format!("postgres://postgres@{}/{name}", proxy.address());
+    let engine = Engine::Postgres(PostgresOptions::at(url));
+    let heard = Arc::new(Heard::default());
+    let db = Db::connect(&engine, Arc::new(StillClock::default()), heard.clone()).await.unwrap();
+    (db, proxy, heard, name)
+}
+
+#[test]
+fn a_cut_server_is_away_and_comes_back_without_a_restart() {
+    check_on(Kind::Sqlite, |_| async {
+        for mood in [Mood::Cut, Mood::Stalled] {
+            let (db, proxy, _, _) = behind_a_proxy().await;
+            put(&db, "before").await.unwrap();
+            proxy.set(mood);
+            let error = put(&db, "during").await.unwrap_err();
+            assert!(is_away(&error), "{mood:?}: {error:?}");
+            let error = db.query("SELECT 1", params![]).await.unwrap_err();
+            assert!(matches!(error, StoreError::Away { .. }), "{mood:?}: {error:?}");
+            proxy.set(Mood::Open);
+            testkit::until("the store is back", || async { put(&db, "after").await.ok() }).await;
+            let found = names(&db).await;
+            assert!(
+                found.contains(&"before".into()) && found.contains(&"after".into()),
+                "{found:?}"
+            );
+        }
+    });
+}
+
+/// The server commits, but its answer is lost: the caller is told to come back, the place of the
+/// deed is given up only when its fate is known, and listeners are told that they missed something.
+#[test]
+fn a_lost_answer_holds_its_place_until_its_fate_is_known() {
+    check_on(Kind::Sqlite, |_| async {
+        let (db, proxy, heard, name) = behind_a_proxy().await;
+        put(&db, "before").await.unwrap();
+        proxy.set(Mood::Deaf);
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add(INSERT_TAG, params![id, "unanswered"]);
+        let error = db.commit(batch).await.unwrap_err();
+        assert!(is_away(&error), "{error:?}");
+        let held = db.horizon();
+        let direct = Cluster::shared().client(&name).await;
+        testkit::until("the server commits", || async {
+            let sql = "SELECT id FROM tag WHERE name = 'unanswered'";
+            let row = direct.query_opt(sql, &[]).await.unwrap()?;
+            assert!(row.get::<_, i64>(0) >= held, "it was visible below the horizon");
+            Some(())
+        })
+        .await;
+        assert_eq!(db.horizon(), held, "its place is held while nobody knows");
+        assert_eq!(heard.gaps(), 0);
+        proxy.set(Mood::Open);
+        testkit::until("the gap is told", || async { (heard.gaps() == 1).then_some(()) }).await;
+        testkit::until("the place is free", || async { (db.horizon() > held).then_some(()) }).await;
+        put(&db, "after").await.unwrap();
+        assert_eq!(names(&db).await, ["before", "unanswered", "after"]);
+    });
+}
+
+#[test]
+fn a_restarted_backend_is_noticed_and_replaced() {
+    check_on(Kind::Postgres, |case| async move {
+        put(&case.db, "before").await.unwrap();
+        let admin = Cluster::shared().client("postgres").await;
+        let Engine::Postgres(options) = &case.ground.engine else { panic!("not PostgreSQL") };
+        let name = options.url.rsplit('/').next().unwrap();
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        admin.query(sql, &[&name]).await.unwrap();
+        // Queries go on by themselves; a deed may be told once to come back.
+        assert_eq!(names(&case.db).await, ["before"]);
+        testkit::until("the store is back", || async { put(&case.db, "after").await.ok() }).await;
+    });
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_breaks() {
+    check_on(Kind::Sqlite, |case| async move {
+        let Case { store, db, clock, heard, ground } = case;
+        drop((store, db));
+        let Engine::Sqlite(options) = &ground.engine else { panic!("not SQLite") };
+        let small = Engine::Sqlite(Options { pages_max: 400, ..options.clone() });
+        let db = Db::connect(&small, clock.clone(), heard.clone()).await.unwrap();
+        let long = "x".repeat(4_000);
+        let mut stored = vec![];
+        let error = loop {
+            let name = format!("{} {long}", stored.len());
+            match put(&db, &name).await {
+                Ok(_) => stored.push(name),
+                Err(error) => break error,
+            }
+            assert!(stored.len() < 2_000, "the disk never filled");
+        };
+        assert!(matches!(error, CommitError::Store(StoreError::Full)), "{error:?}");
+        assert!(stored.len() > 10);
+        assert_eq!(names(&db).await, stored, "all that was acknowledged is there, and no more");
+        // Space returns.
+        let mut batch = Batch::new();
+        batch.add("DELETE FROM tag WHERE name LIKE '1%'", params![]);
+        db.commit(batch).await.unwrap();
+        put(&db, "room again").await.unwrap();
+        let check = db.query("PRAGMA integrity_check", params![]).await.unwrap();
+        assert_eq!(check[0].text(0).unwrap(), "ok");
+    });
+}
+
+#[test]
+fn an_unreachable_server_is_away_at_the_start() {
+    check_on(Kind::Sqlite, |_| async {
+        let ground = Ground::fresh(Kind::Postgres).await;
+        let Engine::Postgres(options) = &ground.engine else { panic!("not PostgreSQL") };
+        let proxy =
+            ChaosProxy::to(([127, 0, 0, 1], Cluster::shared().port()).into()).await.unwrap();
+        proxy.set(Mood::Cut);
+        let name = options.url.rsplit('/').next().unwrap();
+        let url = format!("postgres://postgres@{}/{name}", proxy.address());
+        let engine = Engine::Postgres(PostgresOptions::at(url));
+        let (clock, heard) = (Arc::new(StillClock::default()), Arc::new(Heard::default()));
+        let opened = Db::connect(&engine, clock, heard).await;
+        assert!(matches!(opened, Err(StoreError::Away { .. })));
+    });
+}
