@@ -1,1 +1,73 @@
-//! Room `social`.
+//! The verbs: post, follow, read a timeline, log in. Each reads like the sentence that it is:
+//! gather, ask the rule, store, and the hub tells the rest.
+//!
+//! No HTTP, JSON or SQL here: fronts parse and render, the store keeps. Rules that are pure live
+//! in `model`; this room asks them with what it has gathered.
+
+pub mod access;
+pub mod cache;
+pub mod error;
+pub mod follow;
+pub mod home;
+pub mod hub;
+pub mod limits;
+pub mod members;
+pub mod post;
+pub mod read;
+pub mod view;
+
+pub use error::VerbError;
+pub use hub::{Hub, StreamEvent};
+pub use view::{AccountView, StatusView};
+
+use model::ports::{Clock, Random, Store};
+use std::sync::Arc;
+
+/// How this instance differs from others, as far as the verbs care.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether anybody may sign up.
+    pub signup_open: bool,
+    /// Most characters in a post.
+    pub status_characters: usize,
+}
+
+/// All verbs, and what they need.
+pub struct Social {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) settings: Settings,
+    pub(crate) hashing: tokio::sync::Semaphore,
+}
+
+impl Social {
+    /// On a store whose announcer is this hub.
+    pub fn new(
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: Settings,
+    ) -> Self {
+        let hashing = tokio::sync::Semaphore::new(limits::HASHES_AT_ONCE);
+        Self { store, clock, random, hub, settings, hashing }
+    }
+    /// The store, for what needs no rule (apps, markers, lists of one's own).
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+    /// Now.
+    pub fn now(&self) -> model::Timestamp {
+        self.clock.now()
+    }
+    /// How this instance differs from others.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+    /// The hub, to listen to.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}

@@ -1,0 +1,158 @@
+//! Who asks: passwords, tokens, codes, sessions. Secrets pass through here and are never stored or
+//! logged; what is stored of a password is Argon2id (RFC 9106), of a code its SHA-256.
+
+use crate::{
+    Social, VerbError,
+    limits::{CODE_MINUTES, HASH_WAIT_MS},
+};
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use model::{
+    AccountId, AppId, TokenId,
+    member::Member,
+    token::{AuthCode, Scopes, Token},
+};
+use std::{sync::Arc, time::Duration};
+
+/// A hash of nothing in particular: verified when there is no such member, so that an unknown
+/// address takes as long as a wrong password.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+    BvxLzoiSQnwQzo9JHrjkpP7i0nXSYFlUuMcvqk1sGGs";
+
+impl Social {
+    /// Runs a hash in the bounded pool; `Busy` when it does not get its turn.
+    async fn hashing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, VerbError> {
+        let turn = self.hashing.acquire();
+        let wait = Duration::from_millis(HASH_WAIT_MS);
+        let _permit = match tokio::time::timeout(wait, turn).await {
+            Ok(Ok(permit)) => permit,
+            _ => return Err(VerbError::Busy),
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| VerbError::Busy)
+    }
+
+    /// The hash of a new password.
+    pub async fn hash_password(&self, password: &str) -> Result<String, VerbError> {
+        let mut salt = [0_u8; 16];
+        self.random.fill(&mut salt);
+        let password = password.to_owned();
+        let hashed = self
+            .hashing(move || {
+                let made = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
+                made.map(|hash| hash.to_string())
+            })
+            .await?;
+        hashed.map_err(|_| VerbError::Invalid("this password cannot be used".into()))
+    }
+
+    /// The member with this address (or username) and password. Wrong names and wrong passwords
+    /// look alike and take as long.
+    pub async fn log_in(&self, name: &str, password: &str) -> Result<Option<Member>, VerbError> {
+        let member = if name.contains('@') {
+            self.store.member_by_email(name).await?
+        } else {
+            match self.store.account_by_handle(name, None).await? {
+                Some(account) => self.store.member(account.id).await?,
+                None => None,
+            }
+        };
+        let hash = member.as_ref().map_or(NOBODY.to_owned(), |m| m.password_hash.clone());
+        let password = password.to_owned();
+        let fits = self
+            .hashing(move || {
+                PasswordHash::new(&hash).is_ok_and(|hash| {
+                    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+                })
+            })
+            .await?;
+        let Some(member) = member.filter(|_| fits) else { return Ok(None) };
+        let account = self.accounts(&[member.account]).await?.pop();
+        Ok(account.filter(|a| a.account.standing.suspended.is_none()).map(|_| member))
+    }
+
+    /// A token's state, from memory where it was asked before. `None`: revoked, unknown, or its
+    /// member suspended.
+    pub async fn live_token(&self, id: TokenId) -> Result<Option<Arc<Token>>, VerbError> {
+        if let Some(token) = self.hub.tokens.get(&id) {
+            return Ok(Some(token));
+        }
+        let ticket = self.hub.tokens.ticket();
+        let Some(token) = self.store.token(id).await?.filter(|t| t.revoked.is_none()) else {
+            return Ok(None);
+        };
+        if let Some(account) = token.account {
+            let alive = self.accounts(&[account]).await?.pop();
+            if alive.is_none_or(|a| a.account.standing.suspended.is_some()) {
+                return Ok(None);
+            }
+        }
+        let token = Arc::new(token);
+        self.hub.tokens.put(&ticket, id, Arc::clone(&token));
+        Ok(Some(token))
+    }
+
+    /// A fresh authorization code for what somebody consented to.
+    pub async fn issue_code(
+        &self,
+        app: AppId,
+        account: AccountId,
+        scopes: Scopes,
+        redirect_uri: &str,
+        challenge: Option<String>,
+    ) -> Result<String, VerbError> {
+        let code = self.secret();
+        let expires = self.now().plus_ms(CODE_MINUTES * 60_000);
+        let redirect_uri = redirect_uri.to_owned();
+        let hash = sha256(code.as_bytes());
+        let stored = AuthCode { hash, app, account, scopes, redirect_uri, challenge, expires };
+        self.store.create_code(&stored).await?;
+        Ok(code)
+    }
+
+    /// A token for a code, once. `None`: the code, the redirect or the PKCE verifier is wrong.
+    pub async fn redeem_code(
+        &self,
+        app: AppId,
+        code: &str,
+        redirect_uri: &str,
+        verifier: Option<&str>,
+    ) -> Result<Option<(TokenId, AccountId, Scopes)>, VerbError> {
+        let now = self.now();
+        let Some(stored) = self.store.take_code(&sha256(code.as_bytes()), now).await? else {
+            return Ok(None);
+        };
+        let proven = match (&stored.challenge, verifier) {
+            (None, _) => true,
+            (Some(challenge), Some(verifier)) => {
+                let made = URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes()));
+                made.as_bytes() == challenge.as_bytes()
+            }
+            (Some(_), None) => false,
+        };
+        if stored.app != app || stored.redirect_uri != redirect_uri || !proven {
+            return Ok(None);
+        }
+        let account = Some(stored.account);
+        let id = self.store.create_token(app, account, stored.scopes, now).await?;
+        Ok(Some((id, stored.account, stored.scopes)))
+    }
+
+    /// 256 unpredictable bits as text.
+    pub fn secret(&self) -> String {
+        let mut bytes = [0_u8; 32];
+        self.random.fill(&mut bytes);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// SHA-256, for what is compared and never shown.
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+}

@@ -1,0 +1,126 @@
+//! Following, blocking, muting: who stands how to whom.
+
+use crate::{Social, VerbError};
+use model::{
+    AccountId,
+    limits::FOLLOWS_PER_ACCOUNT,
+    relation::{FollowOptions, MuteOptions, Relationship},
+};
+
+impl Social {
+    /// How the viewer stands to one account.
+    pub async fn relationship(
+        &self,
+        viewer: AccountId,
+        other: AccountId,
+    ) -> Result<Relationship, VerbError> {
+        let found = self.store.relationships(viewer, &[other]).await?;
+        found.into_iter().next().ok_or(VerbError::NotFound)
+    }
+
+    /// Follows, or asks to where the account is locked, or changes how one follows.
+    pub async fn follow(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        options: FollowOptions,
+    ) -> Result<Relationship, VerbError> {
+        let other = self.account(target).await?;
+        if account == target {
+            return Err(VerbError::Forbidden("You cannot follow yourself"));
+        }
+        let standing = self.relationship(account, target).await?;
+        if standing.blocking || standing.blocked_by {
+            return Err(VerbError::Forbidden("This action is not allowed"));
+        }
+        if standing.following.is_none() {
+            let most = i64::try_from(FOLLOWS_PER_ACCOUNT).unwrap_or(i64::MAX);
+            let own = self.account(account).await?;
+            if own.counts.following >= most {
+                return Err(VerbError::Invalid("You follow as many people as is allowed".into()));
+            }
+        }
+        let now = self.now();
+        if other.account.locked && standing.following.is_none() {
+            self.store.request_follow(account, target, &options, now).await?;
+        } else {
+            self.store.follow(account, target, &options, now).await?;
+        }
+        self.relationship(account, target).await
+    }
+
+    /// Ends one's follow or request.
+    pub async fn unfollow(
+        &self,
+        account: AccountId,
+        target: AccountId,
+    ) -> Result<Relationship, VerbError> {
+        let standing = self.relationship(account, target).await?;
+        if standing.following.is_some() || standing.requested {
+            self.store.unfollow(account, target).await?;
+        }
+        self.relationship(account, target).await
+    }
+
+    /// Ends somebody's follow of oneself.
+    pub async fn remove_follower(
+        &self,
+        account: AccountId,
+        follower: AccountId,
+    ) -> Result<Relationship, VerbError> {
+        if self.relationship(account, follower).await?.followed_by {
+            self.store.unfollow(follower, account).await?;
+        }
+        self.relationship(account, follower).await
+    }
+
+    /// Answers somebody's request.
+    pub async fn answer_request(
+        &self,
+        account: AccountId,
+        asker: AccountId,
+        accept: bool,
+    ) -> Result<Relationship, VerbError> {
+        if !self.store.answer_request(asker, account, accept, self.now()).await? {
+            return Err(VerbError::NotFound);
+        }
+        self.relationship(account, asker).await
+    }
+
+    /// Blocks or unblocks.
+    pub async fn block(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        on: bool,
+    ) -> Result<Relationship, VerbError> {
+        if account == target {
+            return Err(VerbError::Forbidden("You cannot block yourself"));
+        }
+        self.relationship(account, target).await?;
+        if on {
+            self.store.block(account, target, self.now()).await?;
+        } else {
+            self.store.unblock(account, target).await?;
+        }
+        self.relationship(account, target).await
+    }
+
+    /// Mutes (with options) or unmutes.
+    pub async fn mute(
+        &self,
+        account: AccountId,
+        target: AccountId,
+        options: Option<MuteOptions>,
+    ) -> Result<Relationship, VerbError> {
+        if account == target {
+            return Err(VerbError::Forbidden("You cannot mute yourself"));
+        }
+        self.relationship(account, target).await?;
+        match options {
+            Some(options) => self.store.mute(account, target, options, self.now()).await?,
+            None => self.store.unmute(account, target).await?,
+        }
+        self.relationship(account, target).await
+    }
+}

@@ -1,0 +1,406 @@
+//! Home timelines in memory: subscribe on read, push to the present, pull for the absent.
+//!
+//! The first read of a home timeline builds a ring of ids from the store and subscribes its
+//! reader to the authors; later posts are pushed to the rings that exist. Nothing is written per
+//! follower, so a post costs its active readers and nobody else.
+
+use crate::{
+    Social, StreamEvent, VerbError,
+    limits::{RECENT_EVENTS, RING_LENGTH, RINGS_MAX, STREAM_LAG_MAX},
+};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use model::{
+    AccountId, Page, Status, StatusId, Visibility,
+    ports::TimelineQuery,
+    sight::{Entrance, enters_home},
+};
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::broadcast;
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+type Set<K> = HashSet<K, RandomState>;
+
+/// What decides, for one reader, which posts enter.
+#[derive(Default, Clone)]
+pub(crate) struct Facts {
+    reader: Option<AccountId>,
+    /// Followed, and whether their reblogs are wanted.
+    following: Map<AccountId, bool>,
+    restricted: Set<AccountId>,
+}
+
+impl Facts {
+    fn admits(&self, status: &Status) -> bool {
+        let restricted = |id: &AccountId| self.restricted.contains(id);
+        let is_own = self.reader == Some(status.account);
+        let answered = status.in_reply_to.map(|to| to.account);
+        let other = answered.filter(|a| *a != status.account);
+        enters_home(&Entrance {
+            is_own,
+            follows: self.following.contains_key(&status.account),
+            hidden_reblog: status.reblog_of.is_some()
+                && self.following.get(&status.account) == Some(&false),
+            replies_to_other: other.is_some(),
+            knows_answered: other
+                .is_some_and(|a| self.reader == Some(a) || self.following.contains_key(&a)),
+            restricted: restricted(&status.account)
+                || status.reblog_of.is_some_and(|of| restricted(&of.account))
+                || other.as_ref().is_some_and(restricted),
+            direct: status.visibility == Visibility::Direct,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Ring {
+    facts: Facts,
+    /// Oldest first, strictly growing.
+    ids: VecDeque<StatusId>,
+    /// Whether the store has nothing older.
+    whole: bool,
+}
+
+#[derive(Clone)]
+enum Recent {
+    Posted(Arc<Status>),
+    Deleted(StatusId),
+    Changed(AccountId),
+}
+
+#[derive(Default)]
+struct Inner {
+    rings: Map<AccountId, Ring>,
+    readers: Map<AccountId, Set<AccountId>>,
+    streams: Map<AccountId, broadcast::Sender<StreamEvent>>,
+    recent: VecDeque<Recent>,
+    /// How many events have ever been remembered.
+    heard: u64,
+}
+
+/// All rings and user streams.
+#[derive(Default)]
+pub(crate) struct Homes(Mutex<Inner>);
+
+impl Inner {
+    fn remember(&mut self, event: Recent) {
+        if self.recent.len() >= RECENT_EVENTS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event);
+        self.heard += 1;
+    }
+
+    /// What was heard after a moment; `None` if some of it is forgotten.
+    fn since(&self, heard: u64) -> Option<impl Iterator<Item = &Recent>> {
+        let missed = usize::try_from(self.heard - heard).ok()?;
+        let skip = self.recent.len().checked_sub(missed)?;
+        Some(self.recent.iter().skip(skip))
+    }
+
+    fn drop_ring(&mut self, reader: AccountId) {
+        let Some(ring) = self.rings.remove(&reader) else { return };
+        for author in ring.facts.following.keys() {
+            if let Some(readers) = self.readers.get_mut(author) {
+                readers.remove(&reader);
+                if readers.is_empty() {
+                    self.readers.remove(author);
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, reader: AccountId, ring: Ring) {
+        if self.rings.len() >= RINGS_MAX {
+            self.rings.clear();
+            self.readers.clear();
+        }
+        for author in ring.facts.following.keys() {
+            self.readers.entry(*author).or_default().insert(reader);
+        }
+        self.rings.insert(reader, ring);
+    }
+
+    fn send(&self, reader: AccountId, event: &StreamEvent) {
+        if let Some(stream) = self.streams.get(&reader) {
+            let _ = stream.send(event.clone());
+        }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, id: StatusId) {
+        // Events come in commit order, which is id order; a replayed one is already here.
+        if self.ids.back().is_some_and(|last| *last >= id) {
+            return;
+        }
+        if self.ids.len() >= RING_LENGTH {
+            self.ids.pop_front();
+            self.whole = false;
+        }
+        self.ids.push_back(id);
+    }
+
+    /// The page, newest first, if this ring can give all of it.
+    fn page(&self, page: &Page) -> Option<Vec<StatusId>> {
+        let from = self.ids.partition_point(|id| id.get() <= page.above());
+        let to = self.ids.partition_point(|id| id.get() < page.below());
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let found = to.saturating_sub(from);
+        // Below the ring's oldest entry the store may have more.
+        let reaches = self.whole || from > 0;
+        if page.ascending() {
+            if !reaches {
+                return None;
+            }
+            let mut ids: Vec<StatusId> =
+                self.ids.range(from..from + found.min(limit)).copied().collect();
+            ids.reverse();
+            return Some(ids);
+        }
+        if found < limit && !reaches {
+            return None;
+        }
+        Some(self.ids.range(to - found.min(limit)..to).rev().copied().collect())
+    }
+}
+
+impl Homes {
+    /// A new post: into the rings and streams of those whom it concerns.
+    pub(crate) fn push(&self, status: &Arc<Status>) {
+        let mut inner = self.0.lock();
+        let inner = &mut *inner;
+        inner.remember(Recent::Posted(Arc::clone(status)));
+        let event = StreamEvent::Update(Arc::clone(status));
+        let author = std::iter::once(status.account);
+        let readers = inner.readers.get(&status.account).into_iter().flatten().copied();
+        let mut admitted = Vec::new();
+        for reader in readers.chain(author) {
+            if let Some(ring) = inner.rings.get_mut(&reader)
+                && ring.facts.admits(status)
+            {
+                ring.push(status.id);
+                if inner.streams.contains_key(&reader) {
+                    admitted.push(reader);
+                }
+            }
+        }
+        for reader in admitted {
+            inner.send(reader, &event);
+        }
+    }
+
+    pub(crate) fn remove(&self, id: StatusId) {
+        let mut inner = self.0.lock();
+        inner.remember(Recent::Deleted(id));
+        for ring in inner.rings.values_mut() {
+            if let Ok(at) = ring.ids.binary_search(&id) {
+                ring.ids.remove(at);
+            }
+        }
+    }
+
+    /// What a reader sees has changed: the ring is built anew at the next read, and right away
+    /// by its open streams.
+    pub(crate) fn forget(&self, reader: AccountId) {
+        let mut inner = self.0.lock();
+        inner.remember(Recent::Changed(reader));
+        inner.drop_ring(reader);
+    }
+
+    pub(crate) fn tell(&self, reader: AccountId, event: &StreamEvent) {
+        self.0.lock().send(reader, event);
+    }
+
+    /// Tells the open streams whose timelines hold a status.
+    pub(crate) fn tell_holders(&self, id: StatusId, event: &StreamEvent) {
+        let inner = self.0.lock();
+        for (reader, stream) in &inner.streams {
+            let holds = inner.rings.get(reader).is_some_and(|r| r.ids.binary_search(&id).is_ok());
+            if holds {
+                let _ = stream.send(event.clone());
+            }
+        }
+    }
+
+    pub(crate) fn listen(&self, reader: AccountId) -> broadcast::Receiver<StreamEvent> {
+        let mut inner = self.0.lock();
+        inner.streams.retain(|_, stream| stream.receiver_count() > 0);
+        let new = || broadcast::channel(STREAM_LAG_MAX).0;
+        inner.streams.entry(reader).or_insert_with(new).subscribe()
+    }
+
+    fn page(&self, reader: AccountId, page: &Page) -> Option<Option<Vec<StatusId>>> {
+        self.0.lock().rings.get(&reader).map(|ring| ring.page(page))
+    }
+
+    fn heard(&self) -> u64 {
+        self.0.lock().heard
+    }
+
+    /// Puts a built ring in place, with what happened while it was built. `false`: too much did.
+    fn settle(&self, reader: AccountId, mut ring: Ring, heard: u64) -> bool {
+        let mut inner = self.0.lock();
+        let Some(missed) = inner.since(heard) else { return false };
+        for event in missed {
+            match event {
+                Recent::Changed(who) if *who == reader => return false,
+                Recent::Changed(_) => {}
+                Recent::Posted(status) if ring.facts.admits(status) => ring.push(status.id),
+                Recent::Posted(_) => {}
+                Recent::Deleted(id) => {
+                    if let Ok(at) = ring.ids.binary_search(id) {
+                        ring.ids.remove(at);
+                    }
+                }
+            }
+        }
+        inner.drop_ring(reader);
+        inner.insert(reader, ring);
+        true
+    }
+}
+
+/// How often a build that was overtaken is repeated before the store answers by itself.
+const BUILDS_MAX: usize = 3;
+/// Pages of the store that one deep read may look through for admitted posts.
+const DEEP_ROUNDS_MAX: usize = 8;
+
+impl Social {
+    /// Ids of a page of the home timeline, newest first.
+    pub async fn home(&self, reader: AccountId, page: Page) -> Result<Vec<StatusId>, VerbError> {
+        for _ in 0..BUILDS_MAX {
+            match self.hub.homes.page(reader, &page) {
+                Some(Some(ids)) => return Ok(ids),
+                Some(None) => break,
+                None => self.build_home(reader).await?,
+            }
+        }
+        let facts = self.home_facts(reader).await?;
+        self.admitted(&facts, reader, page).await.map(|(ids, _)| ids)
+    }
+
+    /// Makes sure that posts are pushed to this reader; what an open stream needs.
+    pub async fn attend_home(&self, reader: AccountId) -> Result<(), VerbError> {
+        if self.hub.homes.page(reader, &Page::newest(1)).is_none() {
+            self.build_home(reader).await?;
+        }
+        Ok(())
+    }
+
+    async fn build_home(&self, reader: AccountId) -> Result<(), VerbError> {
+        let heard = self.hub.homes.heard();
+        let facts = self.home_facts(reader).await?;
+        let length = u32::try_from(RING_LENGTH).unwrap_or(u32::MAX);
+        let (mut ids, whole) = self.admitted(&facts, reader, Page::newest(length)).await?;
+        ids.reverse();
+        let ring = Ring { facts, ids: ids.into(), whole };
+        self.hub.homes.settle(reader, ring, heard);
+        Ok(())
+    }
+
+    async fn home_facts(&self, reader: AccountId) -> Result<Facts, VerbError> {
+        let following = self.store.all_following(reader).await?;
+        let restricted = self.store.all_restricted(reader).await?;
+        Ok(Facts {
+            reader: Some(reader),
+            following: following.into_iter().map(|(id, how)| (id, how.reblogs)).collect(),
+            restricted: restricted.into_iter().collect(),
+        })
+    }
+
+    /// Admitted posts from the store, newest first, and whether nothing lies beyond them.
+    async fn admitted(
+        &self,
+        facts: &Facts,
+        reader: AccountId,
+        page: Page,
+    ) -> Result<(Vec<StatusId>, bool), VerbError> {
+        let query = TimelineQuery::Home(reader);
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let (mut window, mut found, mut whole) = (page, Vec::new(), false);
+        for _ in 0..DEEP_ROUNDS_MAX {
+            let ids = self.store.timeline(&query, window).await?;
+            let edge = if page.ascending() { ids.first() } else { ids.last() };
+            let Some(edge) = edge.copied() else {
+                whole = true;
+                break;
+            };
+            let statuses = self.store.statuses(&ids).await?;
+            found.extend(statuses.iter().filter(|s| facts.admits(s)).map(|s| s.id));
+            if ids.len() < usize::try_from(window.limit).unwrap_or(usize::MAX) {
+                whole = true;
+                break;
+            }
+            if found.len() >= limit {
+                break;
+            }
+            if page.ascending() {
+                window.min_id = Some(edge.get());
+            } else {
+                window.max_id = Some(edge.get());
+            }
+        }
+        found.sort_unstable();
+        if found.len() > limit {
+            whole = false;
+            if page.ascending() {
+                found.truncate(limit);
+            } else {
+                found.drain(..found.len() - limit);
+            }
+        }
+        found.reverse();
+        Ok((found, whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(raw: &[i64]) -> VecDeque<StatusId> {
+        raw.iter().filter_map(|n| StatusId::new(*n)).collect()
+    }
+
+    #[test]
+    fn pages_of_a_ring() {
+        let part = Ring { ids: ids(&[10, 20, 30, 40]), whole: false, ..Ring::default() };
+        let whole = Ring { ids: ids(&[10, 20, 30, 40]), whole: true, ..Ring::default() };
+        let page = |max: i64, since: i64, min: i64, limit| Page {
+            max_id: (max > 0).then_some(max),
+            since_id: (since > 0).then_some(since),
+            min_id: (min > 0).then_some(min),
+            limit,
+        };
+        for (window, of_part, of_whole) in [
+            (page(0, 0, 0, 2), Some(vec![40, 30]), vec![40, 30]),
+            (page(30, 0, 0, 2), Some(vec![20, 10]), vec![20, 10]),
+            (page(30, 0, 0, 3), None, vec![20, 10]),
+            (page(0, 20, 0, 9), Some(vec![40, 30]), vec![40, 30]),
+            (page(0, 5, 0, 9), None, vec![40, 30, 20, 10]),
+            (page(0, 0, 10, 2), Some(vec![30, 20]), vec![30, 20]),
+            (page(0, 0, 5, 2), None, vec![20, 10]),
+            (page(10, 0, 0, 2), None, vec![]),
+            (page(20, 30, 0, 2), Some(vec![]), vec![]),
+        ] {
+            let raw = |found: Option<Vec<StatusId>>| {
+                found.map(|v| v.into_iter().map(StatusId::get).collect::<Vec<_>>())
+            };
+            assert_eq!(raw(part.page(&window)), of_part, "{window:?}");
+            assert_eq!(raw(whole.page(&window)), Some(of_whole), "{window:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_ring_loses_its_oldest_and_knows_it() {
+        let mut ring = Ring { whole: true, ..Ring::default() };
+        for n in 1..=i64::try_from(RING_LENGTH).unwrap() + 1 {
+            ring.push(StatusId::new(n).unwrap());
+            ring.push(StatusId::new(n).unwrap());
+        }
+        assert_eq!(ring.ids.len(), RING_LENGTH);
+        assert!(!ring.whole);
+    }
+}

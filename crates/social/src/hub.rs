@@ -1,0 +1,161 @@
+//! The hub: hears of every committed deed, in commit order, before whoever did it is answered. It
+//! forgets what changed, pushes new posts into the home timelines that are in memory, and passes
+//! events on to open streams. Everything here is a cache: losing it costs a rebuild, never a post.
+
+use crate::{
+    cache::Cache,
+    home::Homes,
+    limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
+    view::{AccountEntry, StatusEntry},
+};
+use model::{
+    AccountId, Event, Status, StatusId, TokenId,
+    event::Mark,
+    notification::Notification,
+    ports::{Announcement, Announcer},
+    token::Token,
+};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// What an open stream is told.
+#[derive(Clone, Debug)]
+pub enum StreamEvent {
+    /// A post that enters the stream.
+    Update(Arc<Status>),
+    /// A post has a new wording.
+    StatusUpdate(Arc<Status>),
+    /// A post is gone.
+    Delete(StatusId),
+    /// Somebody is told something.
+    Notification(Arc<Notification>),
+}
+
+/// Caches, timelines and streams, kept true by events.
+pub struct Hub {
+    pub(crate) statuses: Cache<StatusId, StatusEntry>,
+    pub(crate) accounts: Cache<AccountId, AccountEntry>,
+    pub(crate) tokens: Cache<TokenId, Token>,
+    pub(crate) homes: Homes,
+    public: broadcast::Sender<StreamEvent>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            statuses: Cache::new(STATUSES_CACHED),
+            accounts: Cache::new(ACCOUNTS_CACHED),
+            tokens: Cache::new(TOKENS_CACHED),
+            homes: Homes::default(),
+            public: broadcast::channel(STREAM_LAG_MAX).0,
+        }
+    }
+}
+
+impl Hub {
+    /// All posts, edits and deletions; who may see which is the listener's question.
+    pub fn listen_public(&self) -> broadcast::Receiver<StreamEvent> {
+        self.public.subscribe()
+    }
+
+    /// What concerns one member.
+    pub fn listen_user(&self, account: AccountId) -> broadcast::Receiver<StreamEvent> {
+        self.homes.listen(account)
+    }
+
+    fn posted(&self, status: &Arc<Status>, notifications: &[Notification]) {
+        self.accounts.forget(&status.account);
+        for touched in
+            [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)]
+                .into_iter()
+                .flatten()
+        {
+            self.statuses.forget(&touched);
+        }
+        self.homes.push(status);
+        self.notified(notifications);
+        let _ = self.public.send(StreamEvent::Update(Arc::clone(status)));
+    }
+
+    fn notified(&self, notifications: &[Notification]) {
+        for notification in notifications {
+            let event = StreamEvent::Notification(Arc::new(notification.clone()));
+            self.homes.tell(notification.account, &event);
+        }
+    }
+
+    fn hear(&self, event: &Event) {
+        match event {
+            Event::Posted { status, notifications } => self.posted(status, notifications),
+            Event::Edited { status, notifications } => {
+                self.statuses.forget(&status.id);
+                let event = StreamEvent::StatusUpdate(Arc::clone(status));
+                self.homes.tell_holders(status.id, &event);
+                self.notified(notifications);
+                let _ = self.public.send(event);
+            }
+            Event::Deleted { status } => {
+                self.deleted(status);
+            }
+            Event::Marked { status, mark, notification, .. } => {
+                if *mark == Mark::Favourite {
+                    self.statuses.forget(status);
+                }
+                self.notified(notification.as_slice());
+            }
+            Event::Voted { status, .. } => self.statuses.forget(status),
+            Event::Followed { account, target, notification, .. } => {
+                self.accounts.forget(account);
+                self.accounts.forget(target);
+                self.homes.forget(*account);
+                self.notified(notification.as_slice());
+            }
+            Event::Unfollowed { account, target } => {
+                self.accounts.forget(account);
+                self.accounts.forget(target);
+                self.homes.forget(*account);
+            }
+            Event::Restricted { account, target, .. } => {
+                // A block ends follows both ways: both timelines and both counters change.
+                for side in [account, target] {
+                    self.accounts.forget(side);
+                    self.homes.forget(*side);
+                }
+            }
+            Event::Notified(notification) => self.notified(std::slice::from_ref(notification)),
+            Event::ListChanged { account, .. } => self.homes.forget(*account),
+            Event::AccountChanged(account) => {
+                self.accounts.forget(account);
+                // Its tokens may be dead: all are looked up again.
+                self.tokens.clear();
+            }
+            Event::TokenRevoked(token) => self.tokens.forget(token),
+            Event::SessionEnded(_) => {}
+        }
+    }
+
+    fn deleted(&self, status: &Arc<Status>) {
+        self.statuses.forget(&status.id);
+        self.accounts.forget(&status.account);
+        for touched in
+            [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)]
+                .into_iter()
+                .flatten()
+        {
+            self.statuses.forget(&touched);
+        }
+        let event = StreamEvent::Delete(status.id);
+        self.homes.tell_holders(status.id, &event);
+        self.homes.remove(status.id);
+        let _ = self.public.send(event);
+    }
+}
+
+impl Announcer for Hub {
+    fn announce(&self, group: Vec<Announcement>) {
+        for announcement in group {
+            self.hear(&announcement.event);
+            (announcement.acknowledge)();
+        }
+    }
+}

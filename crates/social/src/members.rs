@@ -1,0 +1,172 @@
+//! Becoming a member, and changing what one shows of oneself.
+
+use crate::{
+    Social, VerbError,
+    limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
+};
+use model::{
+    AccountId, AppId, StoreError,
+    account::ProfileChange,
+    limits::{DISPLAY_NAME_CHARACTERS, NOTE_CHARACTERS, PROFILE_FIELD_CHARACTERS, PROFILE_FIELDS},
+    member::{NewMember, Role},
+    text,
+};
+
+/// What somebody fills in to join.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// Wanted name.
+    pub username: String,
+    /// Address.
+    pub email: String,
+    /// Password, in the clear.
+    pub password: String,
+    /// Whether they agreed to the rules.
+    pub agreement: bool,
+    /// Interface language.
+    pub locale: Option<String>,
+    /// Why they want to join.
+    pub reason: Option<String>,
+}
+
+/// What is wrong with a sign-up: field, Mastodon's code, sentence.
+pub type Refusal = (&'static str, &'static str, &'static str);
+
+/// Checks a sign-up without asking the store.
+pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
+    let mut wrong = Vec::new();
+    if form.username.is_empty() {
+        wrong.push(("username", "ERR_BLANK", "can't be blank"));
+    } else if form.username.len() > model::limits::USERNAME_CHARACTERS {
+        wrong.push(("username", "ERR_TOO_LONG", "is too long (maximum is 30 characters)"));
+    } else if !text::is_local_username(&form.username) {
+        let sentence = "must contain only letters, numbers and underscores";
+        wrong.push(("username", "ERR_INVALID", sentence));
+    }
+    let (local, domain) = form.email.split_once('@').unwrap_or(("", ""));
+    if form.email.is_empty() {
+        wrong.push(("email", "ERR_BLANK", "can't be blank"));
+    } else if local.is_empty()
+        || domain.is_empty()
+        || form.email.len() > 254
+        || form.email.chars().any(|c| c.is_whitespace() || c.is_control())
+        || domain.contains('@')
+    {
+        wrong.push(("email", "ERR_INVALID", "is not a valid e-mail address"));
+    }
+    if form.password.is_empty() {
+        wrong.push(("password", "ERR_BLANK", "can't be blank"));
+    } else if form.password.chars().count() < PASSWORD_CHARACTERS_MIN {
+        wrong.push(("password", "ERR_TOO_SHORT", "is too short (minimum is 8 characters)"));
+    } else if form.password.len() > PASSWORD_BYTES_MAX {
+        wrong.push(("password", "ERR_TOO_LONG", "is too long"));
+    }
+    if !form.agreement {
+        wrong.push(("agreement", "ERR_ACCEPTED", "must be accepted"));
+    }
+    wrong
+}
+
+impl Social {
+    /// Makes a member, or says what is wrong with the form.
+    pub async fn join(
+        &self,
+        form: &SignUp,
+        role: Role,
+        app: Option<AppId>,
+    ) -> Result<Result<AccountId, Vec<Refusal>>, VerbError> {
+        let wrong = check_sign_up(form);
+        if !wrong.is_empty() {
+            return Ok(Err(wrong));
+        }
+        let new = NewMember {
+            username: form.username.clone(),
+            display_name: String::new(),
+            email: form.email.clone(),
+            password_hash: self.hash_password(&form.password).await?,
+            role,
+            confirmed: true,
+            locale: form.locale.clone().unwrap_or_else(|| "en".to_owned()),
+            reason: form.reason.clone(),
+            created_by_app: app,
+            private_key_pem: None,
+            public_key_pem: None,
+            created: self.now(),
+        };
+        let taken = |field| Ok(Err(vec![(field, "ERR_TAKEN", "has already been taken")]));
+        match self.store.create_member(new).await {
+            Ok(id) => Ok(Ok(id)),
+            Err(StoreError::Conflict("account_handle")) => taken("username"),
+            Err(StoreError::Conflict("member_email")) => taken("email"),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Changes one's profile.
+    pub async fn change_profile(
+        &self,
+        account: AccountId,
+        change: ProfileChange,
+    ) -> Result<(), VerbError> {
+        let too_long = |text: &str, most: usize| text.chars().count() > most;
+        let refuse = |what: &str| Err(VerbError::Invalid(what.to_owned()));
+        if change.display_name.as_ref().is_some_and(|n| too_long(n, DISPLAY_NAME_CHARACTERS)) {
+            return refuse("Display name is too long (maximum is 30 characters)");
+        }
+        if change.note.as_ref().is_some_and(|n| too_long(n, NOTE_CHARACTERS)) {
+            return refuse("Note is too long (maximum is 500 characters)");
+        }
+        if let Some(fields) = &change.fields {
+            if fields.len() > PROFILE_FIELDS {
+                return refuse("Fields are too many (maximum is 4)");
+            }
+            let long = |t: &str| too_long(t, PROFILE_FIELD_CHARACTERS);
+            if fields.iter().any(|f| long(&f.name) || long(&f.value)) {
+                return refuse("Fields are too long (maximum is 255 characters)");
+            }
+        }
+        Ok(self.store.change_profile(account, change).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sign_ups_are_checked_field_by_field() {
+        let good = SignUp {
+            username: "ann".into(),
+            email: "ann@example.org".into(),
+            password: "correct horse".into(),
+            agreement: true,
+            locale: None,
+            reason: None,
+        };
+        assert!(check_sign_up(&good).is_empty());
+        let long = "a".repeat(31);
+        for (field, value, code) in [
+            ("username", "", "ERR_BLANK"),
+            ("username", "an n", "ERR_INVALID"),
+            ("username", long.as_str(), "ERR_TOO_LONG"),
+            ("email", "", "ERR_BLANK"),
+            ("email", "ann", "ERR_INVALID"),
+            ("email", "a@b@c", "ERR_INVALID"),
+            ("email", "a b@c", "ERR_INVALID"),
+            ("password", "", "ERR_BLANK"),
+            ("password", "short", "ERR_TOO_SHORT"),
+        ] {
+            let mut form = good.clone();
+            match field {
+                "username" => form.username = value.into(),
+                "email" => form.email = value.into(),
+                _ => form.password = value.into(),
+            }
+            let wrong = check_sign_up(&form);
+            let got: Vec<_> = wrong.iter().map(|(f, c, _)| (*f, *c)).collect();
+            assert_eq!(got, [(field, code)], "{value}");
+        }
+        let refused = check_sign_up(&SignUp { agreement: false, ..good });
+        assert_eq!(refused[0].1, "ERR_ACCEPTED");
+    }
+}

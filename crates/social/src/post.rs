@@ -1,0 +1,364 @@
+//! Posting and what one does with a post: reword, delete, reblog, mark, vote.
+
+use crate::{Social, StatusView, VerbError, limits::NOTIFIED_MAX};
+use model::{
+    AccountId, AppId, MediaId, StatusId, Visibility,
+    event::Mark,
+    limits::{
+        MEDIA_PER_STATUS, POLL_OPTION_CHARACTERS, POLL_OPTIONS_MAX, POLL_SECONDS_MAX,
+        POLL_SECONDS_MIN,
+    },
+    notification::NotificationKind,
+    poll::NewPoll,
+    sight::{Sight, may_reblog},
+    status::{NewStatus, ReblogOf, ReplyTo, StatusEdit},
+    text,
+};
+use smallvec::SmallVec;
+
+/// A poll as asked for.
+#[derive(Clone, Debug)]
+pub struct PollDraft {
+    /// Choices.
+    pub options: Vec<String>,
+    /// How long it runs, seconds.
+    pub expires_in_s: i64,
+    /// Several choices allowed.
+    pub multiple: bool,
+    /// Numbers hidden until the end.
+    pub hide_totals: bool,
+}
+
+/// A post as asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Text.
+    pub text: String,
+    /// Content warning.
+    pub spoiler: String,
+    /// Hide media; `None` for the author's usual.
+    pub sensitive: Option<bool>,
+    /// `None` for the author's usual.
+    pub visibility: Option<Visibility>,
+    /// ISO 639; guessed when absent.
+    pub language: Option<String>,
+    /// What it answers.
+    pub in_reply_to: Option<StatusId>,
+    /// Media uploaded before.
+    pub media: Vec<MediaId>,
+    /// Its poll.
+    pub poll: Option<PollDraft>,
+    /// The client's key against posting twice.
+    pub idempotency_key: Option<String>,
+    /// The app used.
+    pub app: Option<AppId>,
+}
+
+/// What a draft's text says, once the names in it are known.
+struct Worded {
+    mentions: SmallVec<[AccountId; 4]>,
+    local: Vec<AccountId>,
+    tags: Vec<String>,
+    language: Option<String>,
+}
+
+impl Social {
+    fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
+        let refuse = |text: String| Err(VerbError::Invalid(text));
+        let most = self.settings.status_characters;
+        let length = text::parse(&draft.text).length() + text::parse(&draft.spoiler).length();
+        if length > most {
+            return refuse(format!("Text character limit of {most} exceeded"));
+        }
+        if draft.text.trim().is_empty() && draft.media.is_empty() && draft.poll.is_none() {
+            return refuse("Text can't be blank".into());
+        }
+        if draft.media.len() > MEDIA_PER_STATUS {
+            return refuse("Cannot attach more than 4 files".into());
+        }
+        if let Some(language) = &draft.language
+            && !model::language::is_code(language)
+        {
+            return refuse("Language is not valid".into());
+        }
+        draft.poll.as_ref().map_or(Ok(()), check_poll)
+    }
+
+    async fn word(&self, author: AccountId, draft: &Draft) -> Result<Worded, VerbError> {
+        let parsed = text::parse(&draft.text);
+        let (mut mentions, mut local) = (SmallVec::new(), Vec::new());
+        for handle in parsed.mentions() {
+            let domain = handle.domain.as_deref();
+            let found = self.store.account_by_handle(&handle.username, domain).await?;
+            let Some(account) = found.filter(|a| a.standing.suspended.is_none()) else { continue };
+            if mentions.contains(&account.id) {
+                continue;
+            }
+            mentions.push(account.id);
+            if account.is_local() && account.id != author {
+                local.push(account.id);
+            }
+        }
+        let language = match &draft.language {
+            Some(language) => Some(language.clone()),
+            None => model::language::guess(&draft.text).map(str::to_owned),
+        };
+        Ok(Worded { mentions, local, tags: parsed.tags(), language })
+    }
+
+    /// Who of the mentioned is told: nobody who blocks or mutes the author.
+    async fn told(
+        &self,
+        author: AccountId,
+        local: &[AccountId],
+    ) -> Result<Vec<AccountId>, VerbError> {
+        let mut told = Vec::new();
+        for account in local.iter().take(NOTIFIED_MAX) {
+            let facts = self.store.sight_facts(*account, &[author]).await?;
+            if facts.iter().all(|(_, f)| !f.blocked && !f.muted) {
+                told.push(*account);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Posts.
+    pub async fn post(&self, author: AccountId, draft: Draft) -> Result<StatusView, VerbError> {
+        self.check_draft(&draft)?;
+        let now = self.now();
+        let worded = self.word(author, &draft).await?;
+        let in_reply_to = match draft.in_reply_to {
+            None => None,
+            Some(id) => {
+                let to = self.status(Some(author), id).await?.entry;
+                let reply = ReplyTo { status: to.status.id, account: to.status.account };
+                Some((reply, to.status.conversation))
+            }
+        };
+        let usual = match (draft.visibility, draft.sensitive) {
+            (Some(_), Some(_)) => None,
+            _ => self.store.member(author).await?.map(|m| m.preferences),
+        }
+        .unwrap_or_default();
+        let told = self.told(author, &worded.local).await?;
+        let new = NewStatus {
+            account: author,
+            uri: None,
+            created: now,
+            visibility: draft.visibility.unwrap_or(usual.visibility),
+            sensitive: draft.sensitive.unwrap_or(usual.sensitive) || !draft.spoiler.is_empty(),
+            spoiler: draft.spoiler,
+            text: draft.text,
+            language: worded.language,
+            in_reply_to,
+            reblog_of: None,
+            app: draft.app,
+            media: draft.media.into(),
+            mentions: worded.mentions,
+            tags: worded.tags,
+            poll: draft.poll.map(|poll| new_poll(poll, now)),
+            idempotency_key: draft.idempotency_key,
+            notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
+        };
+        let (status, _) = self.store.create_status(new).await?;
+        self.status(Some(author), status.id).await
+    }
+
+    /// Rewords one's own post.
+    pub async fn reword(
+        &self,
+        author: AccountId,
+        id: StatusId,
+        draft: Draft,
+    ) -> Result<StatusView, VerbError> {
+        let old = self.own(author, id).await?;
+        self.check_draft(&draft)?;
+        let now = self.now();
+        let worded = self.word(author, &draft).await?;
+        let edit = StatusEdit {
+            id,
+            edited: now,
+            sensitive: draft.sensitive.unwrap_or(old.entry.status.sensitive),
+            spoiler: draft.spoiler,
+            text: draft.text,
+            language: worded.language,
+            media: draft.media.into(),
+            mentions: worded.mentions,
+            tags: worded.tags,
+            poll: draft.poll.map(|poll| new_poll(poll, now)),
+        };
+        self.store.edit_status(edit).await?.ok_or(VerbError::NotFound)?;
+        self.status(Some(author), id).await
+    }
+
+    /// One's own post.
+    pub async fn own(&self, author: AccountId, id: StatusId) -> Result<StatusView, VerbError> {
+        let view = self.status(Some(author), id).await?;
+        if view.entry.status.account == author { Ok(view) } else { Err(VerbError::NotFound) }
+    }
+
+    /// Deletes one's own post; returns it as it was.
+    pub async fn delete(&self, author: AccountId, id: StatusId) -> Result<StatusView, VerbError> {
+        let view = self.own(author, id).await?;
+        self.store.delete_status(author, id).await?.ok_or(VerbError::NotFound)?;
+        Ok(view)
+    }
+
+    /// Reblogs; a second time gives the first reblog back.
+    pub async fn reblog(
+        &self,
+        account: AccountId,
+        id: StatusId,
+        visibility: Option<Visibility>,
+    ) -> Result<StatusView, VerbError> {
+        let seen = self.status(Some(account), id).await?;
+        // A reblog of a reblog is a reblog of the original.
+        let seen = seen.original();
+        let of = &seen.entry.status;
+        let sight = Sight {
+            visibility: of.visibility,
+            is_author: of.account == account,
+            follows: true,
+            mentioned: false,
+            blocked: false,
+            suspended: false,
+        };
+        if !may_reblog(&sight) {
+            return Err(VerbError::Forbidden("This action is not allowed"));
+        }
+        let told = if of.account == account { vec![] } else { vec![of.account] };
+        let told = if seen.author.account.is_local() { told } else { vec![] };
+        let told = self.told(account, &told).await?;
+        let new = NewStatus {
+            account,
+            uri: None,
+            created: self.now(),
+            visibility: visibility.unwrap_or(of.visibility),
+            sensitive: false,
+            spoiler: String::new(),
+            text: String::new(),
+            language: None,
+            in_reply_to: None,
+            reblog_of: Some(ReblogOf { status: of.id, account: of.account }),
+            app: None,
+            media: SmallVec::new(),
+            mentions: SmallVec::new(),
+            tags: vec![],
+            poll: None,
+            idempotency_key: None,
+            notify: told.into_iter().map(|a| (a, NotificationKind::Reblog)).collect(),
+        };
+        let (status, _) = self.store.create_status(new).await?;
+        self.status(Some(account), status.id).await
+    }
+
+    /// Takes one's reblog back; returns the original.
+    pub async fn unreblog(
+        &self,
+        account: AccountId,
+        id: StatusId,
+    ) -> Result<StatusView, VerbError> {
+        let seen = self.status(Some(account), id).await?;
+        let of = seen.reblog.map_or(id, |inner| inner.entry.status.id);
+        if let Some(reblog) = self.store.reblog_by(account, of).await? {
+            self.store.delete_status(account, reblog).await?;
+        }
+        self.status(Some(account), of).await
+    }
+
+    /// Sets or takes away a mark; marking twice is no error.
+    pub async fn mark(
+        &self,
+        account: AccountId,
+        id: StatusId,
+        mark: Mark,
+        on: bool,
+    ) -> Result<StatusView, VerbError> {
+        let seen = self.status(Some(account), id).await?;
+        let seen = seen.original();
+        let (id, author) = (seen.entry.status.id, seen.entry.status.account);
+        if mark == Mark::Pin && on {
+            if author != account {
+                return Err(VerbError::Invalid("Someone else's post cannot be pinned".into()));
+            }
+            if self.store.pinned(account).await?.len() >= model::limits::PINNED_STATUSES {
+                return Err(VerbError::Invalid("You have already pinned the maximum".into()));
+            }
+        }
+        let local = seen.author.account.is_local() && author != account;
+        let told = if mark == Mark::Favourite && on && local {
+            self.told(account, &[author]).await?.pop()
+        } else {
+            None
+        };
+        self.store.mark(account, id, mark, on, told, self.now()).await?;
+        self.status(Some(account), id).await
+    }
+
+    /// Votes.
+    pub async fn vote(
+        &self,
+        account: AccountId,
+        poll: model::PollId,
+        choices: &[u32],
+    ) -> Result<StatusView, VerbError> {
+        let found = self.store.polls(&[poll]).await?.pop().ok_or(VerbError::NotFound)?;
+        let seen = self.status(Some(account), found.status).await?;
+        let refuse = |text: &str| Err(VerbError::Invalid(text.to_owned()));
+        if found.is_over(self.now()) {
+            return refuse("The poll has already ended");
+        }
+        if found.account == account {
+            return refuse("You cannot vote in your own poll");
+        }
+        let mut choices = choices.to_vec();
+        choices.sort_unstable();
+        choices.dedup();
+        let known = |c: &u32| usize::try_from(*c).is_ok_and(|c| c < found.options.len());
+        if choices.is_empty() || !choices.iter().all(known) {
+            return refuse("The chosen vote option does not exist");
+        }
+        if choices.len() > 1 && !found.multiple {
+            return refuse("Only one option can be chosen");
+        }
+        match self.store.vote(account, &found, &choices, self.now()).await {
+            Ok(()) => self.status(Some(account), seen.entry.status.id).await,
+            Err(model::StoreError::Conflict(_)) => refuse("You have already voted on this poll"),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn check_poll(poll: &PollDraft) -> Result<(), VerbError> {
+    let refuse = |text: &str| Err(VerbError::Invalid(text.to_owned()));
+    if poll.options.len() < 2 {
+        return refuse("Polls need at least two options");
+    }
+    if poll.options.len() > POLL_OPTIONS_MAX {
+        return refuse("Polls can't have more than 4 options");
+    }
+    let too_long = |o: &String| o.chars().count() > POLL_OPTION_CHARACTERS;
+    if poll.options.iter().any(too_long) {
+        return refuse("Poll options can't be longer than 50 characters");
+    }
+    if poll.options.iter().any(|o| o.trim().is_empty()) {
+        return refuse("Poll options can't be blank");
+    }
+    let distinct = |o: &String| poll.options.iter().filter(|p| *p == o).count() == 1;
+    if !poll.options.iter().all(distinct) {
+        return refuse("Poll options must differ");
+    }
+    if !(POLL_SECONDS_MIN..=POLL_SECONDS_MAX).contains(&poll.expires_in_s) {
+        return refuse("The duration is too short or too long");
+    }
+    Ok(())
+}
+
+fn new_poll(draft: PollDraft, now: model::Timestamp) -> NewPoll {
+    NewPoll {
+        options: draft.options,
+        expires: Some(now.plus_ms(draft.expires_in_s * 1_000)),
+        multiple: draft.multiple,
+        hide_totals: draft.hide_totals,
+    }
+}
