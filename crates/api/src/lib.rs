@@ -1,1 +1,53 @@
-//! Room `api`.
+//! The Mastodon client API: parse, call one verb, render. No rules and no SQL here; what an
+//! endpoint may answer stands in its handler, on one screen.
+//!
+//! Source of names, shapes and limits: <https://docs.joinmastodon.org/api/>.
+
+mod accounts;
+mod caller;
+mod instance;
+mod lists;
+mod notifications;
+mod oauth;
+mod refusal;
+mod relations;
+mod routes;
+mod statuses;
+mod timelines;
+pub mod wire;
+
+pub use caller::{issue_token, token_of};
+pub use routes::{ROUTES, router};
+
+use httpkit::Sealer;
+use social::Social;
+use std::sync::Arc;
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct Api(pub Arc<Parts>);
+
+/// The parts of [`Api`].
+pub struct Parts {
+    /// The verbs.
+    pub social: Arc<Social>,
+    /// Opens and makes tokens.
+    pub sealer: Arc<Sealer>,
+    /// Where this instance lives: `https://example.org`, without a slash at the end.
+    pub base_url: String,
+    /// `server.domain`.
+    pub domain: String,
+    /// What this instance is called.
+    pub title: String,
+    /// One sentence about it.
+    pub description: String,
+    /// Version of the software.
+    pub version: &'static str,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

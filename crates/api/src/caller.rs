@@ -1,0 +1,80 @@
+//! Who calls: a bearer token, verified by its MAC before anything else is asked (RFC 6750).
+
+use crate::{Api, refusal::Refused};
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use httpkit::{ApiError, Sealer, seal::Kind};
+use model::{AccountId, AppId, TokenId, scope, token::Scopes};
+
+/// A token's string.
+pub fn issue_token(sealer: &Sealer, token: TokenId) -> String {
+    sealer.seal(Kind::Token, &token.get().to_be_bytes())
+}
+
+/// The token that a string stands for, if this server sealed it.
+pub fn token_of(sealer: &Sealer, text: &str) -> Option<TokenId> {
+    let bytes: [u8; 8] = sealer.open(Kind::Token, text)?.try_into().ok()?;
+    TokenId::new(i64::from_be_bytes(bytes))
+}
+
+/// Somebody with a live token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub token: TokenId,
+    pub app: AppId,
+    pub account: Option<AccountId>,
+    pub scopes: Scopes,
+}
+
+impl Caller {
+    /// The member, if the token is one's and may do this.
+    pub fn member(&self, needs: &str) -> Result<AccountId, ApiError> {
+        self.allowed(needs)?;
+        self.account.ok_or_else(|| {
+            let text = "This method requires an authenticated user";
+            ApiError::plain(axum::http::StatusCode::UNPROCESSABLE_ENTITY, text)
+        })
+    }
+
+    /// Whether the token may do this.
+    pub fn allowed(&self, needs: &str) -> Result<(), ApiError> {
+        let needed = scope::parse(needs).ok_or_else(ApiError::internal)?;
+        if self.scopes.contains(needed) { Ok(()) } else { Err(ApiError::outside_scopes()) }
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// The caller behind a token string.
+pub(crate) async fn caller_of(api: &Api, text: &str) -> Result<Caller, Refused> {
+    let id = token_of(&api.sealer, text).ok_or_else(ApiError::unauthorized)?;
+    let live = api.social.live_token(id).await?.ok_or_else(ApiError::unauthorized)?;
+    Ok(Caller { token: id, app: live.app, account: live.account, scopes: live.scopes })
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let text = bearer(parts).ok_or_else(ApiError::unauthorized)?;
+        caller_of(api, &text).await
+    }
+}
+
+/// Anybody: a visitor, or somebody whose token must then be good.
+pub(crate) struct Viewer(pub Option<AccountId>);
+
+impl FromRequestParts<Api> for Viewer {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        match bearer(parts) {
+            None => Ok(Self(None)),
+            Some(text) => Ok(Self(caller_of(api, &text).await?.account)),
+        }
+    }
+}

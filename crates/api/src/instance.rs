@@ -1,0 +1,267 @@
+//! What this server says of itself. Sources: <https://docs.joinmastodon.org/methods/instance/>,
+//! NodeInfo 2.0, RFC 7033 (WebFinger), RFC 8414.
+
+use crate::{
+    Api,
+    accounts::Answer,
+    caller::Viewer,
+    wire::{self, Urls},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use httpkit::{ApiError, Query, lenient};
+use model::{AccountId, limits, scope};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+fn configuration(api: &Api) -> Value {
+    json!({
+        "urls": { "streaming": api.base_url.replacen("http", "ws", 1) },
+        "accounts": { "max_featured_tags": 0, "max_pinned_statuses": limits::PINNED_STATUSES },
+        "statuses": {
+            "max_characters": api.social.settings().status_characters,
+            "max_media_attachments": limits::MEDIA_PER_STATUS,
+            "characters_reserved_per_url": limits::LINK_CHARACTERS,
+        },
+        "polls": {
+            "max_options": limits::POLL_OPTIONS_MAX,
+            "max_characters_per_option": limits::POLL_OPTION_CHARACTERS,
+            "min_expiration": limits::POLL_SECONDS_MIN,
+            "max_expiration": limits::POLL_SECONDS_MAX,
+        },
+        "translation": { "enabled": false },
+    })
+}
+
+/// Mastodon's version whose API this is, as clients parse it, and then the truth.
+fn version(api: &Api) -> String {
+    format!("4.7.3 (compatible; Fulmar {})", api.version)
+}
+
+/// `GET /api/v2/instance`.
+pub(crate) async fn v2(State(api): State<Api>) -> Answer {
+    let (members, _) = api.social.store().totals().await?;
+    Ok(Json(json!({
+        "domain": api.domain,
+        "title": api.title,
+        "version": version(&api),
+        "source_url": "",
+        "description": api.description,
+        "usage": { "users": { "active_month": members } },
+        "thumbnail": { "url": format!("{}/static/header.svg", api.base_url) },
+        "icon": [],
+        "languages": ["en"],
+        "configuration": configuration(&api),
+        "registrations": { "enabled": api.social.settings().signup_open,
+            "approval_required": false, "message": null },
+        "api_versions": { "mastodon": 1 },
+        "contact": { "email": "", "account": null },
+        "rules": [],
+    })))
+}
+
+/// `GET /api/v1/instance`.
+pub(crate) async fn v1(State(api): State<Api>) -> Answer {
+    let (members, statuses) = api.social.store().totals().await?;
+    let configuration = configuration(&api);
+    Ok(Json(json!({
+        "uri": api.domain,
+        "title": api.title,
+        "short_description": api.description,
+        "description": api.description,
+        "email": "",
+        "version": version(&api),
+        "urls": { "streaming_api": configuration["urls"]["streaming"] },
+        "stats": { "user_count": members, "status_count": statuses, "domain_count": 0 },
+        "thumbnail": null,
+        "languages": ["en"],
+        "registrations": api.social.settings().signup_open,
+        "approval_required": false,
+        "invites_enabled": false,
+        "configuration": configuration,
+        "contact_account": null,
+        "rules": [],
+    })))
+}
+
+/// `GET /.well-known/nodeinfo`.
+pub(crate) async fn nodeinfo_links(State(api): State<Api>) -> Json<Value> {
+    Json(json!({ "links": [{ "rel": "http://nodeinfo.diaspora.software/ns/schema/2.0",
+        "href": format!("{}/nodeinfo/2.0", api.base_url) }] }))
+}
+
+/// `GET /nodeinfo/2.0`. `upstream` tells clients whose API this is.
+pub(crate) async fn nodeinfo(State(api): State<Api>) -> Answer {
+    let (members, statuses) = api.social.store().totals().await?;
+    Ok(Json(json!({
+        "version": "2.0",
+        "software": { "name": "fulmar", "version": api.version },
+        "protocols": [],
+        "services": { "inbound": [], "outbound": [] },
+        "usage": { "users": { "total": members }, "localPosts": statuses },
+        "openRegistrations": api.social.settings().signup_open,
+        "metadata": { "upstream": { "name": "mastodon" } },
+    })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FingerQuery {
+    #[serde(default)]
+    resource: String,
+}
+
+/// `GET /.well-known/webfinger`. No `self` link while there is no federation: other servers must
+/// not believe that they can follow anybody here.
+pub(crate) async fn webfinger(
+    State(api): State<Api>,
+    Query(q): Query<FingerQuery>,
+) -> Result<Response, crate::refusal::Refused> {
+    let handle = q.resource.strip_prefix("acct:").and_then(model::text::Handle::parse);
+    let handle =
+        handle.ok_or_else(|| ApiError::bad_request("resource must be acct:name@domain"))?;
+    if handle.domain.as_deref() != Some(api.domain.as_str()) {
+        return Err(ApiError::not_found().into());
+    }
+    let found = api.social.store().account_by_handle(&handle.username, None).await?;
+    let account = found.ok_or_else(ApiError::not_found)?;
+    let account = api.social.account(account.id).await?;
+    let page = Urls { base: &api.base_url }.account(&account.account);
+    let json = json!({
+        "subject": format!("acct:{}@{}", account.account.username, api.domain),
+        "aliases": [page],
+        "links": [{ "rel": "http://webfinger.net/rel/profile-page", "type": "text/html",
+            "href": page }],
+    });
+    Ok(([(header::CONTENT_TYPE, "application/jrd+json")], json.to_string()).into_response())
+}
+
+/// `GET /.well-known/host-meta`.
+pub(crate) async fn host_meta(State(api): State<Api>) -> Response {
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <XRD xmlns=\"http://docs.oasis-open.org/ns/xri/xrd-1.0\"><Link rel=\"lrdd\" \
+         template=\"{}/.well-known/webfinger?resource={{uri}}\"/></XRD>\n",
+        api.base_url
+    );
+    ([(header::CONTENT_TYPE, "application/xrd+xml")], xml).into_response()
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414).
+pub(crate) async fn oauth_metadata(State(api): State<Api>) -> Json<Value> {
+    let base = &api.base_url;
+    Json(json!({
+        "issuer": format!("{base}/"),
+        "authorization_endpoint": format!("{base}/oauth/authorize"),
+        "token_endpoint": format!("{base}/oauth/token"),
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "app_registration_endpoint": format!("{base}/api/v1/apps"),
+        "scopes_supported": scope::all_names(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+    }))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SearchQuery {
+    #[serde(default)]
+    q: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient::integer")]
+    limit: Option<i64>,
+}
+
+async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate::refusal::Refused> {
+    let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
+    let text = q.q.trim().trim_start_matches('@');
+    let name = text.split('@').next().unwrap_or("");
+    if name.is_empty() {
+        return Ok(vec![]);
+    }
+    let ids: Vec<AccountId> = api.social.store().accounts_by_prefix(name, limit).await?;
+    let urls = Urls { base: &api.base_url };
+    let views = api.social.accounts(&ids).await?;
+    Ok(views.iter().map(|v| wire::account::account(v, &urls)).collect())
+}
+
+/// `GET /api/v2/search`: people by name and hashtags. Full text comes with its index.
+pub(crate) async fn search(
+    State(api): State<Api>,
+    Viewer(_): Viewer,
+    Query(q): Query<SearchQuery>,
+) -> Answer {
+    let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
+    let accounts = if wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
+    let tag = model::text::normalise_tag(q.q.trim());
+    let urls = Urls { base: &api.base_url };
+    let tagged = wants("hashtags") && q.q.trim().starts_with('#') && !tag.is_empty();
+    let tags = if tagged {
+        vec![json!({ "name": tag, "url": urls.tag(&tag), "history": [] })]
+    } else {
+        vec![]
+    };
+    Ok(Json(json!({ "accounts": accounts, "statuses": [], "hashtags": tags })))
+}
+
+/// `GET /api/v1/accounts/search`.
+pub(crate) async fn search_accounts(
+    State(api): State<Api>,
+    caller: crate::caller::Caller,
+    Query(q): Query<SearchQuery>,
+) -> Answer {
+    caller.member("read:accounts")?;
+    Ok(Json(Value::Array(found_accounts(&api, &q).await?)))
+}
+
+/// `GET /api/v1/custom_emojis`: this server has none.
+pub(crate) async fn emojis() -> Json<Value> {
+    Json(json!([]))
+}
+
+/// `GET /health`: the process answers.
+pub(crate) async fn health() -> Json<Value> {
+    Json(json!({ "status": "OK" }))
+}
+
+/// `GET /ready`: the store answers too.
+pub(crate) async fn ready(State(api): State<Api>) -> Answer {
+    api.social.store().totals().await?;
+    Ok(Json(json!({ "status": "OK" })))
+}
+
+/// The picture of those who have not uploaded one.
+pub(crate) async fn avatar() -> Response {
+    svg("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 96 96\"><path fill=\"#c9d6de\" \
+         d=\"M0 0h96v96H0z\"/><circle cx=\"48\" cy=\"38\" r=\"18\" fill=\"#7d95a5\"/>\
+         <path fill=\"#7d95a5\" d=\"M12 96c0-22 16-34 36-34s36 12 36 34z\"/></svg>")
+}
+
+/// The header of those who have not uploaded one.
+pub(crate) async fn header_picture() -> Response {
+    svg("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 600 200\">\
+         <path fill=\"#1f5f7a\" d=\"M0 0h600v200H0z\"/></svg>")
+}
+
+fn svg(text: &'static str) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, axum::http::HeaderValue::from_static(value));
+    }
+    (headers, text).into_response()
+}
+
+/// Whatever has no route.
+pub(crate) async fn nowhere() -> Response {
+    ApiError::plain(StatusCode::NOT_FOUND, "Not found").into_response()
+}

@@ -1,0 +1,375 @@
+//! Apps and OAuth 2 (RFC 6749, PKCE RFC 7636, revocation RFC 7009).
+//! Source: <https://docs.joinmastodon.org/methods/oauth/>.
+
+use crate::{
+    Api,
+    accounts::Answer,
+    caller::{Caller, issue_token, token_of},
+    refusal::Refused,
+    wire,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse as _, Redirect, Response},
+};
+use httpkit::{ApiError, Body, Query, lenient};
+use model::{AppId, app::App, scope, text::escape, token::Scopes};
+use serde::Deserialize;
+use serde_json::json;
+use social::access::sha256;
+
+/// The redirect that means "show the code" (out of band).
+const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
+
+#[derive(Deserialize)]
+pub(crate) struct AppForm {
+    #[serde(default)]
+    client_name: String,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    redirect_uris: Vec<String>,
+    #[serde(default)]
+    scopes: Option<String>,
+    website: Option<String>,
+}
+
+fn scopes_of(text: Option<&str>) -> Result<Scopes, ApiError> {
+    let wrong = || {
+        let text = "The requested scope is invalid, unknown, or malformed.";
+        ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_scope", text)
+    };
+    scope::parse(text.filter(|t| !t.trim().is_empty()).unwrap_or("read")).ok_or_else(wrong)
+}
+
+/// `POST /api/v1/apps`.
+pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>) -> Answer {
+    let wrong = |what: &str| ApiError::unprocessable(format!("Validation failed: {what}"));
+    let name = form.client_name.trim();
+    if name.is_empty() || name.chars().count() > 60 {
+        return Err(wrong("Application name can't be blank or longer than 60").into());
+    }
+    let uris: Vec<String> =
+        form.redirect_uris.iter().flat_map(|t| t.split_whitespace()).map(str::to_owned).collect();
+    let harmful = |u: &String| {
+        let scheme = u.split(':').next().unwrap_or("").to_ascii_lowercase();
+        !u.contains(':') || matches!(scheme.as_str(), "javascript" | "data" | "vbscript")
+    };
+    if uris.is_empty() || uris.len() > 16 || uris.iter().any(|u| harmful(u) || u.len() > 2_000) {
+        return Err(wrong("Redirect URI must be an absolute URI.").into());
+    }
+    let secret = api.social.secret();
+    let unsaved = AppId::new(1).ok_or_else(ApiError::internal)?;
+    let app = App {
+        id: unsaved,
+        client_id: api.social.secret(),
+        client_secret_hash: sha256(secret.as_bytes()),
+        name: name.to_owned(),
+        website: form.website.filter(|w| w.starts_with("http") && w.len() < 2_000),
+        redirect_uris: uris,
+        scopes: scopes_of(form.scopes.as_deref()).map_err(|_| wrong("Scopes are not known"))?,
+        created: api.social.now(),
+    };
+    let id = api.social.store().create_app(&app).await?;
+    Ok(Json(wire::other::app(&App { id, ..app }, Some(&secret))))
+}
+
+/// `GET /api/v1/apps/verify_credentials`.
+pub(crate) async fn verify_app(State(api): State<Api>, caller: Caller) -> Answer {
+    let app = api.social.store().app(caller.app).await?.ok_or_else(ApiError::unauthorized)?;
+    Ok(Json(wire::other::app(&app, None)))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TokenForm {
+    #[serde(default)]
+    grant_type: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    #[serde(default)]
+    redirect_uri: String,
+    code: Option<String>,
+    code_verifier: Option<String>,
+    scope: Option<String>,
+    token: Option<String>,
+}
+
+/// The app whose identifier and secret were sent, in the body or as HTTP Basic.
+async fn client(api: &Api, headers: &HeaderMap, form: &TokenForm) -> Result<App, Refused> {
+    let wrong = || {
+        let text = "Client authentication failed due to unknown client, no client \
+                    authentication included, or unsupported authentication method.";
+        ApiError::oauth(StatusCode::UNAUTHORIZED, "invalid_client", text)
+    };
+    let (id, secret) = match (&form.client_id, &form.client_secret) {
+        (Some(id), Some(secret)) => (id.clone(), secret.clone()),
+        _ => basic(headers).ok_or_else(wrong)?,
+    };
+    let app = api.social.store().app_by_client(&id).await?.ok_or_else(wrong)?;
+    // Hashes of high-entropy secrets: what their comparison could leak is of no use.
+    if sha256(secret.as_bytes()) != app.client_secret_hash {
+        return Err(wrong().into());
+    }
+    Ok(app)
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    use base64::Engine as _;
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((id.to_owned(), secret.to_owned()))
+}
+
+/// `POST /oauth/token`: for a code, or for the app itself.
+pub(crate) async fn token(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(form): Body<TokenForm>,
+) -> Answer {
+    let app = client(&api, &headers, &form).await?;
+    let now = api.social.now();
+    let wrong = |code: &str, text: &str| ApiError::oauth(StatusCode::BAD_REQUEST, code, text);
+    let (id, scopes) = match form.grant_type.as_str() {
+        "authorization_code" => {
+            let code = form.code.as_deref().unwrap_or("");
+            let verifier = form.code_verifier.as_deref();
+            let redeemed =
+                api.social.redeem_code(app.id, code, &form.redirect_uri, verifier).await?;
+            let Some((id, _, scopes)) = redeemed else {
+                let text = "The provided authorization grant is invalid, expired, revoked, does \
+                            not match the redirection URI used in the authorization request, or \
+                            was issued to another client.";
+                return Err(wrong("invalid_grant", text).into());
+            };
+            (id, scopes)
+        }
+        "client_credentials" => {
+            let scopes = scopes_of(form.scope.as_deref())?;
+            if !app.scopes.contains(scopes) {
+                return Err(wrong("invalid_scope", "The app has not registered this scope").into());
+            }
+            (api.social.store().create_token(app.id, None, scopes, now).await?, scopes)
+        }
+        _ => {
+            let text = "The authorization grant type is not supported by this server.";
+            return Err(wrong("unsupported_grant_type", text).into());
+        }
+    };
+    Ok(Json(json!({
+        "access_token": issue_token(&api.sealer, id),
+        "token_type": "Bearer",
+        "scope": scope::names(scopes).join(" "),
+        "created_at": now.ms() / 1_000,
+    })))
+}
+
+/// `POST /oauth/revoke`: 200 also for a token that is dead already, 403 for another app's.
+pub(crate) async fn revoke(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(form): Body<TokenForm>,
+) -> Answer {
+    let app = client(&api, &headers, &form).await?;
+    let id = form.token.as_deref().and_then(|t| token_of(&api.sealer, t));
+    if let Some(id) = id
+        && let Some(token) = api.social.store().token(id).await?
+    {
+        if token.app != app.id {
+            return Err(ApiError::forbidden("You are not authorized to revoke this token").into());
+        }
+        api.social.store().revoke_token(id, api.social.now()).await?;
+    }
+    Ok(Json(json!({})))
+}
+
+#[derive(Deserialize, Clone)]
+pub(crate) struct AuthorizeQuery {
+    #[serde(default)]
+    response_type: String,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    redirect_uri: String,
+    scope: Option<String>,
+    state: Option<String>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+}
+
+/// What an app asks for, checked: nothing is sent to an address that it did not register.
+async fn request(api: &Api, q: &AuthorizeQuery) -> Result<(App, Scopes), Refused> {
+    let app = api.social.store().app_by_client(&q.client_id).await?;
+    let app = app.ok_or_else(|| ApiError::bad_request("This app is not known here"))?;
+    if !app.redirect_uris.contains(&q.redirect_uri) {
+        return Err(ApiError::bad_request("The redirect URI is not one the app registered").into());
+    }
+    if q.response_type != "code" {
+        return Err(ApiError::bad_request("Only response_type=code is supported").into());
+    }
+    let method = q.code_challenge_method.as_deref();
+    if q.code_challenge.is_some() && method != Some("S256") {
+        return Err(ApiError::bad_request("Only code_challenge_method=S256 is supported").into());
+    }
+    let scopes = scopes_of(q.scope.as_deref())?;
+    if !app.scopes.contains(scopes) {
+        return Err(ApiError::bad_request("The app has not registered this scope").into());
+    }
+    Ok((app, scopes))
+}
+
+/// The origin (or scheme) of a redirect, for `form-action`: Chromium applies it to redirects too.
+fn redirect_source(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return uri.split(':').next().map(|s| format!("{s}:")).unwrap_or_default();
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '[' | ']');
+    if matches!(scheme, "http" | "https") && !host.is_empty() && host.chars().all(plain) {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}:")
+    }
+}
+
+fn page(title: &str, body: &str, form_action: &str) -> Response {
+    let action: String =
+        form_action.chars().filter(|c| !c.is_control() && !matches!(c, ';' | ',' | ' ')).collect();
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self' {action}; \
+         frame-ancestors 'none'; base-uri 'none'"
+    );
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <style>{STYLE}</style></head><body><main>{body}</main></body></html>"
+    );
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, Html(html)).into_response()
+}
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;background:#f4f1ea;color:#22303c;\
+margin:0;display:grid;place-items:center;min-height:100vh}main{background:#fff;padding:2rem;\
+border-radius:12px;max-width:22rem;width:calc(100% - 6rem);box-shadow:0 2px 16px #0001}\
+label{display:block;margin:.75rem 0}input{display:block;width:100%;box-sizing:border-box;\
+padding:.6rem;font:inherit;border:1px solid #9aa5ad;border-radius:6px}button{font:inherit;\
+padding:.6rem 1.2rem;border:0;border-radius:6px;background:#1f5f7a;color:#fff}\
+[role=alert]{color:#a3241c}code{word-break:break-all}";
+/// SHA-256 of [`STYLE`] in base64; a test holds them together.
+const STYLE_HASH: &str = "zimBRgoz2IySTDuHS+FJBJ7O6S6/CfZ/tWtGv9+i+js=";
+
+fn log_in_page(app: &App, scopes: Scopes, q: &AuthorizeQuery, wrong: Option<&str>) -> Response {
+    let mut body = String::from("<h1>Log in</h1><p><strong>");
+    escape(&app.name, &mut body);
+    body.push_str("</strong> asks for: ");
+    escape(&scope::names(scopes).join(", "), &mut body);
+    body.push_str("</p>");
+    if let Some(wrong) = wrong {
+        body.push_str("<p role=\"alert\">");
+        escape(wrong, &mut body);
+        body.push_str("</p>");
+    }
+    body.push_str("<form method=\"post\" action=\"/oauth/authorize\">");
+    let method = q.code_challenge.as_ref().map(|_| "S256".to_owned());
+    for (name, value) in [
+        ("response_type", Some(q.response_type.clone())),
+        ("client_id", Some(q.client_id.clone())),
+        ("redirect_uri", Some(q.redirect_uri.clone())),
+        ("scope", q.scope.clone()),
+        ("state", q.state.clone()),
+        ("code_challenge", q.code_challenge.clone()),
+        ("code_challenge_method", method),
+    ] {
+        let Some(value) = value else { continue };
+        body.push_str(&format!("<input type=\"hidden\" name=\"{name}\" value=\""));
+        escape(&value, &mut body);
+        body.push_str("\">");
+    }
+    body.push_str(
+        "<label>E-mail address or name<input name=\"username\" required autofocus \
+         autocomplete=\"username\"></label><label>Password<input name=\"password\" \
+         type=\"password\" required autocomplete=\"current-password\"></label>\
+         <button>Log in and allow</button></form>",
+    );
+    page("Log in", &body, &redirect_source(&q.redirect_uri))
+}
+
+/// `GET /oauth/authorize`: the log-in page, which is the consent too.
+pub(crate) async fn authorize_page(
+    State(api): State<Api>,
+    Query(q): Query<AuthorizeQuery>,
+) -> Result<Response, Refused> {
+    let (app, scopes) = request(&api, &q).await?;
+    Ok(log_in_page(&app, scopes, &q, None))
+}
+
+/// `POST /oauth/authorize`: a code for the right password. Forms from elsewhere are refused by
+/// their origin; there is no ambient log-in that they could abuse either.
+pub(crate) async fn authorize(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(q): Body<AuthorizeQuery>,
+) -> Result<Response, Refused> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|s| !matches!(s, "same-origin" | "none")) {
+        return Err(ApiError::forbidden("This form was sent from elsewhere").into());
+    }
+    let (app, scopes) = request(&api, &q).await?;
+    let Some(member) = api.social.log_in(&q.username, &q.password).await? else {
+        let wrong = "This name and password do not belong together.";
+        return Ok(log_in_page(&app, scopes, &q, Some(wrong)));
+    };
+    let code = api
+        .social
+        .issue_code(app.id, member.account, scopes, &q.redirect_uri, q.code_challenge.clone())
+        .await?;
+    if q.redirect_uri == OUT_OF_BAND {
+        let body =
+            format!("<h1>Your code</h1><p>Copy it into the app:</p><p><code>{code}</code></p>");
+        return Ok(page("Your code", &body, ""));
+    }
+    let glue = if q.redirect_uri.contains('?') { '&' } else { '?' };
+    let mut to = format!("{}{glue}code={code}", q.redirect_uri);
+    if let Some(state) = &q.state {
+        let safe = percent_encoding::NON_ALPHANUMERIC;
+        to.push_str("&state=");
+        to.extend(percent_encoding::utf8_percent_encode(state, safe));
+    }
+    Ok(Redirect::to(&to).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+
+    #[test]
+    fn the_page_style_is_the_one_its_policy_admits() {
+        let hash = sha256(STYLE.as_bytes());
+        assert_eq!(base64::engine::general_purpose::STANDARD.encode(hash), STYLE_HASH);
+    }
+
+    #[test]
+    fn form_action_admits_the_redirect_and_nothing_smuggled() {
+        for (uri, source) in [
+            ("https://app.example/cb?x=1", "https://app.example"),
+            ("http://127.0.0.1:9/cb", "http://127.0.0.1:9"),
+            ("myapp://cb", "myapp:"),
+            ("urn:ietf:wg:oauth:2.0:oob", "urn:"),
+            ("https://a;script-src *", "https:"),
+        ] {
+            assert_eq!(redirect_source(uri), source, "{uri}");
+        }
+    }
+}

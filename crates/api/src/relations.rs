@@ -1,0 +1,213 @@
+//! Follows, requests, blocks, mutes, notes.
+//! Source: <https://docs.joinmastodon.org/methods/accounts/>.
+
+use crate::{
+    Api,
+    accounts::{Answer, ManyQuery, Paged, edges, id},
+    caller::{Caller, Viewer},
+    wire::account::relationship,
+};
+use axum::{
+    Json,
+    extract::{OriginalUri, Path, State},
+};
+use httpkit::{Body, PageQuery, Query, lenient};
+use model::{
+    AccountId,
+    relation::{FollowOptions, MuteOptions},
+};
+use serde::Deserialize;
+
+/// `GET /api/v1/accounts/relationships?id[]=`.
+pub(crate) async fn relationships(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(q): Query<ManyQuery>,
+) -> Answer {
+    let viewer = caller.member("read:follows")?;
+    let ids: Vec<AccountId> = q.id.iter().take(80).filter_map(|t| t.parse().ok()).collect();
+    let found = api.social.store().relationships(viewer, &ids).await?;
+    Ok(Json(found.iter().map(relationship).collect()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FollowForm {
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    reblogs: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    notify: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    languages: Vec<String>,
+}
+
+/// `POST /api/v1/accounts/:id/follow`.
+pub(crate) async fn follow(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+    Body(form): Body<FollowForm>,
+) -> Answer {
+    let account = caller.member("write:follows")?;
+    let languages = form.languages.into_iter().filter(|l| model::language::is_code(l)).collect();
+    let options = FollowOptions {
+        reblogs: form.reblogs.unwrap_or(true),
+        notify: form.notify.unwrap_or(false),
+        languages,
+    };
+    Ok(Json(relationship(&api.social.follow(account, id(&target)?, options).await?)))
+}
+
+/// `POST /api/v1/accounts/:id/unfollow`.
+pub(crate) async fn unfollow(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Answer {
+    let account = caller.member("write:follows")?;
+    Ok(Json(relationship(&api.social.unfollow(account, id(&target)?).await?)))
+}
+
+/// `POST /api/v1/accounts/:id/remove_from_followers`.
+pub(crate) async fn remove_follower(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Answer {
+    let account = caller.member("write:follows")?;
+    Ok(Json(relationship(&api.social.remove_follower(account, id(&target)?).await?)))
+}
+
+/// `POST /api/v1/accounts/:id/block`.
+pub(crate) async fn block(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Answer {
+    let account = caller.member("write:blocks")?;
+    Ok(Json(relationship(&api.social.block(account, id(&target)?, true).await?)))
+}
+
+/// `POST /api/v1/accounts/:id/unblock`.
+pub(crate) async fn unblock(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Answer {
+    let account = caller.member("write:blocks")?;
+    Ok(Json(relationship(&api.social.block(account, id(&target)?, false).await?)))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MuteForm {
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    notifications: Option<bool>,
+}
+
+/// `POST /api/v1/accounts/:id/mute`.
+pub(crate) async fn mute(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+    Body(form): Body<MuteForm>,
+) -> Answer {
+    let account = caller.member("write:mutes")?;
+    let options = MuteOptions { notifications: form.notifications.unwrap_or(true), expires: None };
+    Ok(Json(relationship(&api.social.mute(account, id(&target)?, Some(options)).await?)))
+}
+
+/// `POST /api/v1/accounts/:id/unmute`.
+pub(crate) async fn unmute(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Answer {
+    let account = caller.member("write:mutes")?;
+    Ok(Json(relationship(&api.social.mute(account, id(&target)?, None).await?)))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NoteForm {
+    #[serde(default)]
+    comment: String,
+}
+
+/// `POST /api/v1/accounts/:id/note`.
+pub(crate) async fn note(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(target): Path<String>,
+    Body(form): Body<NoteForm>,
+) -> Answer {
+    let account = caller.member("write:accounts")?;
+    let target = id(&target)?;
+    let short: String = form.comment.chars().take(2_000).collect();
+    api.social.relationship(account, target).await?;
+    api.social.store().set_note(account, target, &short).await?;
+    Ok(Json(relationship(&api.social.relationship(account, target).await?)))
+}
+
+/// Makes the handlers that list accounts by an edge of the caller's.
+macro_rules! own_listings {
+    ($($name:ident: $scope:literal $method:ident;)*) => {$(
+        pub(crate) async fn $name(
+            State(api): State<Api>,
+            caller: Caller,
+            OriginalUri(uri): OriginalUri,
+            Query(page): Query<PageQuery>,
+        ) -> Paged {
+            let account = caller.member($scope)?;
+            let found = api.social.store().$method(account, page.page(40, 80)).await?;
+            edges(&api, &uri, found).await
+        }
+    )*};
+}
+own_listings! {
+    blocks: "read:blocks" blocks;
+    mutes: "read:mutes" mutes;
+    requests: "read:follows" requests_for;
+}
+
+/// Makes the handlers that list whom an account follows, and by whom it is followed.
+macro_rules! listings {
+    ($($name:ident: $method:ident;)*) => {$(
+        pub(crate) async fn $name(
+            State(api): State<Api>,
+            Viewer(viewer): Viewer,
+            Path(account): Path<String>,
+            OriginalUri(uri): OriginalUri,
+            Query(page): Query<PageQuery>,
+        ) -> Paged {
+            let view = api.social.account(id(&account)?).await?;
+            let of = view.account.id;
+            let hidden = view.account.hide_collections && viewer != Some(of);
+            let page = page.page(40, 80);
+            let found =
+                if hidden { vec![] } else { api.social.store().$method(of, page).await? };
+            edges(&api, &uri, found).await
+        }
+    )*};
+}
+listings! {
+    followers: followers;
+    following: following;
+}
+
+/// `POST /api/v1/follow_requests/:id/authorize`.
+pub(crate) async fn authorize(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(asker): Path<String>,
+) -> Answer {
+    let account = caller.member("write:follows")?;
+    Ok(Json(relationship(&api.social.answer_request(account, id(&asker)?, true).await?)))
+}
+
+/// `POST /api/v1/follow_requests/:id/reject`.
+pub(crate) async fn reject(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(asker): Path<String>,
+) -> Answer {
+    let account = caller.member("write:follows")?;
+    Ok(Json(relationship(&api.social.answer_request(account, id(&asker)?, false).await?)))
+}

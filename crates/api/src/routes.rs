@@ -1,0 +1,130 @@
+//! Every route on one screen, with the table that the documentation is made from.
+
+use crate::{Api, accounts, instance, lists, notifications, oauth, relations, statuses, timelines};
+use axum::{
+    Router,
+    http::Method,
+    routing::{self, MethodRouter},
+};
+use tower_http::cors::{Any, CorsLayer};
+
+/// Declares the routes once: for the router, and for the table of what is answered.
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:expr;)*) => {
+        /// Method and path of every endpoint that is answered.
+        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn routed() -> Router<Api> {
+            let mut router = Router::new();
+            $(
+                let method: MethodRouter<Api> = routing::$method($handler);
+                router = router.route($path, method);
+            )*
+            router
+        }
+    };
+}
+
+routes! {
+    get "/health" => instance::health;
+    get "/ready" => instance::ready;
+    get "/static/avatar.svg" => instance::avatar;
+    get "/static/header.svg" => instance::header_picture;
+    get "/.well-known/nodeinfo" => instance::nodeinfo_links;
+    get "/.well-known/webfinger" => instance::webfinger;
+    get "/.well-known/host-meta" => instance::host_meta;
+    get "/.well-known/oauth-authorization-server" => instance::oauth_metadata;
+    get "/nodeinfo/2.0" => instance::nodeinfo;
+    get "/api/v2/instance" => instance::v2;
+    get "/api/v1/instance" => instance::v1;
+    get "/api/v1/custom_emojis" => instance::emojis;
+    get "/api/v2/search" => instance::search;
+    post "/api/v1/apps" => oauth::create_app;
+    get "/api/v1/apps/verify_credentials" => oauth::verify_app;
+    get "/oauth/authorize" => oauth::authorize_page;
+    post "/oauth/authorize" => oauth::authorize;
+    post "/oauth/token" => oauth::token;
+    post "/oauth/revoke" => oauth::revoke;
+    post "/api/v1/accounts" => accounts::create;
+    get "/api/v1/accounts" => accounts::many;
+    get "/api/v1/accounts/verify_credentials" => accounts::verify;
+    patch "/api/v1/accounts/update_credentials" => accounts::update;
+    get "/api/v1/accounts/lookup" => accounts::lookup;
+    get "/api/v1/accounts/search" => instance::search_accounts;
+    get "/api/v1/accounts/relationships" => relations::relationships;
+    get "/api/v1/accounts/{id}" => accounts::show;
+    get "/api/v1/accounts/{id}/statuses" => accounts::statuses;
+    get "/api/v1/accounts/{id}/followers" => relations::followers;
+    get "/api/v1/accounts/{id}/following" => relations::following;
+    get "/api/v1/accounts/{id}/lists" => lists::with;
+    post "/api/v1/accounts/{id}/follow" => relations::follow;
+    post "/api/v1/accounts/{id}/unfollow" => relations::unfollow;
+    post "/api/v1/accounts/{id}/remove_from_followers" => relations::remove_follower;
+    post "/api/v1/accounts/{id}/block" => relations::block;
+    post "/api/v1/accounts/{id}/unblock" => relations::unblock;
+    post "/api/v1/accounts/{id}/mute" => relations::mute;
+    post "/api/v1/accounts/{id}/unmute" => relations::unmute;
+    post "/api/v1/accounts/{id}/note" => relations::note;
+    get "/api/v1/blocks" => relations::blocks;
+    get "/api/v1/mutes" => relations::mutes;
+    get "/api/v1/follow_requests" => relations::requests;
+    post "/api/v1/follow_requests/{id}/authorize" => relations::authorize;
+    post "/api/v1/follow_requests/{id}/reject" => relations::reject;
+    get "/api/v1/preferences" => accounts::preferences;
+    get "/api/v1/markers" => accounts::markers;
+    post "/api/v1/markers" => accounts::set_markers;
+    get "/api/v1/favourites" => statuses::favourites;
+    get "/api/v1/bookmarks" => statuses::bookmarks;
+    post "/api/v1/statuses" => statuses::create;
+    get "/api/v1/statuses" => statuses::many;
+    get "/api/v1/statuses/{id}" => statuses::show;
+    put "/api/v1/statuses/{id}" => statuses::edit;
+    delete "/api/v1/statuses/{id}" => statuses::delete;
+    get "/api/v1/statuses/{id}/context" => statuses::context;
+    get "/api/v1/statuses/{id}/source" => statuses::source;
+    get "/api/v1/statuses/{id}/history" => statuses::history;
+    get "/api/v1/statuses/{id}/favourited_by" => statuses::favourited_by;
+    get "/api/v1/statuses/{id}/reblogged_by" => statuses::reblogged_by;
+    post "/api/v1/statuses/{id}/favourite" => statuses::favourite;
+    post "/api/v1/statuses/{id}/unfavourite" => statuses::unfavourite;
+    post "/api/v1/statuses/{id}/bookmark" => statuses::bookmark;
+    post "/api/v1/statuses/{id}/unbookmark" => statuses::unbookmark;
+    post "/api/v1/statuses/{id}/pin" => statuses::pin;
+    post "/api/v1/statuses/{id}/unpin" => statuses::unpin;
+    post "/api/v1/statuses/{id}/mute" => statuses::mute;
+    post "/api/v1/statuses/{id}/unmute" => statuses::unmute;
+    post "/api/v1/statuses/{id}/reblog" => statuses::reblog;
+    post "/api/v1/statuses/{id}/unreblog" => statuses::unreblog;
+    get "/api/v1/polls/{id}" => statuses::poll;
+    post "/api/v1/polls/{id}/votes" => statuses::vote;
+    get "/api/v1/timelines/home" => timelines::home;
+    get "/api/v1/timelines/public" => timelines::public;
+    get "/api/v1/timelines/tag/{tag}" => timelines::tag;
+    get "/api/v1/timelines/list/{id}" => timelines::list;
+    get "/api/v1/lists" => lists::all;
+    post "/api/v1/lists" => lists::create;
+    get "/api/v1/lists/{id}" => lists::show;
+    put "/api/v1/lists/{id}" => lists::change;
+    delete "/api/v1/lists/{id}" => lists::delete;
+    get "/api/v1/lists/{id}/accounts" => lists::members;
+    post "/api/v1/lists/{id}/accounts" => lists::add;
+    delete "/api/v1/lists/{id}/accounts" => lists::remove;
+    get "/api/v1/notifications" => notifications::all;
+    get "/api/v1/notifications/unread_count" => notifications::unread;
+    post "/api/v1/notifications/clear" => notifications::clear;
+    get "/api/v1/notifications/{id}" => notifications::show;
+    post "/api/v1/notifications/{id}/dismiss" => notifications::dismiss;
+}
+
+/// All of it, ready to serve. Apps in browsers come from anywhere, so CORS admits everybody:
+/// nothing here is authorised by a cookie.
+pub fn router(api: Api) -> Router {
+    let exposed = [axum::http::header::LINK, axum::http::header::RETRY_AFTER];
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(methods)
+        .allow_headers(Any)
+        .expose_headers(exposed);
+    routed().fallback(instance::nowhere).layer(cors).with_state(api)
+}

@@ -1,0 +1,49 @@
+//! Wire types: the JSON that Mastodon's apps read. Rendered from views; nothing here decides.
+
+pub mod account;
+pub mod other;
+pub mod status;
+
+use model::Timestamp;
+
+/// A time as the API writes it: `2026-01-02T03:04:05.678Z`.
+pub fn time(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default();
+    format!("{at:.3}")
+}
+
+/// Addresses of what this instance serves.
+pub struct Urls<'a> {
+    /// `https://example.org`.
+    pub base: &'a str,
+}
+
+impl Urls<'_> {
+    /// A local profile's page, or where a remote one lives.
+    pub fn account(&self, account: &model::Account) -> String {
+        match &account.uri {
+            Some(uri) => uri.clone(),
+            None => format!("{}/@{}", self.base, account.username),
+        }
+    }
+    /// A post's page.
+    pub fn status(&self, author: &model::Account, status: &model::Status) -> String {
+        match &status.uri {
+            Some(uri) => uri.clone(),
+            None => format!("{}/@{}/{}", self.base, author.username, status.id),
+        }
+    }
+    /// A hashtag's page.
+    pub fn tag(&self, name: &str) -> String {
+        format!("{}/tags/{name}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_have_milliseconds_and_z() {
+        let at = model::Timestamp::from_ms(1_700_000_000_000);
+        assert_eq!(super::time(at), "2023-11-14T22:13:20.000Z");
+    }
+}

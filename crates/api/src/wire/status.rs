@@ -1,0 +1,163 @@
+//! Statuses on the wire. Source: <https://docs.joinmastodon.org/entities/Status/>.
+
+use super::{Urls, account, time};
+use model::{
+    Timestamp,
+    media::Media,
+    poll::Poll,
+    status::StatusVersion,
+    text::{self, Handle, Links},
+};
+use serde_json::{Value, json};
+use social::{AccountView, StatusView};
+
+struct Known<'a> {
+    urls: &'a Urls<'a>,
+    mentions: &'a [AccountView],
+}
+
+impl Links for Known<'_> {
+    fn account(&self, handle: &Handle) -> Option<String> {
+        let is = |a: &&AccountView| {
+            a.account.username.eq_ignore_ascii_case(&handle.username)
+                && a.account.domain == handle.domain
+        };
+        self.mentions.iter().find(is).map(|a| self.urls.account(&a.account))
+    }
+    fn tag(&self, name: &str) -> String {
+        self.urls.tag(name)
+    }
+}
+
+/// An attachment.
+pub fn media(m: &Media, urls: &Urls) -> Value {
+    let part = |size: model::media::Size| {
+        let aspect = f64::from(size.width) / f64::from(size.height.max(1));
+        json!({ "width": size.width, "height": size.height,
+            "size": format!("{}x{}", size.width, size.height), "aspect": aspect })
+    };
+    let mut meta = json!({ "original": part(m.size), "small": part(m.thumbnail_size) });
+    if let Some((x, y)) = m.focus {
+        meta["focus"] = json!({ "x": f64::from(x) / 1_000.0, "y": f64::from(y) / 1_000.0 });
+    }
+    json!({
+        "id": m.id.to_string(),
+        "type": m.kind.word(),
+        "url": format!("{}/media/{}", urls.base, m.file),
+        "preview_url": format!("{}/media/{}", urls.base, m.thumbnail),
+        "remote_url": m.remote_url,
+        "meta": meta,
+        "description": (!m.description.is_empty()).then_some(&m.description),
+        "blurhash": m.blurhash,
+    })
+}
+
+/// A poll as this viewer sees it.
+pub fn poll(p: &Poll, viewer: Option<&[u32]>, now: Timestamp) -> Value {
+    let over = p.is_over(now);
+    let hidden = p.hide_totals && !over;
+    let votes: i64 = p.options.iter().map(|o| o.votes).sum();
+    let options: Vec<Value> = p
+        .options
+        .iter()
+        .map(|o| json!({ "title": o.title, "votes_count": (!hidden).then_some(o.votes) }))
+        .collect();
+    let mut json = json!({
+        "id": p.id.to_string(),
+        "expires_at": p.expires.map(time),
+        "expired": over,
+        "multiple": p.multiple,
+        "votes_count": votes,
+        "voters_count": p.voters,
+        "options": options,
+        "emojis": [],
+    });
+    if let Some(own) = viewer {
+        json["voted"] = json!(!own.is_empty());
+        json["own_votes"] = json!(own);
+    }
+    json
+}
+
+fn content(view: &StatusView, source: &str, urls: &Urls) -> String {
+    if view.entry.status.uri.is_some() {
+        return source.to_owned();
+    }
+    let known = Known { urls, mentions: &view.mentions };
+    text::parse(source).to_html(&known).as_str().to_owned()
+}
+
+/// A status as its viewer sees it.
+pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
+    let s = &view.entry.status;
+    let author = &view.author.account;
+    let mention = |a: &AccountView| {
+        json!({ "id": a.account.id.to_string(), "username": a.account.username,
+            "acct": a.account.acct(), "url": urls.account(&a.account) })
+    };
+    let shown = view.entry.poll.as_ref().map(|p| {
+        let own = view.marks.map(|_| view.votes.as_slice());
+        poll(p, own, now)
+    });
+    let mut json = json!({
+        "id": s.id.to_string(),
+        "created_at": time(s.created),
+        "edited_at": s.edited.map(time),
+        "in_reply_to_id": s.in_reply_to.map(|to| to.status.to_string()),
+        "in_reply_to_account_id": s.in_reply_to.map(|to| to.account.to_string()),
+        "sensitive": s.sensitive,
+        "spoiler_text": s.spoiler,
+        "visibility": s.visibility.word(),
+        "language": s.language,
+        "uri": urls.status(author, s),
+        "url": urls.status(author, s),
+        "replies_count": view.entry.counts.replies,
+        "reblogs_count": view.entry.counts.reblogs,
+        "favourites_count": view.entry.counts.favourites,
+        "quotes_count": 0,
+        "content": content(view, &s.text, urls),
+        "reblog": view.reblog.as_ref().map(|inner| status(inner, urls, now)),
+        "account": account::account(&view.author, urls),
+        "media_attachments": view.entry.media.iter().map(|m| media(m, urls)).collect::<Vec<_>>(),
+        "mentions": view.mentions.iter().map(mention).collect::<Vec<_>>(),
+        "tags": s.tags.iter().map(|t| json!({ "name": t, "url": urls.tag(t) })).collect::<Vec<_>>(),
+        "emojis": [],
+        "card": null,
+        "poll": shown,
+        "application": null,
+    });
+    if let Some(marks) = view.marks {
+        json["favourited"] = json!(marks.favourited);
+        json["reblogged"] = json!(marks.reblogged);
+        json["bookmarked"] = json!(marks.bookmarked);
+        json["muted"] = json!(marks.muted);
+        json["pinned"] = json!(marks.pinned);
+        json["filtered"] = json!([]);
+    }
+    json
+}
+
+/// One wording in a status's history.
+pub fn version(view: &StatusView, v: &StatusVersion, urls: &Urls) -> Value {
+    let shown: Vec<Value> = view
+        .entry
+        .media
+        .iter()
+        .filter(|m| v.media.contains(&m.id))
+        .map(|m| media(m, urls))
+        .collect();
+    let mut json = json!({
+        "content": content(view, &v.text, urls),
+        "spoiler_text": v.spoiler,
+        "sensitive": v.sensitive,
+        "created_at": time(v.at),
+        "account": account::account(&view.author, urls),
+        "media_attachments": shown,
+        "emojis": [],
+    });
+    if !v.poll_options.is_empty() {
+        let options: Vec<Value> = v.poll_options.iter().map(|o| json!({ "title": o })).collect();
+        json["poll"] = json!({ "options": options });
+    }
+    json
+}
