@@ -22,7 +22,6 @@ pub fn token_of(sealer: &Sealer, text: &str) -> Option<TokenId> {
 /// Somebody with a live token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
-    pub token: TokenId,
     pub app: AppId,
     pub account: Option<AccountId>,
     pub scopes: Scopes,
@@ -55,7 +54,7 @@ fn bearer(parts: &Parts) -> Option<String> {
 pub(crate) async fn caller_of(api: &Api, text: &str) -> Result<Caller, Refused> {
     let id = token_of(&api.sealer, text).ok_or_else(ApiError::unauthorized)?;
     let live = api.social.live_token(id).await?.ok_or_else(ApiError::unauthorized)?;
-    Ok(Caller { token: id, app: live.app, account: live.account, scopes: live.scopes })
+    Ok(Caller { app: live.app, account: live.account, scopes: live.scopes })
 }
 
 impl FromRequestParts<Api> for Caller {

@@ -1,0 +1,74 @@
+//! Wires the parts: data folder, key, store, hub, verbs.
+
+use crate::{
+    Place,
+    config::Config,
+    world::{SystemChance, WallClock},
+};
+use anyhow::Context as _;
+use httpkit::Sealer;
+use model::ports::Random as _;
+use social::{Hub, Settings, Social};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+use store::{Db, Options, SqlStore};
+
+/// An opened instance.
+pub(crate) struct Instance {
+    pub social: Arc<Social>,
+    pub sealer: Arc<Sealer>,
+}
+
+/// Opens the instance in the data folder, making what is missing.
+pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
+    let data = &place.data;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
+    let key = key(data, &chance)?;
+    let clock = Arc::new(WallClock);
+    let hub = Arc::new(Hub::default());
+    let options = Options::at(data.join("fulmar.db"));
+    let db = Db::open(&options, Arc::clone(&clock) as _, Arc::clone(&hub) as _)
+        .context("cannot open the database")?;
+    let settings = Settings {
+        signup_open: config.signup.open,
+        status_characters: config.server.status_characters,
+    };
+    let store = Arc::new(SqlStore::new(db));
+    let social = Arc::new(Social::new(store, hub, clock, chance, settings));
+    Ok(Instance { social, sealer: Arc::new(Sealer::new(&key)) })
+}
+
+/// The key that seals tokens: made once, readable by the owner of the process only.
+fn key(data: &Path, chance: &SystemChance) -> anyhow::Result<[u8; 32]> {
+    let path = data.join("token.key");
+    if !path.exists() {
+        let mut fresh = [0_u8; 32];
+        chance.fill(&mut fresh);
+        write_secret(&path, &fresh)?;
+    }
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    <[u8; 32]>::try_from(bytes.as_slice())
+        .map_err(|_| anyhow::anyhow!("{} is damaged: it must have 32 bytes", path.display()))
+}
+
+/// Writes a file that nobody else may read; whole or not at all.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    let mut file = file.with_context(|| format!("cannot write {}", unfinished.display()))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! `fulmar serve`: the owner account where there is none, the listener, the drain at the end.
+
+use crate::{
+    Place, accounts,
+    config::{self, Config},
+    open::{self, Instance},
+};
+use anyhow::Context as _;
+use api::{Api, Parts};
+use model::member::Role;
+use shield::edge;
+use std::{
+    io::{IsTerminal as _, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+    let config = config::load(place)?;
+    let instance = open::open(place, &config)?;
+    ensure_owner(place, &instance).await?;
+    let address = listen.unwrap_or(config.server.listen);
+    let listener =
+        edge::listen(address, false).with_context(|| format!("cannot listen on {address}"))?;
+    let local = listener.local_addr()?;
+    let router = api::router(Api(Arc::new(parts(&config, &instance, local))));
+    let shutdown = CancellationToken::new();
+    watch_signals(shutdown.clone())?;
+    let mut out = std::io::stdout();
+    writeln!(out, "ready http://{local}")?;
+    out.flush()?;
+    let options = edge::Options::default();
+    let drained = edge::serve(listener, None, router, options, shutdown).await?;
+    tracing::info!(open = drained.open, cut = drained.cut, "stopped");
+    Ok(())
+}
+
+fn parts(config: &Config, instance: &Instance, local: SocketAddr) -> Parts {
+    let (base_url, domain) = match &config.server.domain {
+        Some(domain) => (format!("https://{domain}"), domain.clone()),
+        None => (format!("http://{local}"), local.to_string()),
+    };
+    Parts {
+        social: Arc::clone(&instance.social),
+        sealer: Arc::clone(&instance.sealer),
+        base_url,
+        domain,
+        title: config.server.title.clone(),
+        description: config.server.description.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// Makes the owner account on the first start. Its password is shown on a terminal; where there
+/// is none it is left in the data folder, for the owner of the process only.
+async fn ensure_owner(place: &Place, instance: &Instance) -> anyhow::Result<()> {
+    let (members, _) = instance.social.store().totals().await?;
+    if members > 0 {
+        return Ok(());
+    }
+    let password = instance.social.secret();
+    accounts::join(instance, "owner", "owner@localhost", &password, Role::Owner).await?;
+    if std::io::stderr().is_terminal() {
+        eprintln!("made the account @owner (owner@localhost), password: {password}");
+    } else {
+        let path = place.data.join("owner-password");
+        open::write_secret(&path, format!("{password}\n").as_bytes())?;
+        eprintln!("made the account @owner (owner@localhost); password in {}", path.display());
+    }
+    Ok(())
+}
+
+fn watch_signals(shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        shutdown.cancel();
+    });
+    Ok(())
+}
