@@ -1,0 +1,5 @@
+//! The binary as a host runs it: started on a fresh data folder and a free port, spoken to over
+//! HTTP, stopped and killed. What is true here is true for a member's app.
+
+mod instance;
+mod story;

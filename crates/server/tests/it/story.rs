@@ -1,0 +1,180 @@
+//! What members live through: post, follow, read, mark, and what they are refused.
+
+use crate::instance::Instance;
+use serde_json::{Value, json};
+
+fn texts(list: &Value) -> Vec<String> {
+    let content = |s: &Value| s["content"].as_str().unwrap_or_default().to_owned();
+    list.as_array().expect("a list").iter().map(content).collect()
+}
+
+fn id(entity: &Value) -> String {
+    entity["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_followed_post_arrives_and_survives_a_kill() {
+    let mut here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let who = id(&here.ask("GET", "/api/v1/accounts/verify_credentials", &ann, None).body);
+    assert!(texts(&here.ask("GET", "/api/v1/timelines/home", &bob, None).body).is_empty());
+    let follow = format!("/api/v1/accounts/{who}/follow");
+    let standing = here.ask("POST", &follow, &bob, None).body;
+    assert_eq!(standing["following"], true);
+    let post = here.ask("POST", "/api/v1/statuses", &ann, Some(json!({ "status": "hi @bob" })));
+    assert_eq!(post.status, 200, "{}", post.body);
+    let read = |here: &Instance| {
+        let home = here.ask("GET", "/api/v1/timelines/home", &bob, None).body;
+        let told = here.ask("GET", "/api/v1/notifications", &bob, None).body;
+        (home[0]["id"].clone(), told[0]["type"].clone(), told[0]["status"]["id"].clone())
+    };
+    let expected = (post.body["id"].clone(), json!("mention"), post.body["id"].clone());
+    assert_eq!(read(&here), expected);
+    here.kill_and_restart();
+    assert_eq!(read(&here), expected);
+}
+
+#[test]
+fn the_same_key_posts_once() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let key = "idempotency-key: k1\r\n";
+    let first = here.send("POST", "/api/v1/statuses", &ann, key, r#"{"status":"one"}"#);
+    let again = here.send("POST", "/api/v1/statuses", &ann, key, r#"{"status":"two"}"#);
+    assert_eq!((first.status, again.status), (200, 200));
+    assert_eq!(first.body["id"], again.body["id"]);
+    let own = here.ask("GET", "/api/v1/accounts/verify_credentials", &ann, None).body;
+    assert_eq!(own["statuses_count"], 1);
+}
+
+#[test]
+fn pages_have_no_gap_and_no_repeat() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    for n in 0..45 {
+        here.ask("POST", "/api/v1/statuses", &ann, Some(json!({ "status": format!("n{n}") })));
+    }
+    let (mut seen, mut max) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/timelines/home?limit=10{max}");
+        let page = here.ask("GET", &path, &ann, None);
+        let list = texts(&page.body);
+        if list.is_empty() {
+            break;
+        }
+        assert!(page.head.contains("rel=\"next\""), "{}", page.head);
+        max = format!("&max_id={}", id(&page.body[list.len() - 1]));
+        seen.extend(list);
+    }
+    let expected: Vec<String> = (0..45).rev().map(|n| format!("<p>n{n}</p>")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn what_is_not_for_everybody_stays_hidden() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let post = |visibility: &str, text: &str| {
+        let form = json!({ "status": text, "visibility": visibility });
+        id(&here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body)
+    };
+    let sees = |token: &str, id: &str| {
+        here.ask("GET", &format!("/api/v1/statuses/{id}"), token, None).status
+    };
+    let (open, closed, direct) =
+        (post("public", "a"), post("private", "b"), post("direct", "c @bob"));
+    assert_eq!([sees("", &open), sees("", &closed), sees("", &direct)], [200, 404, 404]);
+    assert_eq!([sees(&bob, &open), sees(&bob, &closed), sees(&bob, &direct)], [200, 404, 200]);
+    let bob_id = id(&here.ask("GET", "/api/v1/accounts/verify_credentials", &bob, None).body);
+    let block = format!("/api/v1/accounts/{bob_id}/block");
+    assert_eq!(here.ask("POST", &block, &ann, None).body["blocking"], true);
+    assert_eq!([sees(&bob, &open), sees(&bob, &direct)], [404, 404]);
+}
+
+#[test]
+fn marks_polls_edits_and_deletion() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let form = json!({ "status": "which?", "poll": { "options": ["a", "b"], "expires_in": 600 } });
+    let post = here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body;
+    let at = |what: &str| format!("/api/v1/statuses/{}/{what}", id(&post));
+    let fav = here.ask("POST", &at("favourite"), &bob, None).body;
+    assert_eq!((&fav["favourited"], &fav["favourites_count"]), (&json!(true), &json!(1)));
+    let again = here.ask("POST", &at("favourite"), &bob, None).body;
+    assert_eq!(again["favourites_count"], 1);
+    let reblog = here.ask("POST", &at("reblog"), &bob, None).body;
+    assert_eq!(reblog["reblog"]["reblogs_count"], 1);
+    let votes = format!("/api/v1/polls/{}/votes", id(&post["poll"]));
+    let voted = here.ask("POST", &votes, &bob, Some(json!({ "choices": ["1"] })));
+    assert_eq!(voted.body["options"][1]["votes_count"], 1, "{}", voted.body);
+    let twice = here.ask("POST", &votes, &bob, Some(json!({ "choices": [0] })));
+    assert_eq!(twice.status, 422);
+    let edit = format!("/api/v1/statuses/{}", id(&post));
+    let edited = here.ask("PUT", &edit, &ann, Some(json!({ "status": "better" }))).body;
+    assert_eq!(edited["content"], "<p>better</p>");
+    let history = here.ask("GET", &at("history"), &bob, None).body;
+    assert_eq!(texts(&history), ["<p>which?</p>", "<p>better</p>"]);
+    assert_eq!(here.ask("DELETE", &edit, &bob, None).status, 404);
+    assert_eq!(here.ask("DELETE", &edit, &ann, None).body["text"], "better");
+    assert_eq!(here.ask("GET", &edit, &bob, None).status, 404);
+    assert!(texts(&here.ask("GET", "/api/v1/timelines/home", &bob, None).body).is_empty());
+}
+
+#[test]
+fn bad_input_is_refused_in_the_usual_shape() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let long = json!({ "status": "x".repeat(501) }).to_string();
+    let huge = json!({ "status": "x".repeat(400_000) }).to_string();
+    for (token, path, body, status) in [
+        ("", "/api/v1/statuses", r#"{"status":"x"}"#, 401),
+        ("forged", "/api/v1/statuses", r#"{"status":"x"}"#, 401),
+        (ann.as_str(), "/api/v1/statuses", r#"{"status":""}"#, 422),
+        (ann.as_str(), "/api/v1/statuses", "{", 400),
+        (ann.as_str(), "/api/v1/statuses", long.as_str(), 422),
+        (ann.as_str(), "/api/v1/statuses", huge.as_str(), 413),
+        (ann.as_str(), "/api/v1/statuses", r#"{"status":"x","visibility":"all"}"#, 422),
+        (ann.as_str(), "/api/v1/statuses", r#"{"status":"x","in_reply_to_id":"1"}"#, 404),
+        (ann.as_str(), "/api/v1/accounts/1/follow", "{}", 404),
+        (ann.as_str(), "/api/v1/nothing", "{}", 404),
+    ] {
+        let answer = here.send("POST", path, token, "", body);
+        assert_eq!(answer.status, status, "{path} {body:.60}: {}", answer.body);
+        assert!(answer.body["error"].is_string(), "{path} {body:.60}");
+    }
+}
+
+#[test]
+fn an_app_signs_somebody_up_and_its_token_can_be_revoked() {
+    let here = Instance::new();
+    let form = json!({ "client_name": "app", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",
+        "scopes": "read write" });
+    let app = here.ask("POST", "/api/v1/apps", "", Some(form)).body;
+    let with = |more: Value| {
+        let mut form = json!({ "client_id": app["client_id"],
+            "client_secret": app["client_secret"] });
+        let map = form.as_object_mut().expect("an object");
+        map.extend(more.as_object().expect("an object").clone());
+        Some(form)
+    };
+    let grant = json!({ "grant_type": "client_credentials", "scope": "read write" });
+    let own = here.ask("POST", "/oauth/token", "", with(grant)).body["access_token"].clone();
+    let own = own.as_str().expect("a token").to_owned();
+    let wide = json!({ "grant_type": "client_credentials", "scope": "push" });
+    assert_eq!(here.ask("POST", "/oauth/token", "", with(wide)).status, 400);
+    let person = |name: &str, agreement: bool| {
+        Some(json!({ "username": name, "email": format!("{name}@example.org"),
+            "password": "correct horse", "agreement": agreement, "locale": "en" }))
+    };
+    let refused = here.ask("POST", "/api/v1/accounts", &own, person("eve", false));
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.body["details"]["agreement"][0]["error"], "ERR_ACCEPTED");
+    let joined = here.ask("POST", "/api/v1/accounts", &own, person("eve", true)).body;
+    let eve = joined["access_token"].as_str().expect("a token").to_owned();
+    let taken = here.ask("POST", "/api/v1/accounts", &own, person("eve", true));
+    assert_eq!(taken.body["details"]["username"][0]["error"], "ERR_TAKEN");
+    let verify = "/api/v1/accounts/verify_credentials";
+    assert_eq!(here.ask("GET", verify, &eve, None).body["username"], "eve");
+    assert_eq!(here.ask("POST", "/oauth/revoke", "", with(json!({ "token": eve }))).status, 200);
+    assert_eq!(here.ask("GET", verify, &eve, None).status, 401);
+}
