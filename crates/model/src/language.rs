@@ -204,16 +204,10 @@ mod tests {
             ),
             (
                 "sv",
-                "Jag vet inte om vi ska åka till stugan i morgon, men vädret är mycket fint på fjället",
+                "Jag vet inte om vi ska åka till stugan i morgon, men vädret är fint på fjället",
             ),
-            (
-                "pl",
-                "Nie wiem, czy jutro pojedziemy w góry, ale pogoda jest bardzo ładna i już się cieszę",
-            ),
-            (
-                "fi",
-                "En tiedä lähdemmekö huomenna vuorille, mutta sää on todella kaunis ja hän on iloinen",
-            ),
+            ("pl", "Nie wiem, czy jutro pojedziemy w góry, ale pogoda jest ładna i już się cieszę"),
+            ("fi", "En tiedä lähdemmekö huomenna vuorille, mutta sää on kaunis ja hän on iloinen"),
             (
                 "tr",
                 "Yarın dağlara gidip gitmeyeceğimizi bilmiyorum ama hava çok güzel ve bu bir şans",

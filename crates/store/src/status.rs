@@ -146,9 +146,12 @@ impl StatusStore for SqlStore {
     ) -> Stored<Vec<(AccountId, SightFacts)>> {
         let mut found: HashMap<AccountId, SightFacts> = HashMap::new();
         let sql = "SELECT 0, target_id FROM follow WHERE account_id = ?1 AND target_id IN ({ids}) \
-             UNION ALL SELECT 1, target_id FROM block WHERE account_id = ?1 AND target_id IN ({ids}) \
-             UNION ALL SELECT 1, account_id FROM block WHERE target_id = ?1 AND account_id IN ({ids}) \
-             UNION ALL SELECT 2, target_id FROM mute WHERE account_id = ?1 AND target_id IN ({ids})";
+             UNION ALL SELECT 1, target_id FROM block WHERE account_id = ?1 \
+             AND target_id IN ({ids}) \
+             UNION ALL SELECT 1, account_id FROM block WHERE target_id = ?1 \
+             AND account_id IN ({ids}) \
+             UNION ALL SELECT 2, target_id FROM mute WHERE account_id = ?1 \
+             AND target_id IN ({ids})";
         for row in self.db.query_ids(sql, params![viewer], authors).await? {
             let facts = found.entry(row.id(1)?).or_default();
             match row.int(0)? {

@@ -213,7 +213,8 @@ impl SqlStore {
                 params![of.status],
             );
             batch.add(
-                "DELETE FROM notification WHERE status_id = ?1 AND from_id = ?2 AND kind = 'reblog'",
+                "DELETE FROM notification \
+                 WHERE status_id = ?1 AND from_id = ?2 AND kind = 'reblog'",
                 params![of.status, author],
             );
         }

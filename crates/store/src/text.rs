@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn schema_texts_speak_each_engine() {
-        let text = "CREATE TABLE a (\n    id BIGINT NOT NULL PRIMARY KEY,\n    b TEXT,\n    c {blob}\n);\n\
+        let text = "CREATE TABLE a (\n    id BIGINT NOT NULL PRIMARY KEY,\n    b TEXT,\n    \
+             c {blob}\n);\n\
                     CREATE TABLE d (\n    a BIGINT NOT NULL,\n    PRIMARY KEY (a, b)\n);\n";
         let sqlite = schema_for_sqlite(text);
         assert!(sqlite.contains("id INTEGER NOT NULL PRIMARY KEY,\n    b TEXT,\n    c BLOB\n);"));

@@ -41,7 +41,8 @@ fn start(data: &Path, config: &Path) -> (Child, SocketAddr) {
     let mut line = String::new();
     let out = child.stdout.take().expect("standard output");
     BufReader::new(out).read_line(&mut line).expect("a line");
-    let address = line.trim().strip_prefix("ready http://").expect("ready").parse().expect("address");
+    let address =
+        line.trim().strip_prefix("ready http://").expect("ready").parse().expect("address");
     (child, address)
 }
 
@@ -87,8 +88,10 @@ impl Instance {
     pub fn send(&self, method: &str, path: &str, token: &str, more: &str, body: &str) -> Answer {
         let mut socket = TcpStream::connect(self.address).expect("connected");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
-        let auth =
-            if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        let auth = match token {
+            "" => String::new(),
+            token => format!("authorization: Bearer {token}\r\n"),
+        };
         let text = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{auth}{more}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
