@@ -29,13 +29,18 @@ impl Social {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, VerbError> {
-        let turn = self.hashing.acquire();
+        let turn = std::sync::Arc::clone(&self.hashing).acquire_owned();
         let wait = Duration::from_millis(HASH_WAIT_MS);
-        let _permit = match tokio::time::timeout(wait, turn).await {
+        let permit = match tokio::time::timeout(wait, turn).await {
             Ok(Ok(permit)) => permit,
             _ => return Err(VerbError::Busy),
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| VerbError::Busy)
+        // The permit goes along: a caller who leaves does not make room for more than are allowed.
+        let held = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(held).await.map_err(|_| VerbError::Busy)
     }
 
     /// The hash of a new password.
@@ -155,4 +160,17 @@ impl Social {
 /// SHA-256, for what is compared and never shown.
 pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_nobody_is_one_that_takes_its_time() {
+        let hash = PasswordHash::new(NOBODY).expect("a hash");
+        assert!(Argon2::default().verify_password(b"", &hash).is_err());
+        let made = Argon2::default().hash_password_with_salt(b"x", &[0; 16]).expect("made");
+        assert_eq!(hash.params, made.params, "as costly as a member's");
+    }
 }

@@ -39,7 +39,7 @@ pub struct Social {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Settings,
-    pub(crate) hashing: tokio::sync::Semaphore,
+    pub(crate) hashing: Arc<tokio::sync::Semaphore>,
 }
 
 impl Social {
@@ -51,7 +51,7 @@ impl Social {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        let hashing = tokio::sync::Semaphore::new(limits::HASHES_AT_ONCE);
+        let hashing = Arc::new(tokio::sync::Semaphore::new(limits::HASHES_AT_ONCE));
         Self { store, clock, random, hub, settings, hashing }
     }
     /// The store, for what needs no rule (apps, markers, lists of one's own).
