@@ -1,7 +1,7 @@
 //! Forms of our pages are accepted only from our pages: the browser's own word first
 //! (Sec-Fetch-Site, then Origin), then a token in the form that is bound to the session. The API
-//! needs none of it: it takes a bearer token, which a browser never adds by itself. Source: Fetch Metadata, section 2.4;
-//! OWASP Cross-Site Request Forgery Prevention.
+//! needs none of it: it takes a bearer token, which a browser never adds by itself. Source: Fetch
+//! Metadata, section 2.4; OWASP Cross-Site Request Forgery Prevention.
 
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};

@@ -174,8 +174,8 @@ mod tests {
         )
         .await;
         let details = json!({ "username": [{ "error": "ERR_BLANK" }] });
-        check(ApiError::invalid("Username x", details), expect![[
-            r#"422 {"details":{"username":[{"error":"ERR_BLANK"}]},"error":"Validation failed: Username x"}"#
+        check(ApiError::invalid("x", details), expect![[
+            r#"422 {"details":{"username":[{"error":"ERR_BLANK"}]},"error":"Validation failed: x"}"#
         ]])
         .await;
         check(

@@ -1,8 +1,9 @@
-//! Reads a parameter tree into a typed struct as leniently as Rails does, because apps rely on
-//! it: `"1"`, `1`, `"true"` and `true` are true, numbers may come as text, one value serves as a
-//! list of one, `key[0][..]` serves as a list. Blank text is false for a flag and 0 for a number
+//! Reads a parameter tree into a typed struct as leniently as Rails does, because apps rely on it:
+//! `"1"`, `1`, `"true"` and `true` are true, numbers may come as text, one value serves as a list
+//! of one, `key[0][..]` serves as a list. Blank text is false for a flag and 0 for a number
 //! (Ruby's `to_i`). What cannot be meant is refused with the parameter's name. Under
-//! `#[serde(flatten)]` serde buffers values before their type is known: those fields need a helper of `lenient.rs`.
+//! `#[serde(flatten)]` serde buffers values before their type is known: those fields need a helper
+//! of `lenient.rs`.
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
