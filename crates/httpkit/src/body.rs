@@ -84,7 +84,8 @@ async fn params_of(request: Request) -> Result<Params, ParseError> {
             multipart::parse(chunks, &boundary, limit).await?
         }
         other => {
-            let bytes = match Limited::new(body, limit).collect().await {
+            // Only multipart carries files: another encoding has no use for the room of uploads.
+            let bytes = match Limited::new(body, limit.min(BODY_BYTES_MAX)).collect().await {
                 Ok(collected) => collected.to_bytes(),
                 Err(error) if error.is::<LengthLimitError>() => return Err(ParseError::TooLarge),
                 Err(_) => return Err(ParseError::Malformed("HTTP")),
@@ -240,5 +241,32 @@ mod tests {
             expect!["413 the body is too large"],
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn room_for_uploads_is_for_multipart_alone() {
+        let text = || b"status=".iter().copied().chain(vec![b'a'; BODY_BYTES_MAX]).collect();
+        let file = || {
+            let head = "--B\r\nContent-Disposition: form-data; name=\"status\"\r\n\r\nhi\r\n\
+                --B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+            let tail = b"\r\n--B--\r\n".iter().copied();
+            head.bytes().chain(vec![b'a'; BODY_BYTES_MAX]).chain(tail).collect::<Vec<u8>>()
+        };
+        let multipart = "multipart/form-data; boundary=B";
+        for (kind, body, uploads, status) in [
+            (FORM, text(), true, 413),
+            ("application/json", text(), true, 413),
+            (multipart, file(), true, 200),
+            (multipart, file(), false, 413),
+        ] {
+            let mut request = Request::builder().uri("/x").header(CONTENT_TYPE, kind);
+            if uploads {
+                request = request.extension(BodyLimit::UPLOADS);
+            }
+            let request = request.body(HttpBody::from(body)).expect("a request");
+            let read = Body::<Form>::from_request(request, &()).await;
+            let answered = read.map_or_else(|error| error.status().as_u16(), |_| 200);
+            assert_eq!(answered, status, "{kind}, uploads: {uploads}");
+        }
     }
 }

@@ -89,6 +89,10 @@ impl ApiError {
     pub fn conflict(error: impl Into<String>) -> Self {
         Self::plain(StatusCode::CONFLICT, error)
     }
+    /// 410: was here and will not come back.
+    pub fn gone() -> Self {
+        Self::plain(StatusCode::GONE, "Gone")
+    }
     /// 413: more than the route takes.
     pub fn too_large(error: impl Into<String>) -> Self {
         Self::plain(StatusCode::PAYLOAD_TOO_LARGE, error)
@@ -186,6 +190,22 @@ mod tests {
         check(
             StoreError::Full.into(),
             expect![[r#"507 retry 60 disk_full {"error":"No space is left"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Inconsistent("secret".into()).into(),
+            expect![[r#"500 {"error":"Something went wrong on our side"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Conflict("secret").into(),
+            expect![[r#"409 {"error":"This was changed by somebody else meanwhile"}"#]],
+        )
+        .await;
+        check(ApiError::gone(), expect![[r#"410 {"error":"Gone"}"#]]).await;
+        check(
+            ApiError::outside_scopes(),
+            expect![[r#"403 {"error":"This action is outside the authorized scopes"}"#]],
         )
         .await;
         check(

@@ -8,7 +8,7 @@ use http_body_util::LengthLimitError;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
 use crate::form::text;
-use crate::limits::{FIELDS_MAX, FILE_NAME_BYTES_MAX, UPLOAD_BYTES_MAX};
+use crate::limits::{BODY_BYTES_MAX, FIELDS_MAX, FILE_NAME_BYTES_MAX, UPLOAD_BYTES_MAX};
 use crate::upload::UploadedFile;
 use crate::value::{Nest, Params, ParseError, Value};
 
@@ -60,8 +60,13 @@ async fn read(mut part: Field<'_>) -> Result<Option<(String, Value)>, ParseError
     };
     let file_name = part.file_name().map(str::to_owned);
     let content_type = part.content_type().map(ToString::to_string);
+    // A route that takes files takes no longer texts for it.
+    let bytes_max = if file_name.is_some() { UPLOAD_BYTES_MAX } else { BODY_BYTES_MAX };
     let mut bytes = Vec::new();
     while let Some(chunk) = part.chunk().await.map_err(broken)? {
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(ParseError::TooLarge);
+        }
         bytes.extend_from_slice(&chunk);
     }
     let Some(file_name) = file_name else { return Ok(Some((name, Value::Text(text(bytes)?)))) };
@@ -132,6 +137,14 @@ mod tests {
         check(&many, Err(ParseError::TooMany));
         let nul = part("name=\"a\"", "x\0") + "--B--\r\n";
         check(&nul, Err(ParseError::Encoding));
+    }
+
+    #[test]
+    fn a_text_may_not_be_as_long_as_a_file() {
+        let long = "x".repeat(BODY_BYTES_MAX + 1);
+        check(&(part("name=\"a\"", &long) + "--B--\r\n"), Err(ParseError::TooLarge));
+        let file = part("name=\"a\"; filename=\"f\"", &long) + "--B--\r\n";
+        assert!(parse_whole(file.as_bytes(), "B").is_ok());
     }
 
     proptest! {
