@@ -1,0 +1,90 @@
+//! The body of a request, as the service reads it: bytes that a slow peer cannot make wait for
+//! ever. Leaves limits of length to the service, which knows what it reads.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::gauge::{BodyMeter, Gauge};
+
+/// Why a request body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The peer sent it too slowly. Answer 408.
+    #[error("the request body came too slowly")]
+    Slow,
+    /// The peer left, or broke the protocol. No answer will reach it.
+    #[error("the request body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// A request body that fails with [`BodyError::Slow`] when its peer stays below the minimum rate
+/// while somebody waits for it.
+pub struct Body {
+    inner: Incoming,
+    watch: Option<Watch>,
+}
+
+/// Absent where there is no body, as with nearly every GET: those pay nothing.
+struct Watch {
+    gauge: Arc<Gauge>,
+    meter: Arc<BodyMeter>,
+}
+
+impl Body {
+    pub(super) fn new(inner: Incoming, gauge: &Arc<Gauge>) -> Self {
+        let empty = http_body::Body::is_end_stream(&inner);
+        let watch = (!empty).then(|| Watch { gauge: Arc::clone(gauge), meter: gauge.body_began() });
+        Self { inner, watch }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let Some(watch) = &self.watch else {
+            return polled.map_err(BodyError::Broken);
+        };
+        match polled {
+            Poll::Pending => {
+                watch.meter.waits(context.waker());
+                if watch.meter.has_failed() {
+                    return Poll::Ready(Some(Err(BodyError::Slow)));
+                }
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                watch.meter.received(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(ended) => {
+                self.watch = None;
+                Poll::Ready(ended.map(|frame| frame.map_err(BodyError::Broken)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        http_body::Body::is_end_stream(&self.inner)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        http_body::Body::size_hint(&self.inner)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.gauge.body_ended(&self.meter);
+    }
+}

@@ -1,0 +1,71 @@
+//! The edge's one clock: milliseconds that one task advances and everybody reads with one load.
+//! A connection asks for the time several times per request; a system call each would cost more
+//! than the checks it feeds. Leaves calendar time to others.
+//!
+//! The clock counts time *felt*: a tick advances it by at most `limits::STEP_MS`. When the process
+//! was stopped, starved or suspended, its peers did nothing wrong, and none is cut for it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// Milliseconds since the edge was made, as felt. Never 0, which means "not" wherever a time of
+/// this clock is kept in an atomic.
+pub(super) struct Clock {
+    now_ms: AtomicU64,
+}
+
+impl Clock {
+    pub(super) const fn new() -> Self {
+        Self { now_ms: AtomicU64::new(1) }
+    }
+
+    /// The time of the last tick, in ms.
+    pub(super) fn now(&self) -> u64 {
+        self.now_ms.load(Relaxed)
+    }
+
+    fn advance(&self, by: Duration) {
+        let felt_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX).min(limits::STEP_MS);
+        self.now_ms.fetch_add(felt_ms, Relaxed);
+    }
+}
+
+/// Advances a clock from the machine's monotonic one. There is one, held by the watchman.
+pub(super) struct Ticker {
+    ticked_at: Instant,
+}
+
+impl Ticker {
+    pub(super) fn start() -> Self {
+        Self { ticked_at: monotonic() }
+    }
+
+    /// Advances `clock` by what passed since the last tick, in whole milliseconds.
+    pub(super) fn tick(&mut self, clock: &Clock) {
+        let passed = monotonic().saturating_duration_since(self.ticked_at);
+        let whole = passed - Duration::from_nanos(u64::from(passed.subsec_nanos() % 1_000_000));
+        self.ticked_at += whole;
+        clock.advance(whole);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge's one home of the monotonic clock")]
+fn monotonic() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_of_the_process_counts_as_one_step() {
+        let clock = Clock::new();
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(clock.now(), 1 + limits::STEP_MS);
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.now(), 8 + limits::STEP_MS);
+    }
+}

@@ -1,0 +1,219 @@
+//! The edge: the only way into Fulmar. It accepts, speaks TLS, holds every connection to its
+//! bounds, and hands requests to a service. Leaves to the service what a request means, and to
+//! `decide` who is served when not all can be.
+//!
+//! Why our own: with `axum::serve` or hyper-util's `auto` builder a silent connection, a dripped
+//! header, a slow body or a slow reader stays open for ever (measured with hyper 1.12). How: no
+//! connection arms a timer. Whoever moves bytes or requests notes it in the connection's *gauge*
+//! (`gauge.rs`), and one *watchman* looks at every gauge once a second and carries out what a pure
+//! rule (`judge.rs`) says. So a request pays for a few plain memory writes.
+
+mod answer;
+mod body;
+mod bucket;
+mod clock;
+mod connection;
+mod desk;
+mod frames;
+mod gauge;
+mod io;
+mod judge;
+mod listener;
+mod options;
+mod seats;
+mod socket;
+mod stats;
+pub mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use body::{Body, BodyError};
+pub use connection::{ResponseBody, Serve};
+pub use desk::ConnectionInfo;
+pub use listener::{Door, Listener};
+pub use options::Options;
+pub use socket::{open_files_max, raise_open_files};
+pub use stats::{Cut, Stats};
+
+use crate::limits;
+use gauge::Order;
+use seats::Seats;
+
+/// Any error of a service or of its response bodies. hyper only ends the connection over it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all connections of an edge share.
+struct Shared {
+    clock: clock::Clock,
+    options: Options,
+    stats: Arc<Stats>,
+    seats: Mutex<Seats>,
+    handshakes: Semaphore,
+    /// Told when the last connection of a drain has left.
+    emptied: Notify,
+    /// A response was refused since the watchman last looked.
+    overfull: AtomicBool,
+}
+
+/// One edge: its doors share their caps, budgets and counters.
+pub struct Edge {
+    shared: Arc<Shared>,
+}
+
+/// How an edge ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests handed to the service over its whole life.
+    pub requests: u64,
+    /// Connections that were still busy at the drain's deadline, and were reset.
+    pub connections_cut: usize,
+}
+
+impl Edge {
+    /// An edge with these options. The cap on connections is lowered to what the process's limit
+    /// of open files allows: see [`raise_open_files`].
+    pub fn new(mut options: Options) -> Self {
+        if let Ok(files) = open_files_max() {
+            let reserved = limits::FILES_RESERVED.min(files / 2);
+            options.connections_max = options.connections_max.min(files - reserved).max(1);
+        }
+        options.turns = options.turns.max(1);
+        let shared = Shared {
+            clock: clock::Clock::new(),
+            options,
+            stats: Arc::default(),
+            seats: Mutex::new(Seats::new()),
+            handshakes: Semaphore::new(limits::HANDSHAKES_MAX),
+            emptied: Notify::new(),
+            overfull: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The counters, to be read while it serves and after.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Serves all doors until `stop`, then finishes what was accepted and answers how that went.
+    ///
+    /// # Errors
+    /// When a listening socket cannot be given to the runtime; nothing is served then.
+    pub async fn serve<S, B>(
+        self,
+        doors: Vec<Door>,
+        service: S,
+        stop: CancellationToken,
+    ) -> std::io::Result<Drained>
+    where
+        S: Serve<B>,
+        B: ResponseBody,
+    {
+        let mut loops = JoinSet::new();
+        for door in doors {
+            door.open(&self.shared, &service, &stop, &mut loops)?;
+        }
+        let mut watchman = Watchman::new(Arc::clone(&self.shared));
+        watchman.watch(stop.cancelled()).await;
+        {
+            let mut seats = self.shared.seats.lock();
+            seats.draining = true;
+            seats.tell_all(Order::Finish);
+        }
+        while loops.join_next().await.is_some() {}
+        let deadline = Duration::from_millis(self.shared.options.drain_ms);
+        // A timeout here only means that some are left: they are counted as they are cut.
+        let _ = tokio::time::timeout(deadline, watchman.watch(self.shared.empty())).await;
+        let connections_cut = self.shared.seats.lock().cut_all(Cut::Deadline);
+        Ok(Drained { requests: self.shared.stats.requests(), connections_cut })
+    }
+}
+
+/// Serves one door with an edge of its own: see [`Edge`] for several.
+///
+/// # Errors
+/// As [`Edge::serve`].
+pub async fn serve<S, B>(
+    door: Door,
+    options: Options,
+    service: S,
+    stop: CancellationToken,
+) -> std::io::Result<Drained>
+where
+    S: Serve<B>,
+    B: ResponseBody,
+{
+    Edge::new(options).serve(vec![door], service, stop).await
+}
+
+impl Shared {
+    /// Waits until no connection is open. Only in a drain.
+    async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.seats.lock().open() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+/// Advances the clock and looks at every connection in turn. There is one per edge.
+struct Watchman {
+    shared: Arc<Shared>,
+    ticker: clock::Ticker,
+    ticks: tokio::time::Interval,
+    turn: usize,
+}
+
+impl Watchman {
+    fn new(shared: Arc<Shared>) -> Self {
+        let period = Duration::from_millis(shared.options.tick_ms.max(1));
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { shared, ticker: clock::Ticker::start(), ticks, turn: 0 }
+    }
+
+    /// Keeps watch until `end`.
+    async fn watch(&mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                _ = self.ticks.tick() => self.look(),
+            }
+        }
+    }
+
+    /// One turn: a share of the seats, a thousand of them under one hold of the lock.
+    fn look(&mut self) {
+        let shared = &self.shared;
+        self.ticker.tick(&shared.clock);
+        let now = shared.clock.now();
+        let (turns, seats) = (shared.options.turns, shared.seats.lock().len());
+        let share = seats.div_ceil(turns);
+        let (start, end) = (self.turn * share, ((self.turn + 1) * share).min(seats));
+        for from in (start..end).step_by(limits::JUDGED_AT_ONCE) {
+            let count = (end - from).min(limits::JUDGED_AT_ONCE);
+            shared.seats.lock().judge(from, count, &shared.options, now);
+        }
+        self.turn = (self.turn + 1) % turns;
+        if shared.overfull.swap(false, Relaxed) {
+            shared.seats.lock().cut_holders();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The system calls that neither std nor socket2 wraps safely for a socket that another task owns.
+//! All `unsafe` of the edge is here.
+//!
+//! Callers hold the table's lock, and a connection leaves the table (under the same lock) before
+//! its socket is closed: so a descriptor found in the table is open and is the connection's own.
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// Bytes written to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); 0 when the
+/// kernel does not say.
+pub(super) fn unacknowledged(descriptor: RawFd) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ (the same request as SIOCOUTQ) writes one int, which outlives the call.
+    let outcome = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) };
+    if outcome == 0 { u64::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
+/// Ends a connection now: whoever reads or writes it is woken with an end or an error. With
+/// `reset`, closing it also frees what the kernel still holds for a peer that does not read.
+pub(super) fn cut(descriptor: RawFd, reset: bool) {
+    // SAFETY: the descriptor is open for as long as the caller holds the table's lock (see above).
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let socket = SockRef::from(&borrowed);
+    if reset {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+    // An error here means that the peer was faster.
+    let _ = socket.shutdown(std::net::Shutdown::Both);
+}
+
+/// How many files this process may have open.
+///
+/// # Errors
+/// What getrlimit(2) says.
+pub fn open_files_max() -> io::Result<usize> {
+    let limit = files_limit()?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
+/// Raises the number of files this process may have open to the most that its host allows, and
+/// returns it. A server calls this once at start: the usual soft limit is 1,024.
+///
+/// # Errors
+/// What getrlimit(2) or setrlimit(2) says.
+pub fn raise_open_files() -> io::Result<usize> {
+    let mut limit = files_limit()?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: setrlimit reads one rlimit, which outlives the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    open_files_max()
+}
+
+fn files_limit() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit writes one rlimit, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit)
+}
