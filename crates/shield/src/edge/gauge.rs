@@ -183,7 +183,9 @@ impl Gauge {
     pub(super) fn request_began(&self) {
         self.in_flight.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
-        self.header_open_since(0);
+        if self.phase() == Phase::Http1 {
+            self.header_open_since(0);
+        }
         self.shared.stats.requests.fetch_add(1, Relaxed);
     }
 
@@ -233,8 +235,11 @@ impl Gauge {
 
     /// Charges bytes of a stream whose length was not known: they exist already.
     pub(super) fn hold_more(&self, bytes: u64) {
-        self.shared.stats.held_bytes.fetch_add(bytes, Relaxed);
+        let before = self.shared.stats.held_bytes.fetch_add(bytes, Relaxed);
         self.held_bytes.fetch_add(bytes, Relaxed);
+        if before.saturating_add(bytes) > self.shared.options.held_bytes_max {
+            self.shared.overfull.store(true, Relaxed);
+        }
     }
 
     pub(super) fn release(&self, bytes: u64) {
@@ -250,6 +255,7 @@ impl Gauge {
     /// All that the HTTP machine could write is in the kernel.
     pub(super) fn flushed(&self) {
         if self.unflushed_bytes.load(Relaxed) > 0 {
+            self.idle_since.store(self.now(), Relaxed);
             self.release(self.unflushed_bytes.swap(0, Relaxed));
         }
     }

@@ -43,8 +43,17 @@ pub(super) struct Marks {
     /// Bytes taken and written when `owing_since` began.
     taken_bytes: u64,
     written_bytes: u64,
+    /// When the peer was last seen to owe: until then it was not idle.
+    owed_at: u64,
     /// When it was asked to close.
     asked: u64,
+}
+
+impl Seen {
+    /// A request is in progress: a body of one piece has left its handler long before its peer.
+    fn is_busy(&self) -> bool {
+        self.in_flight > 0 || self.held_bytes > 0
+    }
 }
 
 impl Marks {
@@ -93,7 +102,7 @@ pub(super) fn judge(marks: &mut Marks, seen: &Seen, options: &Options, now: u64)
     if seen.body_ignored {
         return Verdict::Cut(Cut::SlowBody);
     }
-    if seen.in_flight > 0 {
+    if seen.is_busy() {
         return if is_used_up(seen, options, now) {
             Verdict::Tell(Order::Finish)
         } else {
@@ -105,7 +114,7 @@ pub(super) fn judge(marks: &mut Marks, seen: &Seen, options: &Options, now: u64)
 
 /// Nothing is in flight: is the next request awaited for too long?
 fn judge_idle(marks: &mut Marks, seen: &Seen, options: &Options, now: u64) -> Verdict {
-    let idle_ms = now.saturating_sub(seen.idle_since);
+    let idle_ms = now.saturating_sub(seen.idle_since.max(marks.owed_at));
     if seen.order == Order::Close {
         if marks.asked == 0 {
             marks.asked = now;
@@ -143,6 +152,7 @@ fn takes_enough(marks: &mut Marks, seen: &Seen, options: &Options, now: u64) -> 
         marks.taken_bytes = seen.taken_bytes;
         return true;
     }
+    marks.owed_at = now;
     if marks.owing_since > 0 && !caught_up {
         let owing_ms = now.saturating_sub(marks.owing_since);
         if owing_ms < options.rate_span_ms {
@@ -160,17 +170,17 @@ fn takes_enough(marks: &mut Marks, seen: &Seen, options: &Options, now: u64) -> 
     true
 }
 
-/// For how long a peer has kept us waiting, in ms; 0 while we are the ones at work, and for
+/// For how long a peer has kept us waiting, in ms; None while we are the ones at work, and for
 /// upgraded connections, whose silence is their nature.
-pub(super) fn waiting_ms(marks: &Marks, seen: &Seen, now: u64) -> u64 {
-    let start = match (seen.phase, seen.in_flight) {
-        (Phase::Handshake, _) => seen.opened,
-        (Phase::Upgraded, _) => marks.owing_since,
-        (_, 0) => seen.idle_since,
+pub(super) fn waiting_ms(marks: &Marks, seen: &Seen, now: u64) -> Option<u64> {
+    let start = match seen.phase {
+        Phase::Handshake => seen.opened,
         _ if marks.owing_since > 0 => marks.owing_since,
-        _ => marks.body_since,
+        Phase::Upgraded => 0,
+        _ if seen.is_busy() => marks.body_since,
+        _ => seen.idle_since,
     };
-    if start == 0 { 0 } else { now.saturating_sub(start) }
+    (start > 0).then(|| now.saturating_sub(start))
 }
 
 #[cfg(test)]
@@ -299,10 +309,10 @@ mod tests {
     #[test]
     fn who_is_at_work_waits_for_nobody() {
         let marks = Marks::default();
-        assert_eq!(waiting_ms(&marks, &Seen { in_flight: 1, ..USED }, 9_000), 0);
-        assert_eq!(waiting_ms(&marks, &Seen { phase: Phase::Upgraded, ..USED }, 9_000), 0);
-        assert_eq!(waiting_ms(&marks, &USED, 9_000), 8_000);
+        assert_eq!(waiting_ms(&marks, &Seen { in_flight: 1, ..USED }, 9_000), None);
+        assert_eq!(waiting_ms(&marks, &Seen { phase: Phase::Upgraded, ..USED }, 9_000), None);
+        assert_eq!(waiting_ms(&marks, &USED, 9_000), Some(8_000));
         let owing = Marks { owing_since: 2_000, ..marks };
-        assert_eq!(waiting_ms(&owing, &Seen { in_flight: 1, ..USED }, 9_000), 7_000);
+        assert_eq!(waiting_ms(&owing, &Seen { in_flight: 1, ..USED }, 9_000), Some(7_000));
     }
 }

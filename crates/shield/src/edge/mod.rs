@@ -213,7 +213,10 @@ impl Watchman {
         }
         self.turn = (self.turn + 1) % turns;
         if shared.overfull.swap(false, Relaxed) {
-            shared.seats.lock().cut_holders();
+            // Half of the budget is where a peer's own share begins to count.
+            let most = shared.options.held_bytes_max / 2;
+            let excess = shared.stats.held_bytes().saturating_sub(most);
+            shared.seats.lock().cut_holders(excess);
         }
     }
 }

@@ -135,7 +135,7 @@ impl Seats {
             .filter_map(|&index| {
                 let seat = self.seats.get(index)?.as_ref()?;
                 let may_go = !seat.leaving && seat.gauge.order() < Order::Cut;
-                may_go.then(|| (seat.waiting_ms(now), index))
+                may_go.then_some((seat.waiting_ms(now)?, index))
             })
             .max();
         match longest {
@@ -249,8 +249,9 @@ impl Seats {
         self.open
     }
 
-    /// Cuts those for whom most response bytes are held, a few at a time.
-    pub(super) fn cut_holders(&mut self) {
+    /// Cuts those for whom most response bytes are held, a few at a time, until `excess` bytes are
+    /// given back.
+    pub(super) fn cut_holders(&mut self, mut excess: u64) {
         let mut holders: Vec<(u64, usize)> = self
             .seats
             .iter()
@@ -261,7 +262,11 @@ impl Seats {
             })
             .collect();
         holders.sort_unstable_by(|one, other| other.cmp(one));
-        for (_, index) in holders.into_iter().take(limits::HOLDERS_CUT_AT_ONCE) {
+        for (held, index) in holders.into_iter().take(limits::HOLDERS_CUT_AT_ONCE) {
+            if excess == 0 {
+                return;
+            }
+            excess = excess.saturating_sub(held);
             self.cut(index, Cut::Holder);
         }
     }
@@ -278,7 +283,7 @@ impl Seat {
 
     /// For how long the peer keeps us waiting, as of the last look: asks the kernel nothing, since
     /// many are compared while the table is locked.
-    fn waiting_ms(&self, now: u64) -> u64 {
+    fn waiting_ms(&self, now: u64) -> Option<u64> {
         waiting_ms(&self.marks, &self.seen(0, 0, 0), now)
     }
 
