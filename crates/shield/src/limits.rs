@@ -71,7 +71,8 @@ pub const STEP_MS: u64 = 1_000;
 
 /// Bytes of request header accepted, in total. Browsers send 2 to 4 KiB. Past it: 431.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Header fields of one request; each costs about 80 bytes of memory whatever its size. Past it: 431.
+/// Header fields of one request; each costs about 80 bytes of memory whatever its size. Past it:
+/// 431.
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// Buffer of an HTTP/1 connection for reading, and again for writing. hyper's own: 408 KiB.
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -79,7 +80,8 @@ pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const STREAMS_MAX: u32 = 64;
 /// Streams that the peer reset before we accepted them. Past it: GOAWAY.
 pub const PENDING_RESETS_MAX: usize = 20;
-/// Streams that we reset because of the peer's errors (CVE-2025-8671). Past it: GOAWAY. h2's: 1,024.
+/// Streams that we reset because of the peer's errors (CVE-2025-8671). Past it: GOAWAY. h2's:
+/// 1,024.
 pub const LOCAL_RESETS_MAX: usize = 32;
 /// Flow-control window of a stream's request body.
 pub const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
