@@ -71,7 +71,11 @@ pub fn domain_key(text: &str) -> Option<String> {
         return None;
     }
     let lower = text.to_lowercase();
-    (lower.len() <= DOMAIN_BYTES).then_some(lower)
+    // Some letters fall apart in lower case (İ becomes i and a combining dot): the key must be a
+    // domain itself, or the same handle would have two spellings.
+    let lower_host = lower.split(':').next().unwrap_or_default();
+    let holds = lower.len() <= DOMAIN_BYTES && lower_host.split('.').all(is_label);
+    holds.then_some(lower)
 }
 
 /// Whether a byte may stand in any username.
@@ -97,6 +101,13 @@ fn is_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_that_falls_apart_in_lower_case_is_none() {
+        assert_eq!(domain_key("\u{130}x.example"), None);
+        let key = domain_key("\u{c4}x.Example").expect("a domain");
+        assert_eq!(domain_key(&key), Some(key));
+    }
 
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
