@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::chance::Chance;
+use crate::fuzz_targets;
 use crate::ground;
 use crate::http;
 use crate::instance::{Instance, OPEN, Plan};
@@ -136,6 +137,7 @@ const FAMILIES: [&str; 5] = ["text", "ids", "paging", "multipart", "oauth"];
 /// With the first finding of each family.
 pub fn run(seconds: u64, asked: Option<u64>) -> Result<()> {
     let mut steps = Steps::default();
+    steps.step("release build", || ground::build_release().map(|()| Outcome::Done));
     add(&mut steps, seconds, asked);
     steps.close()
 }
@@ -149,6 +151,7 @@ pub fn add(steps: &mut Steps, seconds: u64, asked: Option<u64>) {
             one_family(family, seconds, start).map(|()| Outcome::Done)
         });
     }
+    fuzz_targets::add(steps, seconds);
 }
 
 fn one_family(family: &str, seconds: u64, start: u64) -> Result<()> {

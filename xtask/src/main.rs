@@ -14,6 +14,7 @@ mod chance;
 mod check;
 mod clients;
 mod fuzz;
+mod fuzz_targets;
 mod ground;
 mod http;
 mod install;

@@ -8,6 +8,11 @@ use axum::{
 use model::StoreError;
 use serde_json::{Value, json};
 
+/// What went wrong behind a 5xx. It travels in the response's extensions to the request-id layer,
+/// which logs it with the id and shows the id alone.
+#[derive(Clone, Debug, Default)]
+pub struct Failure(pub(crate) String);
+
 /// An answer that is no success.
 #[derive(Debug)]
 pub struct ApiError {
@@ -15,25 +20,32 @@ pub struct ApiError {
     body: Value,
     retry_after_s: Option<u32>,
     reason: Option<&'static str>,
+    cause: String,
 }
 
 impl ApiError {
     /// Any status with Mastodon's plain shape.
     pub fn plain(status: StatusCode, error: impl Into<String>) -> Self {
         let error: String = error.into();
-        Self { status, body: json!({ "error": error }), retry_after_s: None, reason: None }
+        Self {
+            status,
+            body: json!({ "error": error }),
+            retry_after_s: None,
+            reason: None,
+            cause: String::new(),
+        }
     }
     /// An OAuth error (RFC 6749 section 5.2).
     pub fn oauth(status: StatusCode, code: &str, description: &str) -> Self {
         let body = json!({ "error": code, "error_description": description });
-        Self { status, body, retry_after_s: None, reason: None }
+        Self { status, body, retry_after_s: None, reason: None, cause: String::new() }
     }
     /// A refused form: a sentence, and per field what is wrong with it.
     pub fn invalid(sentence: &str, details: Value) -> Self {
         let error = format!("Validation failed: {sentence}");
         let body = json!({ "error": error, "details": details });
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { status, body, retry_after_s: None, reason: None }
+        Self { status, body, retry_after_s: None, reason: None, cause: String::new() }
     }
     /// 400.
     pub fn bad_request(error: impl Into<String>) -> Self {
@@ -73,6 +85,27 @@ impl ApiError {
     pub fn internal() -> Self {
         Self::plain(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side")
     }
+    /// 409: the state is in the way.
+    pub fn conflict(error: impl Into<String>) -> Self {
+        Self::plain(StatusCode::CONFLICT, error)
+    }
+    /// 410: was here and will not come back.
+    pub fn gone() -> Self {
+        Self::plain(StatusCode::GONE, "Gone")
+    }
+    /// 413: more than the route takes.
+    pub fn too_large(error: impl Into<String>) -> Self {
+        Self::plain(StatusCode::PAYLOAD_TOO_LARGE, error)
+    }
+    /// Adds what the log shall say, and the client not.
+    #[must_use]
+    pub fn with_cause(self, cause: impl std::fmt::Display) -> Self {
+        Self { cause: cause.to_string(), ..self }
+    }
+    /// The message, as clients show it.
+    pub fn message(&self) -> &str {
+        self.body.get("error").and_then(Value::as_str).unwrap_or_default()
+    }
     /// The status it answers with.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -92,8 +125,7 @@ impl From<StoreError> for ApiError {
                 Self::plain(StatusCode::CONFLICT, "This was changed by somebody else meanwhile")
             }
             StoreError::Inconsistent(_) | StoreError::Broken(_) => {
-                tracing::error!(%error, "the store failed");
-                Self::internal()
+                Self::internal().with_cause(&error)
             }
         }
     }
@@ -102,6 +134,9 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.body)).into_response();
+        if self.status.is_server_error() {
+            response.extensions_mut().insert(Failure(self.cause));
+        }
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -110,5 +145,73 @@ impl IntoResponse for ApiError {
             headers.insert("fulmar-reason", HeaderValue::from_static(reason));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use http_body_util::BodyExt as _;
+
+    async fn check(error: ApiError, expected: Expect) {
+        let response = error.into_response();
+        let status = response.status().as_u16();
+        let head = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
+        let retry = head("retry-after").map_or(String::new(), |text| format!(" retry {text}"));
+        let reason = head("fulmar-reason").map_or(String::new(), |text| format!(" {text}"));
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        expected.assert_eq(&format!("{status}{retry}{reason} {}", String::from_utf8_lossy(&body)));
+    }
+
+    #[tokio::test]
+    async fn shapes_are_mastodons_and_causes_stay_inside() {
+        check(ApiError::not_found(), expect![[r#"404 {"error":"Record not found"}"#]]).await;
+        check(
+            ApiError::unauthorized(),
+            expect![[r#"401 {"error":"The access token is invalid"}"#]],
+        )
+        .await;
+        check(
+            ApiError::too_many(30),
+            expect![[r#"429 retry 30 own_share {"error":"Too many requests"}"#]],
+        )
+        .await;
+        let details = json!({ "username": [{ "error": "ERR_BLANK" }] });
+        check(ApiError::invalid("x", details), expect![[
+            r#"422 {"details":{"username":[{"error":"ERR_BLANK"}]},"error":"Validation failed: x"}"#
+        ]])
+        .await;
+        check(
+            StoreError::Away { retry_after_s: 5 }.into(),
+            expect![[r#"503 retry 5 store_away {"error":"Temporarily unavailable"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Full.into(),
+            expect![[r#"507 retry 60 disk_full {"error":"No space is left"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Inconsistent("secret".into()).into(),
+            expect![[r#"500 {"error":"Something went wrong on our side"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Conflict("secret").into(),
+            expect![[r#"409 {"error":"This was changed by somebody else meanwhile"}"#]],
+        )
+        .await;
+        check(ApiError::gone(), expect![[r#"410 {"error":"Gone"}"#]]).await;
+        check(
+            ApiError::outside_scopes(),
+            expect![[r#"403 {"error":"This action is outside the authorized scopes"}"#]],
+        )
+        .await;
+        check(
+            StoreError::Broken("secret".into()).into(),
+            expect![[r#"500 {"error":"Something went wrong on our side"}"#]],
+        )
+        .await;
     }
 }

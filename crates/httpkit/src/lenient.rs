@@ -1,8 +1,12 @@
 //! Values as apps send them: numbers and truth values as text, one where many are meant.
 //! For `#[serde(deserialize_with = "...")]`, always beside `#[serde(default)]`.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, SeqAccess, Visitor},
+};
 use serde_json::Value;
+use std::fmt;
 
 /// A truth value, if one was sent; an empty text is none.
 pub fn boolean<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error> {
@@ -44,14 +48,39 @@ pub fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error>
 
 /// One or many texts.
 pub fn texts<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    let one = |v: Value| match v {
-        Value::String(s) => Ok(s),
-        Value::Number(n) => Ok(n.to_string()),
-        _ => Err(D::Error::custom("a text was expected")),
-    };
-    match Value::deserialize(d)? {
-        Value::Null => Ok(vec![]),
-        Value::Array(many) => many.into_iter().map(one).collect(),
-        single => one(single).map(|s| vec![s]),
+    d.deserialize_seq(Texts)
+}
+
+/// Takes a list, or anything that can stand for a list of one.
+struct Texts;
+
+impl<'de> Visitor<'de> for Texts {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one or many texts")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Vec<String>, E> {
+        Ok(vec![])
+    }
+    fn visit_str<E: Error>(self, one: &str) -> Result<Vec<String>, E> {
+        Ok(vec![one.to_owned()])
+    }
+    fn visit_i64<E: Error>(self, one: i64) -> Result<Vec<String>, E> {
+        Ok(vec![one.to_string()])
+    }
+    fn visit_u64<E: Error>(self, one: u64) -> Result<Vec<String>, E> {
+        Ok(vec![one.to_string()])
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut many: A) -> Result<Vec<String>, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(item) = many.next_element::<Value>()? {
+            match item {
+                Value::String(text) => texts.push(text),
+                Value::Number(number) => texts.push(number.to_string()),
+                _ => return Err(A::Error::custom("a text was expected")),
+            }
+        }
+        Ok(texts)
     }
 }

@@ -1,17 +1,33 @@
 //! What every front needs and no front should write twice: one body extractor for all encodings,
-//! one error shape, paging with `Link`, sealed strings (tokens, cookies, form tokens).
+//! one error shape, paging with `Link`, sealed strings (tokens, cookies, form tokens), cookies,
+//! forms' protection, security headers, request ids, validators, and calls to other servers.
 //!
 //! It knows the nouns of `model` only to turn its errors and pages; it has no routes and no rules.
+//! Connections, deadlines and refusing under load belong to `shield`.
 
+pub mod address;
 pub mod body;
+pub mod cookie;
+pub mod csrf;
 pub mod error;
+pub mod etag;
+pub mod form;
+pub mod json;
 pub mod lenient;
 pub mod limits;
-pub mod nested;
+pub mod multipart;
+pub mod outbound;
 pub mod paging;
+pub mod rate;
+pub mod reader;
+pub mod request_id;
 pub mod seal;
+pub mod security;
+pub mod upload;
+pub mod value;
 
-pub use body::{Body, Query};
+pub use body::{Body, BodyLimit, Query};
 pub use error::ApiError;
 pub use paging::PageQuery;
 pub use seal::Sealer;
+pub use upload::UploadedFile;

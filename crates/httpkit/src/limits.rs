@@ -1,13 +1,46 @@
-//! Bounds on requests, and what happens at each.
+//! Every maximum of this room: what strangers may send, and what we read from other servers. Each
+//! says what happens past it. Connections and headers are bounded in `shield::edge`.
 
-/// Bytes of a body without files. Past it: 413.
+/// Bytes of a body on routes that take no files. Past it: 413.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Fields of a form or query. Past it: 400.
+/// Bytes of a body on routes that take files: two pictures of a profile. Past it: 413.
+pub const UPLOAD_BODY_BYTES_MAX: usize = 2 * UPLOAD_BYTES_MAX + BODY_BYTES_MAX;
+/// Bytes of one uploaded file; Mastodon's limit for images. Past it: 413.
+pub const UPLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a file name that are kept. Past it: the rest is cut off.
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// Bytes of a query that are read. Past it: 413.
+pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// Values in one body or query, at every depth; also parts of a multipart body. Past it: 413.
 pub const FIELDS_MAX: usize = 1_000;
-/// Levels of `a[b][c]`. Past it: 400. JSON's own depth is bounded by its parser (128).
-pub const NESTING_MAX: usize = 8;
+/// Levels of `a[b][c]` and of JSON. Mastodon's deepest is 4. Past it: 422.
+pub const NESTING_MAX: usize = 16;
+/// Bytes of a parameter's name, brackets included. Past it: 422.
+pub const KEY_BYTES_MAX: usize = 512;
 /// Entries of a page, whatever is asked. Past it: clamped.
 pub const PAGE_LIMIT_MAX: u32 = 80;
 /// Characters of a sealed string (token, cookie). Past it: not looked at.
 pub const SEALED_CHARACTERS_MAX: usize = 256;
+/// Cookies read from one request. Past it: the rest is not seen.
+pub const COOKIES_MAX: usize = 64;
+/// Slots of the rate meter, 8 bytes each. When principals outnumber slots, two may share one and
+/// see a lower remainder than their own; nobody is refused by it.
+pub const RATE_SLOTS: usize = 65_536;
+/// Redirects followed by the outbound client. Past it: the call fails.
+pub const REDIRECTS_MAX: usize = 5;
+/// Bytes read of another server's answer. Past it: the call fails.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Addresses tried of those that a name resolves to. Past it: the rest is not tried.
+pub const ADDRESSES_MAX: usize = 4;
+/// Idle connections kept per foreign host. Past it: closed.
+pub const IDLE_PER_HOST_MAX: usize = 2;
+/// Seconds that an outbound call may take, redirects and body included. Past it: the call fails.
+pub const OUTBOUND_DEADLINE_S: u64 = 20;
+/// Seconds that an outbound connection may take to open, TLS included. Past it: the call fails.
+pub const CONNECT_DEADLINE_S: u64 = 8;
+
 const _: () = assert!(FIELDS_MAX < BODY_BYTES_MAX);
+const _: () = assert!(QUERY_BYTES_MAX <= BODY_BYTES_MAX);
+const _: () = assert!(KEY_BYTES_MAX >= NESTING_MAX * 3, "a key can spell the deepest nesting");
+const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is part of a call");
+const _: () = assert!(RATE_SLOTS.is_power_of_two(), "slots are chosen by a mask");

@@ -4,7 +4,10 @@
 use crate::{lenient, limits::PAGE_LIMIT_MAX};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use model::Page;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
+
+const ENDS: &AsciiSet = &CONTROLS.add(b'<').add(b'>').add(b'"').add(b' ');
 
 /// Paging parameters as sent. An id that is none is left out, as Mastodon does: old apps send
 /// `max_id=` and the like.
@@ -45,10 +48,12 @@ pub fn link(base_url: &str, uri: &Uri, first: i64, last: i64) -> HeaderMap {
         .split('&')
         .filter(|pair| {
             let name = pair.split('=').next().unwrap_or("");
-            !pair.is_empty() && !matches!(name, "max_id" | "since_id" | "min_id")
+            !pair.is_empty() && !matches!(name, "max_id" | "since_id" | "min_id" | "access_token")
         })
         .collect();
-    let kept = keep.iter().map(|pair| format!("{pair}&")).collect::<String>();
+    // What would end the `<...>` of a link is escaped; everything else stays as it came.
+    let kept: String =
+        keep.iter().map(|pair| format!("{}&", utf8_percent_encode(pair, ENDS))).collect();
     let path = uri.path();
     let text = format!(
         "<{base_url}{path}?{kept}max_id={last}>; rel=\"next\", \
@@ -89,5 +94,20 @@ mod tests {
             "<https://h/api/v1/timelines/public?local=true&max_id=3>; rel=\"next\", \
              <https://h/api/v1/timelines/public?local=true&min_id=8>; rel=\"prev\""
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_gives_a_window_and_two_links(query in "[a-z_=&%\\[\\]0-9+<>;,\"-]{0,80}") {
+            let Ok(uri) = format!("/x?{query}").parse::<Uri>() else { return Ok(()) };
+            if let Ok(params) = crate::body::query_of(uri.query()) {
+                let read: Result<PageQuery, _> = crate::reader::read(params);
+                let limit = read.map_or(1, |read| read.page(20, 40).limit);
+                proptest::prop_assert!((1..=40).contains(&limit));
+            }
+            let headers = link("https://h", &uri, 8, 3);
+            let links = headers[header::LINK].to_str().expect("text").to_owned();
+            proptest::prop_assert_eq!(links.matches('>').count(), 2, "{}", links);
+        }
     }
 }

@@ -7,6 +7,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Bytes of the MAC that are kept: 128 bits.
 const TAG_BYTES: usize = 16;
+/// Bytes that a sealed payload may have, so that its string is short enough to be opened again.
+pub const PAYLOAD_BYTES_MAX: usize = SEALED_CHARACTERS_MAX / 4 * 3 - TAG_BYTES;
 
 /// What a sealed string is for; one kind never opens as another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,8 +40,10 @@ impl Sealer {
         context.sign()
     }
 
-    /// The sealed string.
+    /// The sealed string. Anyone can read the payload in it, nobody else can make one. A payload of
+    /// more than [`PAYLOAD_BYTES_MAX`] is a defect of the caller: its string never opens.
     pub fn seal(&self, kind: Kind, payload: &[u8]) -> String {
+        debug_assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a sealed payload that cannot open");
         let tag = self.tag(kind, payload);
         let mut bytes = payload.to_vec();
         bytes.extend_from_slice(tag.as_ref().get(..TAG_BYTES).unwrap_or_default());
@@ -58,6 +62,22 @@ impl Sealer {
         constant_time::verify_slices_are_equal(expected.as_ref().get(..TAG_BYTES)?, tag).ok()?;
         bytes.truncate(split);
         Some(bytes)
+    }
+
+    /// The MAC alone: it shows that we have seen this text, and tells nothing about it.
+    pub fn sign(&self, kind: Kind, text: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.tag(kind, text).as_ref().get(..TAG_BYTES).unwrap_or_default())
+    }
+
+    /// Whether [`Self::sign`] made this MAC with this key for this kind and text.
+    pub fn verify(&self, kind: Kind, text: &[u8], signature: &str) -> bool {
+        if signature.len() > SEALED_CHARACTERS_MAX {
+            return false;
+        }
+        let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        let tag = self.tag(kind, text);
+        let expected = tag.as_ref().get(..TAG_BYTES).unwrap_or_default();
+        constant_time::verify_slices_are_equal(expected, &given).is_ok()
     }
 }
 
@@ -84,6 +104,48 @@ mod tests {
         }
         for bad in ["", "A", "====", &"A".repeat(10_000)] {
             assert_eq!(sealer.open(Kind::Token, bad), None);
+        }
+    }
+
+    #[test]
+    fn the_format_is_the_one_that_clients_hold() {
+        // Reckoned apart from this code: base64url(payload, HMAC-SHA256(key, 1 payload)[..16]).
+        let held = "cGF5bG9hZNPAWX8TJEf-kpRnWp2pkCg";
+        let sealer = Sealer::new(&[7; 32]);
+        assert_eq!(sealer.seal(Kind::Token, b"payload"), held);
+        assert_eq!(sealer.open(Kind::Token, held).as_deref(), Some(&b"payload"[..]));
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_text_kind_and_key_and_does_not_show_the_text() {
+        let sealer = Sealer::new(&[7; 32]);
+        let signature = sealer.sign(Kind::Form, b"session");
+        assert!(sealer.verify(Kind::Form, b"session", &signature));
+        assert!(!sealer.verify(Kind::Form, b"other", &signature));
+        assert!(!sealer.verify(Kind::Session, b"session", &signature));
+        assert!(!Sealer::new(&[8; 32]).verify(Kind::Form, b"session", &signature));
+        for bad in ["", "A", "====", &signature[..8], &format!("{signature}AAAA")] {
+            assert!(!sealer.verify(Kind::Form, b"session", bad), "{bad}");
+        }
+        assert_eq!(URL_SAFE_NO_PAD.decode(&signature).map(|bytes| bytes.len()), Ok(TAG_BYTES));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_payload_within_the_bound_opens(
+            payload in proptest::collection::vec(proptest::num::u8::ANY, 0..=PAYLOAD_BYTES_MAX),
+        ) {
+            let sealer = Sealer::new(&[7; 32]);
+            let text = sealer.seal(Kind::Session, &payload);
+            proptest::prop_assert!(text.len() <= SEALED_CHARACTERS_MAX);
+            proptest::prop_assert_eq!(sealer.open(Kind::Session, &text), Some(payload));
+        }
+
+        #[test]
+        fn no_text_of_strangers_opens(text in "\\PC{0,300}|[A-Za-z0-9_-]{0,300}") {
+            let sealer = Sealer::new(&[7; 32]);
+            proptest::prop_assert_eq!(sealer.open(Kind::Token, &text), None);
+            proptest::prop_assert!(!sealer.verify(Kind::Form, b"session", &text));
         }
     }
 }

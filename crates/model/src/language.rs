@@ -1,11 +1,14 @@
 //! Languages: ISO 639 codes, and a guess where the author gave none.
 
-use crate::limits::LANGUAGE_SAMPLE_BYTES;
+use crate::limits::{LANGUAGE_CODE_BYTES, LANGUAGE_SAMPLE_BYTES};
 use std::{collections::HashMap, sync::LazyLock};
 use whatlang::{Detector, Lang};
 
-/// Whether a text has the form of a language code (`de`, `pt-BR`, `zh-Hant`).
+/// Whether a text is a language code (`de`, `pt-BR`, `zh-Hant`), short enough to store.
 pub fn is_code(text: &str) -> bool {
+    if text.len() > LANGUAGE_CODE_BYTES {
+        return false;
+    }
     let mut parts = text.split('-');
     let first = parts.next().unwrap_or("");
     (2..=3).contains(&first.len())
@@ -176,6 +179,9 @@ mod tests {
         for bad in ["", "e", "EN", "english", "en-", "en_US", "<b"] {
             assert!(!is_code(bad), "{bad}");
         }
+        // Every part has the right form, and there is no end of them.
+        assert!(is_code(&format!("de{}", "-abcdefgh-ij".repeat(2))));
+        assert!(!is_code(&format!("de{}", "-aa".repeat(12))));
         assert_eq!(guess("日本語のテキストです。今日はいい天気ですね。"), Some("ja"));
         assert_eq!(guess("ok"), None);
     }

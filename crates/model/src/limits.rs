@@ -66,6 +66,12 @@ pub const REMOTE_HTML_BYTES: usize = 256 * 1024;
 /// Tags of remote HTML that are kept as such. A text with more keeps its words and loses its
 /// markup, because repairing unclosed tags costs the product of their numbers.
 pub const REMOTE_HTML_TAGS: usize = 1_500;
+/// Bytes that writing cleaned HTML may look at: its length times the characters that have to be
+/// escaped, since the writer searches the rest of a text anew at each of them. Prose of 64 KiB with
+/// 2,048 of them fits. Past it the markup is lost as above, in linear time.
+pub const REMOTE_HTML_SEARCHED_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of a language code (RFC 5646, section 4.4.1, asks for room for 35). Past it: no code.
+pub const LANGUAGE_CODE_BYTES: usize = 35;
 /// Bytes at the start of a text from which its language is guessed.
 pub const LANGUAGE_SAMPLE_BYTES: usize = 160;
 const _: () = assert!(USERNAME_CHARACTERS <= REMOTE_USERNAME_BYTES);

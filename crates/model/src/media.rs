@@ -77,3 +77,69 @@ pub struct Media {
     /// When it was uploaded.
     pub created: Timestamp,
 }
+
+/// An upload that is about to be processed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewMedia {
+    /// Who uploads.
+    pub account: AccountId,
+    /// As in [`Media`].
+    pub description: String,
+    /// As in [`Media`].
+    pub focus: Option<(i32, i32)>,
+    /// When.
+    pub created: Timestamp,
+}
+
+/// What processing has made of an upload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// What it is.
+    pub kind: MediaKind,
+    /// Object key of the file.
+    pub file: String,
+    /// Object key of the preview.
+    pub thumbnail: String,
+    /// Preview hash.
+    pub blurhash: Option<String>,
+    /// Size of the file.
+    pub size: Size,
+    /// Size of the preview.
+    pub thumbnail_size: Size,
+}
+
+/// A focal point as clients send it, `x,y`, both from -1 to 1. `None` if it is anything else.
+/// Source: <https://docs.joinmastodon.org/api/guidelines/#focal-points>.
+pub fn focus_of(text: &str) -> Option<(i32, i32)> {
+    let (x, y) = text.split_once(',')?;
+    let axis = |text: &str| -> Option<i32> {
+        let value: f64 = text.trim().parse().ok()?;
+        let thousandths = (value * 1_000.0).round();
+        // A float that is no whole number in range has no exact conversion; the range has 2,001.
+        (-1_000..=1_000).find(|n| f64::from(*n) == thousandths)
+    };
+    Some((axis(x)?, axis(y)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn focal_points() {
+        for (text, expected) in [
+            ("0.0,0.0", Some((0, 0))),
+            ("-0.5, 1", Some((-500, 1_000))),
+            ("0.3333,-1", Some((333, -1_000))),
+            ("1.1,0", None),
+            ("NaN,0", None),
+            ("inf,0", None),
+            ("1e400,0", None),
+            ("0", None),
+            ("0,0,0", None),
+            ("", None),
+        ] {
+            assert_eq!(focus_of(text), expected, "{text}");
+        }
+    }
+}

@@ -38,6 +38,12 @@ pub const fn may_see(sight: &Sight) -> bool {
     }
 }
 
+/// Whether the reader may answer the post: whoever sees it may. A block, whichever way, takes the
+/// sight and with it the answer.
+pub const fn may_reply(sight: &Sight) -> bool {
+    may_see(sight)
+}
+
 /// Whether the reader, who sees the post, may reblog it: what is not public may only be repeated
 /// by its author, and a direct post by nobody.
 pub const fn may_reblog(sight: &Sight) -> bool {
@@ -85,7 +91,7 @@ mod tests {
     use Visibility::{Direct, Followers, Public, Unlisted};
 
     #[test]
-    fn who_may_see_and_reblog() {
+    fn who_may_see_answer_and_reblog() {
         // Facts: a = author, f = follows, m = mentioned, b = blocked, s = suspended author.
         for (visibility, facts, see, reblog) in [
             (Public, "", true, true),
@@ -113,6 +119,7 @@ mod tests {
                 suspended: has('s'),
             };
             assert_eq!(may_see(&sight), see, "{visibility:?} {facts}");
+            assert_eq!(may_reply(&sight), see, "{visibility:?} {facts}");
             assert_eq!(may_reblog(&sight), reblog, "{visibility:?} {facts}");
         }
     }

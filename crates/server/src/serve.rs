@@ -7,6 +7,11 @@ use crate::{
 };
 use anyhow::Context as _;
 use api::{Api, Parts};
+use axum::middleware::{from_fn, from_fn_with_state};
+use httpkit::{
+    request_id::{self, RequestIds},
+    security,
+};
 use model::member::Role;
 use shield::edge;
 use std::{
@@ -26,7 +31,10 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let listener =
         edge::listen(address, false).with_context(|| format!("cannot listen on {address}"))?;
     let local = listener.local_addr()?;
-    let router = api::router(Api(Arc::new(parts(&config, &instance, local))));
+    let seed = instance.social.unpredictable();
+    let router = api::router(Api(Arc::new(parts(&config, &instance, local))))
+        .layer(from_fn(security::layer))
+        .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
     let shutdown = CancellationToken::new();
     watch_signals(shutdown.clone())?;
     let mut out = std::io::stdout();

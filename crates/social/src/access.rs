@@ -149,6 +149,13 @@ impl Social {
         Ok(Some((id, stored.account, stored.scopes)))
     }
 
+    /// 64 unpredictable bits.
+    pub fn unpredictable(&self) -> u64 {
+        let mut bytes = [0_u8; 8];
+        self.random.fill(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    }
+
     /// 256 unpredictable bits as text.
     pub fn secret(&self) -> String {
         let mut bytes = [0_u8; 32];

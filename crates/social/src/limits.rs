@@ -32,3 +32,43 @@ pub const SESSION_DAYS: i64 = 30;
 /// Followers that are told of a post they asked to hear of, in the same deed. Past it: not told.
 pub const NOTIFIED_MAX: usize = 1_000;
 const _: () = assert!(RING_LENGTH <= u32::MAX as usize);
+/// Bytes of an uploaded picture (Mastodon's limit). Past it: 422.
+pub const PICTURE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Pixels of an uploaded picture, read from its header before any is decoded: 7680 by 4320, as in
+/// Mastodon. Past it: 422.
+pub const PICTURE_PIXELS_MAX: u64 = 33_177_600;
+/// Pixels along one side. Past it: 422.
+pub const PICTURE_SIDE_MAX: u32 = 16_384;
+/// Bytes that a decoder may take: the largest picture at 16 bits a channel, with its rows. Past
+/// it: 422.
+pub const PICTURE_ALLOC_BYTES: u64 = 320 * 1024 * 1024;
+/// Pixels of a stored picture: 3840 by 2160. A larger one is made smaller.
+pub const PICTURE_PIXELS_KEPT: u64 = 8_294_400;
+/// Pixels of a preview: 640 by 360.
+pub const PREVIEW_PIXELS: u64 = 230_400;
+/// Pictures of an animation. Past it: 422.
+pub const GIF_FRAMES_MAX: usize = 1_000;
+/// Bytes of a colour profile. A larger one is dropped.
+pub const PROFILE_BYTES_MAX: usize = 64 * 1024;
+/// Pictures decoded at once. The others wait.
+pub const PICTURES_AT_ONCE: usize = 2;
+/// Uploads that are decoded or wait for it (16 MiB each). Past it: 503.
+pub const PICTURES_WAITING_MAX: usize = 8;
+/// How long an upload is waited for before the client is told to come back, in milliseconds.
+pub const PICTURE_WAIT_MS: u64 = 1_500;
+/// Minutes after which an upload that never finished (the server stopped meanwhile) has failed.
+pub const PICTURE_MINUTES_MAX: i64 = 10;
+/// Hours that an upload may wait to be posted. Past it: it is cleaned away.
+pub const ORPHAN_HOURS: i64 = 24;
+/// Uploads cleaned away at once. The rest goes with the next round.
+pub const ORPHANS_AT_ONCE: u32 = 200;
+/// Width and height of an avatar, in pixels.
+pub const AVATAR_SIDE: u32 = 400;
+/// Width of a profile's header, in pixels.
+pub const HEADER_WIDTH: u32 = 1_500;
+/// Height of a profile's header, in pixels.
+pub const HEADER_HEIGHT: u32 = 500;
+const _: () = assert!(PICTURES_AT_ONCE <= PICTURES_WAITING_MAX);
+const _: () = assert!(PICTURE_PIXELS_MAX * 8 < PICTURE_ALLOC_BYTES);
+const _: () =
+    assert!(PREVIEW_PIXELS < PICTURE_PIXELS_KEPT && PICTURE_PIXELS_KEPT < PICTURE_PIXELS_MAX);

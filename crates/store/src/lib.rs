@@ -13,6 +13,7 @@ pub mod db;
 mod ids;
 pub mod limits;
 mod list;
+mod media;
 pub mod migrate;
 mod notification;
 mod poll;

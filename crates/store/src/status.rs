@@ -284,9 +284,8 @@ impl StatusStore for SqlStore {
     }
 
     async fn media(&self, ids: &[MediaId]) -> Stored<Vec<Media>> {
-        let sql = "SELECT id, account_id, status_id, kind, state, file, thumbnail, remote_url, \
-                   description, blurhash, focus_x, focus_y, width, height, thumbnail_width, \
-                   thumbnail_height, created_ms FROM media WHERE id IN ({ids})";
+        let sql =
+            concat!("SELECT ", crate::media::media_columns!(), " FROM media WHERE id IN ({ids})");
         self.db.query_ids(sql, vec![], ids).await?.iter().map(media_of).collect()
     }
 }

@@ -10,6 +10,7 @@ use super::report::{Bar, Report, Row};
 use crate::ground;
 use crate::instance::{OPEN, Plan};
 use crate::load::{self, Histogram, Shown, Wire};
+use crate::pin;
 
 /// Posts that are timed.
 const POSTS: usize = 20;
@@ -79,7 +80,13 @@ fn everybody_follows_the_last(plan: &Plan) -> Result<()> {
 /// The rings by themselves, in the process of `crates/social`'s own bench: it prints a row a line.
 pub fn timelines(_: &Scene, report: &mut Report) -> Result<()> {
     let words = ["bench", "--locked", "--quiet", "--package", "social", "--bench", "fanout"];
+    // Built with all cores, then run on the server's alone.
+    let mut build = Command::new("cargo");
+    ground::output(build.args(words).arg("--no-run").current_dir(ground::root()))?;
     let mut command = Command::new("cargo");
+    if pin::possible() {
+        pin::child(&mut command, pin::SERVER_CORE);
+    }
     let text = ground::output(command.args(words).current_dir(ground::root()))?;
     let mut rows = 0;
     for line in text.lines().filter(|line| line.starts_with('{')) {

@@ -19,6 +19,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::chance::Chance;
+use crate::ground;
 use crate::instance::{OPEN, Plan};
 use crate::postgres::{self, Postgres};
 use crate::steps::{Outcome, Steps};
@@ -57,6 +58,7 @@ pub struct Wish {
 /// When anything that was acknowledged is missing, or a step could not be run.
 pub fn run(wish: &Wish) -> Result<()> {
     let mut steps = Steps::default();
+    steps.step("release build", || ground::build_release().map(|()| Outcome::Done));
     add(&mut steps, wish);
     steps.close()
 }

@@ -46,18 +46,26 @@ impl Announcer for Unheard {
 
 mod account;
 mod app;
+mod media;
 mod relation;
 mod status;
 
 pub use account::AccountStore;
 pub use app::AppStore;
+pub use media::MediaStore;
 pub use relation::RelationStore;
 pub use status::{SightFacts, StatusStore, TimelineQuery};
 
 /// The whole store: every noun's port. Behind `dyn` at crate edges.
-pub trait Store: AccountStore + AppStore + StatusStore + RelationStore + Send + Sync {}
+pub trait Store:
+    AccountStore + AppStore + MediaStore + StatusStore + RelationStore + Send + Sync
+{
+}
 
-impl<T: AccountStore + AppStore + StatusStore + RelationStore + Send + Sync> Store for T {}
+impl<T> Store for T where
+    T: AccountStore + AppStore + MediaStore + StatusStore + RelationStore + Send + Sync
+{
+}
 
 /// What every port answers with.
 pub type Stored<T> = Result<T, crate::StoreError>;

@@ -3,7 +3,7 @@
 //! Source: <https://docs.joinmastodon.org/spec/activitypub/#sanitization>.
 
 use super::{SafeHtml, html::escape, plain};
-use crate::limits::REMOTE_HTML_TAGS;
+use crate::limits::{REMOTE_HTML_SEARCHED_BYTES, REMOTE_HTML_TAGS};
 use ammonia::{Builder, UrlRelative};
 use std::{borrow::Cow, collections::HashMap, collections::HashSet, sync::LazyLock};
 
@@ -54,13 +54,23 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// Remote HTML with only what is allowed; the words of everything else stay.
 pub fn sanitise(html: &str) -> SafeHtml {
     let html = plain::cut(html);
-    if html.bytes().filter(|b| *b == b'<').count() > REMOTE_HTML_TAGS {
+    if is_dear(html) {
         let mut words = String::from("<p>");
         escape(&plain::plain(html), &mut words);
         words.push_str("</p>");
         return SafeHtml::vouched(words);
     }
     SafeHtml::vouched(CLEANER.clean(html).to_string())
+}
+
+/// Whether parsing or writing would cost more than a post is worth. Parsing repairs unclosed tags;
+/// writing searches the rest of a text anew at each `&` and at each character that UTF-8 begins
+/// with 0xC2, as the no-break space does (html5ever 0.40, `write_escaped`).
+fn is_dear(html: &str) -> bool {
+    let count = |is_meant: fn(&u8) -> bool| html.as_bytes().iter().filter(|b| is_meant(b)).count();
+    count(|b| *b == b'<') > REMOTE_HTML_TAGS
+        || count(|b| matches!(b, b'&' | 0xC2)).saturating_mul(html.len())
+            > REMOTE_HTML_SEARCHED_BYTES
 }
 
 /// Keeps the values that mean something to clients: microformats and Mastodon's own classes.

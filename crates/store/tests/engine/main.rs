@@ -8,6 +8,7 @@
 )]
 
 mod deeds;
+mod media;
 mod order;
 mod outage;
 

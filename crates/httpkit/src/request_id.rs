@@ -1,0 +1,116 @@
+//! Gives every request an id, answers with it, and fills the body of a 5xx with it alone; the
+//! cause goes to the log under the same id. A client's own id is not taken over: it could forge
+//! log lines.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+
+use crate::error::Failure;
+
+/// The header that carries the id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the request at hand, in its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// Issues ids: a counter from a random start, mixed so that neighbours look unlike.
+#[derive(Clone, Debug)]
+pub struct RequestIds(Arc<AtomicU64>);
+
+impl RequestIds {
+    /// Starts at a random number, so that two runs do not share ids.
+    #[must_use]
+    pub fn starting_at(random: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(random)))
+    }
+
+    fn next(&self) -> RequestId {
+        let mut mixed = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        RequestId(mixed ^ (mixed >> 31))
+    }
+}
+
+/// The middleware: `axum::middleware::from_fn_with_state(ids, request_id::layer)`.
+pub async fn layer(State(ids): State<RequestIds>, mut request: Request, next: Next) -> Response {
+    let id = ids.next();
+    request.extensions_mut().insert(id);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let shown = id.to_string();
+    if response.status().is_server_error() {
+        let cause = response.extensions_mut().remove::<Failure>();
+        let cause = cause.map_or_else(String::new, |failure| failure.0);
+        let status = response.status().as_u16();
+        tracing::error!(request_id = %id, %method, path, status, cause, "request failed");
+        explain(&mut response, &shown);
+    }
+    if let Ok(value) = HeaderValue::from_str(&shown) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Replaces the body of a 5xx by one that says the id and nothing else.
+fn explain(response: &mut Response, id: &str) {
+    let body = format!(r#"{{"error":"Something went wrong. Request {id}","request_id":"{id}"}}"#);
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ApiError;
+    use axum::Router;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    async fn answer(path: &str) -> (u16, String, String) {
+        let router = Router::new()
+            .route("/fine", get(async || "fine"))
+            .route("/broken", get(async || ApiError::internal().with_cause("secret")))
+            .layer(axum::middleware::from_fn_with_state(RequestIds::starting_at(7), layer));
+        let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        let id = response.headers().get(REQUEST_ID).expect("an id").to_str().expect("text");
+        let (status, id) = (response.status().as_u16(), id.to_owned());
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, id, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_its_id_and_nothing_else() {
+        let (status, id, body) = answer("/broken").await;
+        assert_eq!(status, 500);
+        assert!(body.contains(&id) && !body.contains("secret"), "{body}");
+        assert_eq!(answer("/fine").await.2, "fine");
+    }
+
+    #[test]
+    fn ids_differ() {
+        let ids = RequestIds::starting_at(0);
+        let seen: std::collections::HashSet<_> =
+            (0..1000).map(|_| ids.next().to_string()).collect();
+        assert_eq!(seen.len(), 1000);
+    }
+}

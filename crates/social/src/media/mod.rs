@@ -1,0 +1,211 @@
+//! Uploads: measured at once, decoded in a bounded pool, described, and cleaned away when nobody
+//! posts them. Bytes are `picture`'s business, files are `files`'.
+//!
+//! Animations stay GIF files of kind `image`: apps play `gifv` as a video, and this is none.
+
+pub mod files;
+mod gif;
+pub mod picture;
+
+pub use files::{Files, FilesError, content_type};
+
+use crate::{
+    Social, VerbError,
+    limits::{
+        AVATAR_SIDE, HEADER_HEIGHT, HEADER_WIDTH, ORPHAN_HOURS, ORPHANS_AT_ONCE,
+        PICTURE_MINUTES_MAX, PICTURE_WAIT_MS, PICTURES_AT_ONCE, PICTURES_WAITING_MAX,
+    },
+};
+use bytes::Bytes;
+use model::{
+    AccountId, MediaId, Timestamp,
+    limits::DESCRIPTION_CHARACTERS,
+    media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
+    text,
+};
+use picture::{PictureError, Prepared, Rendition};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// Where pictures are decoded and kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Darkroom {
+    files: Files,
+    /// Uploads that are decoded or wait for it.
+    waiting: Arc<Semaphore>,
+    /// Uploads that are decoded.
+    working: Arc<Semaphore>,
+}
+
+/// Which picture of a profile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProfilePicture {
+    /// The square one.
+    Avatar,
+    /// The wide one.
+    Header,
+}
+
+impl Darkroom {
+    /// On these files.
+    pub fn new(files: Files) -> Self {
+        let waiting = Arc::new(Semaphore::new(PICTURES_WAITING_MAX));
+        let working = Arc::new(Semaphore::new(PICTURES_AT_ONCE));
+        Self { files, waiting, working }
+    }
+    /// The files, to be served.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Runs work on a picture off the runtime's threads, when it is its turn.
+    async fn develop<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
+    ) -> Result<T, PictureError> {
+        let turn = Arc::clone(&self.working).acquire_owned().await;
+        // A decoder that panics on hostile bytes is a damaged picture, not a lost worker.
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.unwrap_or(Err(PictureError::Damaged))
+    }
+
+    async fn keep(&self, key: &str, made: Prepared) -> Result<Finished, FilesError> {
+        let (size, thumbnail_size) = (made.file.size, made.preview.size);
+        let file = self.files.put(key, false, made.file).await?;
+        let thumbnail = self.files.put(key, true, made.preview).await?;
+        let (kind, blurhash) = (MediaKind::Image, made.blurhash);
+        Ok(Finished { kind, file, thumbnail, blurhash, size, thumbnail_size })
+    }
+}
+
+impl From<PictureError> for VerbError {
+    fn from(error: PictureError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+fn described(description: &str) -> Result<String, VerbError> {
+    let text = text::paragraphs(description).into_owned();
+    if text::graphemes(&text) > DESCRIPTION_CHARACTERS {
+        let most = DESCRIPTION_CHARACTERS;
+        return Err(VerbError::Invalid(format!("Description is longer than {most} characters")));
+    }
+    Ok(text)
+}
+
+impl Social {
+    /// Takes an upload in. What cannot be a picture is refused at once; the rest is processed, and
+    /// waited for a moment: the attachment comes back ready, or as processing.
+    pub async fn upload(
+        self: &Arc<Self>,
+        room: &Darkroom,
+        account: AccountId,
+        file: Bytes,
+        description: &str,
+        focus: Option<(i32, i32)>,
+    ) -> Result<Media, VerbError> {
+        picture::probe(&file)?;
+        let place = Arc::clone(&room.waiting).try_acquire_owned().map_err(|_| VerbError::Busy)?;
+        let new =
+            NewMedia { account, description: described(description)?, focus, created: self.now() };
+        let id = self.store.create_media(&new).await?;
+        let (social, room) = (Arc::clone(self), room.clone());
+        let work = tokio::spawn(async move {
+            let _place = place;
+            social.process(&room, id, file).await;
+        });
+        // Past the wait it goes on by itself, and the client asks again.
+        let _ = tokio::time::timeout(Duration::from_millis(PICTURE_WAIT_MS), work).await;
+        self.uploaded(account, id).await
+    }
+
+    async fn process(&self, room: &Darkroom, id: MediaId, file: Bytes) {
+        let done = match room.develop(move || picture::prepare(&file)).await {
+            Ok(made) => {
+                let key = files::fresh_key(&*self.random);
+                let kept = room.keep(&key, made).await;
+                kept.inspect_err(|error| tracing::error!(%error, %id, "no file was kept")).ok()
+            }
+            Err(error) => {
+                tracing::info!(%error, %id, "an upload was no picture");
+                None
+            }
+        };
+        if let Err(error) = self.store.finish_media(id, done.as_ref()).await {
+            tracing::error!(%error, %id, "an upload stays unfinished");
+        }
+    }
+
+    /// One's own attachment that is in no status yet.
+    pub async fn uploaded(&self, account: AccountId, id: MediaId) -> Result<Media, VerbError> {
+        let found = self.store.media(&[id]).await?.pop();
+        let own = found.filter(|m| m.account == account && m.status.is_none());
+        let mut media = own.ok_or(VerbError::NotFound)?;
+        let age_ms = self.now().ms() - media.created.ms();
+        if media.state == MediaState::Processing && age_ms > PICTURE_MINUTES_MAX * 60_000 {
+            media.state = MediaState::Failed;
+        }
+        Ok(media)
+    }
+
+    /// Changes description or focal point before posting.
+    pub async fn describe_upload(
+        &self,
+        account: AccountId,
+        id: MediaId,
+        description: Option<&str>,
+        focus: Option<(i32, i32)>,
+    ) -> Result<Media, VerbError> {
+        self.uploaded(account, id).await?;
+        let description = description.map(described).transpose()?;
+        if !self.store.describe_media(account, id, description.as_deref(), focus).await? {
+            return Err(VerbError::NotFound);
+        }
+        self.uploaded(account, id).await
+    }
+
+    /// Takes in an avatar or a header; the key to put into the profile.
+    pub async fn profile_picture(
+        &self,
+        room: &Darkroom,
+        which: ProfilePicture,
+        file: Bytes,
+    ) -> Result<String, VerbError> {
+        let shape = match which {
+            ProfilePicture::Avatar => Size { width: AVATAR_SIDE, height: AVATAR_SIDE },
+            ProfilePicture::Header => Size { width: HEADER_WIDTH, height: HEADER_HEIGHT },
+        };
+        let _place = room.waiting.try_acquire().map_err(|_| VerbError::Busy)?;
+        let made: Rendition = room.develop(move || picture::cut(&file, shape)).await?;
+        let key = files::fresh_key(&*self.random);
+        let kept = room.files.put(&key, false, made).await;
+        kept.map_err(|error| {
+            tracing::error!(%error, "no profile picture was kept");
+            VerbError::Busy
+        })
+    }
+
+    /// Cleans away uploads that nobody has posted for a day. How many went; as many as
+    /// [`ORPHANS_AT_ONCE`] means that there may be more.
+    pub async fn sweep_media(&self, room: &Darkroom) -> Result<usize, VerbError> {
+        let before = Timestamp::from_ms(self.now().ms() - ORPHAN_HOURS * 3_600_000);
+        let mut gone = 0;
+        for media in self.store.orphaned_media(before, ORPHANS_AT_ONCE).await? {
+            // The row goes first: a file without a row is a few bytes lost, a row without its file
+            // is a broken picture.
+            if !self.store.delete_media(media.id).await? {
+                continue;
+            }
+            gone += 1;
+            for key in [&media.file, &media.thumbnail].into_iter().filter(|key| !key.is_empty()) {
+                if let Err(error) = room.files.delete(key).await {
+                    tracing::warn!(%error, key, "a file was left behind");
+                }
+            }
+        }
+        Ok(gone)
+    }
+}

@@ -1,0 +1,112 @@
+//! Attachments: uploads that are processed, described, carried by a status, or cleaned away.
+
+use crate::{Batch, CommitError, SqlStore, params, status::media_of};
+use async_trait::async_trait;
+use model::{
+    AccountId, MediaId, Timestamp,
+    media::{Finished, Media, MediaKind, NewMedia},
+    ports::{MediaStore, Stored},
+};
+
+/// The columns that `media_of` reads, in its order.
+macro_rules! media_columns {
+    () => {
+        "id, account_id, status_id, kind, state, file, thumbnail, remote_url, description, \
+         blurhash, focus_x, focus_y, width, height, thumbnail_width, thumbnail_height, created_ms"
+    };
+}
+pub(crate) use media_columns;
+
+const INSERT: &str = "INSERT INTO media (id, account_id, kind, state, file, thumbnail, \
+    description, focus_x, focus_y, width, height, thumbnail_width, thumbnail_height, created_ms) \
+    VALUES (?1, ?2, ?3, 0, '', '', ?4, ?5, ?6, 0, 0, 0, 0, ?7)";
+const FINISH: &str = "UPDATE media SET state = 1, kind = ?2, file = ?3, thumbnail = ?4, \
+    blurhash = ?5, width = ?6, height = ?7, thumbnail_width = ?8, thumbnail_height = ?9 \
+    WHERE id = ?1 AND state = 0";
+const FAIL: &str = "UPDATE media SET state = 2 WHERE id = ?1 AND state = 0";
+const DESCRIBE: &str = "UPDATE media SET description = ?3 \
+    WHERE id = ?1 AND account_id = ?2 AND status_id IS NULL";
+const FOCUS: &str = "UPDATE media SET focus_x = ?3, focus_y = ?4 \
+    WHERE id = ?1 AND account_id = ?2 AND status_id IS NULL";
+const DELETE: &str =
+    "DELETE FROM media WHERE id = ?1 AND status_id IS NULL AND scheduled_id IS NULL";
+
+impl SqlStore {
+    /// Commits statements that must each find their row. `false`: one did not, and nothing changed.
+    async fn found(&self, batch: Batch) -> Stored<bool> {
+        match self.db.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Unmet(_)) => Ok(false),
+            Err(other) => Err(other.into_store("media")),
+        }
+    }
+}
+
+#[async_trait]
+impl MediaStore for SqlStore {
+    async fn create_media(&self, new: &NewMedia) -> Stored<MediaId> {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        let (x, y) = new.focus.map_or((None, None), |(x, y)| (Some(x.into()), Some(y.into())));
+        let (x, y): (Option<i64>, Option<i64>) = (x, y);
+        let word = MediaKind::Image.word();
+        let text = new.description.clone();
+        batch.add(INSERT, params![id, new.account, word, text, x, y, new.created]);
+        self.db.commit(batch).await.map_err(|e| e.into_store("media"))?.id(id)
+    }
+
+    async fn finish_media(&self, id: MediaId, done: Option<&Finished>) -> Stored<bool> {
+        let mut batch = Batch::new();
+        match done {
+            Some(done) => batch.must(
+                FINISH,
+                params![
+                    id,
+                    done.kind.word(),
+                    done.file.clone(),
+                    done.thumbnail.clone(),
+                    done.blurhash.clone(),
+                    i64::from(done.size.width),
+                    i64::from(done.size.height),
+                    i64::from(done.thumbnail_size.width),
+                    i64::from(done.thumbnail_size.height),
+                ],
+            ),
+            None => batch.must(FAIL, params![id]),
+        };
+        self.found(batch).await
+    }
+
+    async fn describe_media(
+        &self,
+        account: AccountId,
+        id: MediaId,
+        description: Option<&str>,
+        focus: Option<(i32, i32)>,
+    ) -> Stored<bool> {
+        let mut batch = Batch::new();
+        if let Some(text) = description {
+            batch.must(DESCRIBE, params![id, account, text.to_owned()]);
+        }
+        if let Some((x, y)) = focus {
+            batch.must(FOCUS, params![id, account, i64::from(x), i64::from(y)]);
+        }
+        self.found(batch).await
+    }
+
+    async fn orphaned_media(&self, before: Timestamp, limit: u32) -> Stored<Vec<Media>> {
+        let sql = concat!(
+            "SELECT ",
+            media_columns!(),
+            " FROM media WHERE status_id IS NULL AND scheduled_id IS NULL AND created_ms < ?1 \
+             ORDER BY created_ms, id LIMIT ?2"
+        );
+        self.db.query(sql, params![before, i64::from(limit)]).await?.iter().map(media_of).collect()
+    }
+
+    async fn delete_media(&self, id: MediaId) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(DELETE, params![id]);
+        self.found(batch).await
+    }
+}

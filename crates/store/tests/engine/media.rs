@@ -1,0 +1,130 @@
+//! Attachments: each step changes only what it may, on both engines.
+
+use model::{
+    AccountId, MediaId, Timestamp,
+    media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
+    ports::{MediaStore, StatusStore},
+    status::NewStatus,
+};
+use testkit::{
+    clock::START,
+    conformance::{Case, check},
+};
+
+fn account(raw: i64) -> AccountId {
+    AccountId::new(raw).unwrap()
+}
+
+async fn upload(case: &Case, owner: i64, created: Timestamp) -> MediaId {
+    let new = NewMedia {
+        account: account(owner),
+        description: "a cat".into(),
+        focus: Some((-500, 250)),
+        created,
+    };
+    case.store.create_media(&new).await.unwrap()
+}
+
+async fn read(case: &Case, id: MediaId) -> Option<Media> {
+    case.store.media(&[id]).await.unwrap().pop()
+}
+
+fn finished() -> Finished {
+    Finished {
+        kind: MediaKind::Image,
+        file: "ab/file.jpg".into(),
+        thumbnail: "ab/file_small.jpg".into(),
+        blurhash: Some("LEHV6nWB2yk8".into()),
+        size: Size { width: 400, height: 300 },
+        thumbnail_size: Size { width: 200, height: 150 },
+    }
+}
+
+/// A post of the owner that carries the attachment.
+fn post(owner: i64, media: MediaId) -> NewStatus {
+    NewStatus {
+        account: account(owner),
+        uri: None,
+        created: START,
+        visibility: model::Visibility::Public,
+        sensitive: false,
+        spoiler: String::new(),
+        text: "see".into(),
+        language: None,
+        in_reply_to: None,
+        reblog_of: None,
+        app: None,
+        media: [media].into_iter().collect(),
+        mentions: Default::default(),
+        tags: Vec::new(),
+        poll: None,
+        idempotency_key: None,
+        notify: Vec::new(),
+    }
+}
+
+#[test]
+fn an_upload_is_noted_then_finished_once() {
+    check(|case| async move {
+        let id = upload(&case, 1, START).await;
+        let noted = read(&case, id).await.unwrap();
+        assert_eq!((noted.state, noted.focus), (MediaState::Processing, Some((-500, 250))));
+        assert!(case.store.finish_media(id, Some(&finished())).await.unwrap());
+        let ready = read(&case, id).await.unwrap();
+        assert_eq!((ready.state, ready.file.as_str()), (MediaState::Ready, "ab/file.jpg"));
+        assert_eq!(ready.size, Size { width: 400, height: 300 });
+        assert_eq!(ready.blurhash.as_deref(), Some("LEHV6nWB2yk8"));
+        assert!(!case.store.finish_media(id, None).await.unwrap(), "it was done");
+        assert_eq!(read(&case, id).await.unwrap().state, MediaState::Ready);
+    });
+}
+
+#[test]
+fn a_failed_upload_stays_failed() {
+    check(|case| async move {
+        let id = upload(&case, 1, START).await;
+        assert!(case.store.finish_media(id, None).await.unwrap());
+        assert!(!case.store.finish_media(id, Some(&finished())).await.unwrap());
+        assert_eq!(read(&case, id).await.unwrap().state, MediaState::Failed);
+    });
+}
+
+#[test]
+fn only_the_owner_describes_and_only_before_it_is_posted() {
+    check(|case| async move {
+        let id = upload(&case, 1, START).await;
+        let describe = |owner: i64, text: &'static str, focus| {
+            let case = case.clone();
+            async move {
+                case.store.describe_media(account(owner), id, Some(text), focus).await.unwrap()
+            }
+        };
+        assert!(!describe(2, "mine", None).await);
+        assert!(describe(1, "two cats", Some((1, 2))).await);
+        let media = read(&case, id).await.unwrap();
+        assert_eq!((media.description.as_str(), media.focus), ("two cats", Some((1, 2))));
+        case.store.create_status(post(1, id)).await.unwrap();
+        assert!(!describe(1, "three cats", Some((3, 3))).await);
+        let media = read(&case, id).await.unwrap();
+        assert_eq!((media.description.as_str(), media.focus), ("two cats", Some((1, 2))));
+    });
+}
+
+#[test]
+fn only_old_media_without_a_status_are_orphans() {
+    check(|case| async move {
+        let day = 24 * 3_600_000;
+        let old = upload(&case, 1, Timestamp::from_ms(START.ms() - day)).await;
+        let carried = upload(&case, 1, Timestamp::from_ms(START.ms() - day)).await;
+        let young = upload(&case, 1, START).await;
+        case.store.create_status(post(1, carried)).await.unwrap();
+        let orphans = case.store.orphaned_media(START, 10).await.unwrap();
+        assert_eq!(orphans.iter().map(|m| m.id).collect::<Vec<_>>(), [old]);
+        assert!(case.store.orphaned_media(START, 0).await.unwrap().is_empty());
+        assert!(!case.store.delete_media(carried).await.unwrap());
+        assert!(case.store.delete_media(old).await.unwrap());
+        assert!(!case.store.delete_media(old).await.unwrap());
+        assert!(read(&case, old).await.is_none());
+        assert!(read(&case, carried).await.is_some() && read(&case, young).await.is_some());
+    });
+}
