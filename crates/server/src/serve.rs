@@ -28,9 +28,14 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let instance = open::open(place, &config)?;
     ensure_owner(place, &instance).await?;
     let address = listen.unwrap_or(config.server.listen);
-    let listener =
-        edge::listen(address, false).with_context(|| format!("cannot listen on {address}"))?;
-    let local = listener.local_addr()?;
+    // Each connection is an open file, and the usual soft limit of 1,024 would be the cap.
+    if let Err(error) = edge::raise_open_files() {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+    let options = edge::Options::default();
+    let listener = edge::Listener::bind(address, &options)
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let local = listener.local_addr();
     let seed = instance.social.unpredictable();
     let router = api::router(Api(Arc::new(parts(&config, &instance, local))))
         .layer(from_fn(security::layer))
@@ -40,9 +45,9 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let mut out = std::io::stdout();
     writeln!(out, "ready http://{local}")?;
     out.flush()?;
-    let options = edge::Options::default();
-    let drained = edge::serve(listener, None, router, options, shutdown).await?;
-    tracing::info!(open = drained.open, cut = drained.cut, "stopped");
+    let drained = edge::serve(edge::Door::plain(listener), options, router, shutdown).await?;
+    let (requests, cut) = (drained.requests, drained.connections_cut);
+    tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
 }
 

@@ -1,6 +1,5 @@
-//! How Fulmar holds under load and attack: `edge` accepts, times and counts connections.
-//!
-//! Nothing here knows what a post or an account is; the rooms behind it are one service.
+//! The shield: how Fulmar stays up. `edge` is the only way in: it accepts, times and counts.
+//! Leaves to its callers what a request means; knows nothing of accounts, posts or storage.
 
 pub mod edge;
 pub mod limits;

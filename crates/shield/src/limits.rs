@@ -1,93 +1,141 @@
-//! Bounds of the shield, and what happens at each. Those of the edge are defaults of
-//! [`crate::edge::Options`], so that an operator or a test may set others.
+//! Bounds of the shield, each with its arithmetic and its fate. Leaves to `edge::Options` what an
+//! operator or a test may set lower or higher; what is only a constant here may not be set at all.
 
-use std::time::Duration;
-
-/// Connections open at once. Past it the slowest of whoever hoards most is closed, or, where
-/// nobody hoards, the newcomer.
-pub const CONNECTIONS_MAX: usize = 16_384;
-/// Of these, kept for addresses that are known from calmer days.
-pub const CONNECTIONS_RESERVED: usize = 2_048;
-/// Connections of one IPv4 address or IPv6 /64. Past it the newcomer is closed. Carriers put
-/// hundreds of phones behind one address, each with one to six connections.
-pub const CONNECTIONS_PER_ADDRESS: usize = 512;
-/// Connections that the kernel may hold before we accept them; it lowers this to its `somaxconn`.
+/// Connections held open over all listeners. A plain connection costs about 14 KiB, with TLS about
+/// 40 KiB, so this many stay near 2.5 GiB at worst. Past it the one that keeps us waiting longest
+/// is closed; when none waits, the newcomer is. Clamped at start by the process's open files.
+pub const CONNECTIONS_MAX: usize = 65_536;
+/// Open files kept for everything that is not a connection (database, media, logs, outbound).
+pub const FILES_RESERVED: usize = 512;
+/// Connections of one IPv4 address or IPv6 /64. A carrier's NAT puts hundreds of members behind
+/// one address, a browser opens six. Past it: as with `CONNECTIONS_MAX`, but within the prefix.
+pub const PREFIX_CONNECTIONS_MAX: usize = 1_024;
+/// Connections told to leave whose sockets may still be open: how far the cap is overdrawn.
+/// Past it newcomers are refused.
+pub const LEAVING_MAX: usize = 256;
+/// Connections looked at, at most, to find the one that keeps us waiting longest.
+pub const EVICTION_SAMPLE: usize = 64;
+/// How long a connection keeps us waiting before it may be closed for another, in ms.
+pub const EVICTION_AFTER_MS: u64 = 500;
+/// Sockets waiting in the kernel to be accepted (also bounded by net.core.somaxconn).
 pub const BACKLOG: i32 = 4_096;
-/// First wait after the process ran out of descriptors; doubles up to the next bound.
-pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
-/// Longest wait after the process ran out of descriptors.
-pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(640);
-/// Step of the coarse clock.
-pub const CLOCK_TICK: Duration = Duration::from_millis(50);
-/// Most that the coarse clock advances in one step: time that this process itself missed is not
-/// held against its peers.
-pub const CLOCK_STEP_MAX_MS: u64 = 200;
-/// How often each connection is judged.
-pub const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// TLS handshakes in progress at once. Past it: they wait, under the handshake's deadline.
+pub const HANDSHAKES_MAX: usize = 512;
+/// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
+pub const LISTENERS_MAX: usize = 256;
+/// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.
+pub const ACCEPT_PAUSE_MS: (u64, u64) = (5, 200);
 
-/// From accept, or from the end of the TLS handshake, to the first byte. Past it: closed.
-pub const FIRST_BYTE: Duration = Duration::from_secs(10);
-/// The whole TLS handshake. Past it: closed.
-pub const HANDSHAKE: Duration = Duration::from_secs(10);
-/// From the first to the last byte of a request's head. Past it: closed.
-pub const HEAD: Duration = Duration::from_secs(10);
-/// Between two requests. Past it: closed.
-pub const IDLE: Duration = Duration::from_secs(75);
-/// The same when three quarters of all connections are taken.
-pub const IDLE_CROWDED: Duration = Duration::from_secs(5);
-/// Age at which a connection is asked to end after what it is doing; streams live on.
-pub const AGE: Duration = Duration::from_secs(3_600);
-/// After our side is closed, how long we read on so that the last answer is not lost to a reset.
-pub const LINGER: Duration = Duration::from_secs(1);
-/// Bytes read on in that time. Past it: closed.
-pub const LINGER_BYTES: usize = 262_144;
-/// Wait for requests in flight when the server stops. Past it: cut.
-pub const DRAIN: Duration = Duration::from_secs(30);
-/// Longest that sent bytes stay unacknowledged before the kernel gives the connection up.
-pub const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
+/// From accept to the end of the TLS handshake, in ms. Past it: reset.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// From accept (or the handshake's end) to the first byte, in ms. Past it: closed.
+pub const FIRST_BYTE_MS: u64 = 10_000;
+/// From a request's first byte to the end of its header, in ms. Past it: closed.
+pub const HEADER_MS: u64 = 10_000;
+/// Between requests of one connection, in ms. Past it: closed politely.
+pub const IDLE_MS: u64 = 75_000;
+/// An HTTP/2 frame that began to arrive is whole within this, in ms. Past it: closed. A frame of
+/// 16 KiB at `RATE_BYTES_PER_S` takes 32 s.
+pub const FRAME_MS: u64 = 40_000;
+/// Age at which a connection is asked to finish (Connection: close, GOAWAY), in ms. Streams and
+/// upgraded connections live on: they are held to the byte rates alone.
+pub const AGE_MS: u64 = 3_600_000;
+/// Bytes read and written after which a connection is asked to finish.
+pub const CONNECTION_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// Requests after which a connection is asked to finish. Far above what people need: it lets load
+/// spread again over listeners and nodes.
+pub const REQUESTS_MAX: u64 = 1_000_000;
+/// Bytes per second that a peer must send of a body we wait for, and accept of what it asked for.
+/// Apache's mod_reqtimeout asks for 500.
+pub const RATE_BYTES_PER_S: u64 = 512;
+/// Span over which the rates are judged, in ms: a phone that changes cells stalls for 10 s.
+pub const RATE_SPAN_MS: u64 = 20_000;
+/// A peer must take all that we hold for it within this, in s: the more we hold, the faster.
+pub const HELD_S: u64 = 300;
+/// After a drain began, an idle HTTP/1 connection may still bring one request for this long, in ms:
+/// closing at once would lose the request that is already on its way.
+pub const DRAIN_IDLE_MS: u64 = 1_000;
+/// How long in-flight requests may take once the server stops, in ms. Past it: reset.
+pub const DRAIN_MS: u64 = 25_000;
+/// Between being asked to finish while idle and being reset, in ms.
+pub const LINGER_MS: u64 = 5_000;
+/// How often the watchman wakes, in ms, and in how many turns it has looked at every connection.
+pub const TICK_MS: u64 = 100;
+/// See `TICK_MS`: 10 turns of 100 ms look at each connection once a second.
+pub const TURNS: usize = 10;
+/// Connections judged under one hold of the table's lock (about 100 us).
+pub const JUDGED_AT_ONCE: usize = 1_024;
+/// The longest step by which the edge's clock may advance at once, in ms. When the process was
+/// stopped or starved, the pause is not held against its peers.
+pub const STEP_MS: u64 = 1_000;
 
-/// Least rate of a request's body, bytes a second. Below it the body ends in an error.
-pub const BODY_RATE: u32 = 500;
-/// Patience with a body that pauses.
-pub const BODY_GRACE: Duration = Duration::from_secs(15);
-/// Least rate at which a peer takes what waits for it, bytes a second. Below it: closed.
-pub const WRITE_RATE: u32 = 500;
-/// Patience with a peer that takes nothing.
-pub const WRITE_GRACE: Duration = Duration::from_secs(20);
-/// Bytes the kernel queues for one peer (it doubles the figure for its own book-keeping). It asks
-/// for more when a third is free, so a greater queue would make slow readers look stalled.
-pub const SEND_BUFFER_BYTES: usize = 65_536;
+/// Bytes of request header accepted, in total. Browsers send 2 to 4 KiB. Past it: 431.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Header fields of one request; each costs about 80 bytes of memory whatever its size. Past it:
+/// 431.
+pub const HEADER_FIELDS_MAX: usize = 100;
+/// Buffer of an HTTP/1 connection for reading, and again for writing. hyper's own: 408 KiB.
+pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Streams one HTTP/2 connection may hold open. Past it: REFUSED_STREAM.
+pub const STREAMS_MAX: u32 = 64;
+/// Streams that the peer reset before we accepted them. Past it: GOAWAY.
+pub const PENDING_RESETS_MAX: usize = 20;
+/// Streams that we reset because of the peer's errors (CVE-2025-8671). Past it: GOAWAY. h2's:
+/// 1,024.
+pub const LOCAL_RESETS_MAX: usize = 32;
+/// Flow-control window of a stream's request body.
+pub const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// Flow-control window of a connection: what unread bodies of all its streams may take in memory.
+pub const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// Bytes of one stream that h2 may hold for sending.
+pub const STREAM_SEND_BYTES_MAX: usize = 32 * 1024;
+/// Slices in which a response body is handed to h2, so that it holds little beyond the window.
+pub const HTTP2_SLICE_BYTES: usize = 16 * 1024;
+/// Between our PINGs on an HTTP/2 connection, and until their answer, in ms. Past it: closed.
+pub const PING_MS: (u64, u64) = (20_000, 15_000);
+/// Control frames (PING, SETTINGS, RST_STREAM, PRIORITY, CONTINUATION, empty DATA, unknown types)
+/// at once, and per second after that. Past it: closed.
+pub const CONTROL_FRAMES: (u32, u32) = (512, 64);
+/// WINDOW_UPDATE frames at once, and per second; besides, one for each `WINDOW_UPDATE_BYTES` sent.
+pub const WINDOW_UPDATES: (u32, u32) = (512, 128);
+/// See `WINDOW_UPDATES`. Clients update once or twice per DATA frame of up to 16 KiB.
+pub const WINDOW_UPDATE_BYTES: u64 = 1_024;
+/// Handlers whose caller left before the answer, at once, and per second after that. A browser that
+/// leaves a page cancels what it still waits for, at most `STREAMS_MAX`. Past it: closed.
+pub const CANCELLED: (u32, u32) = (128, 16);
 
-/// Bytes of a request's head. Past it: 431 in HTTP/1.1, a refused stream in HTTP/2.
-pub const HEAD_BYTES: u32 = 16_384;
-/// Bytes that HTTP/1.1 buffers in each direction. Past it reading or writing waits.
-pub const BUFFER_BYTES: usize = 65_536;
-/// HTTP/2 requests at once on a connection. Past it the stream is refused.
-pub const STREAMS: u32 = 64;
-/// HTTP/2 streams that we reset for the peer's errors. Past it the connection ends.
-pub const LOCAL_RESETS: usize = 32;
-/// HTTP/2 streams that the peer reset before we took them. Past it the connection ends.
-pub const PENDING_RESETS: usize = 20;
-/// HTTP/2 bytes queued for one stream. Past it the body waits.
-pub const STREAM_SEND_BYTES: usize = 32_768;
-/// Pieces in which an HTTP/2 answer is handed over: a frame's usual bound (RFC 9113, 4.2), so
-/// that no more than this is queued for a peer that opens its window by one byte.
-pub const PIECE_BYTES: usize = 16_384;
-/// HTTP/2 bytes in flight to us: a stream, and a connection. Past it the peer waits.
-pub const STREAM_WINDOW: u32 = 262_144;
-/// See [`STREAM_WINDOW`].
-pub const CONNECTION_WINDOW: u32 = 1_048_576;
-/// How often a silent HTTP/2 peer is asked whether it lives.
-pub const PING_EVERY: Duration = Duration::from_secs(30);
-/// How long it may take to answer. Past it: closed.
-pub const PING_ANSWER: Duration = Duration::from_secs(20);
-/// Requests that a connection may start and cancel at once. Past it: closed.
-pub const CANCELLED_BURST: u32 = 100;
-/// Cancelled requests forgiven each second: a reader scrolling fast cancels a few images.
-pub const CANCELLED_PER_S: u32 = 10;
+/// Bytes of responses held in memory for all peers together. Past it: 503, and those for whom most
+/// is held are closed first.
+pub const HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes held for one connection once half of `HELD_BYTES_MAX` is in use. Past it: 503.
+pub const CONNECTION_HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What a response of known length is charged for at most: longer bodies stream from where they
+/// are, and only a part of them is in memory.
+pub const RESPONSE_HELD_BYTES_MAX: u64 = 1024 * 1024;
+/// Connections closed in one turn of the watchman when `HELD_BYTES_MAX` is reached.
+pub const HOLDERS_CUT_AT_ONCE: usize = 16;
 
-const _: () = assert!(CONNECTIONS_RESERVED < CONNECTIONS_MAX);
-const _: () = assert!(CONNECTIONS_PER_ADDRESS <= CONNECTIONS_MAX - CONNECTIONS_RESERVED);
-const _: () = assert!(BUFFER_BYTES >= 8_192, "hyper refuses smaller buffers");
-const _: () = assert!(STREAM_WINDOW <= CONNECTION_WINDOW);
-const _: () = assert!(PIECE_BYTES <= STREAM_SEND_BYTES);
+const _: () = assert!(
+    HEADER_BYTES_MAX < HTTP1_BUFFER_BYTES_MAX,
+    "a header within its bound must fit the buffer, else it is cut without a 431"
+);
+const _: () = assert!(PREFIX_CONNECTIONS_MAX < CONNECTIONS_MAX, "one prefix could hold every seat");
+const _: () = assert!(LEAVING_MAX < FILES_RESERVED, "leaving connections could use up the files");
+const _: () =
+    assert!(STREAM_WINDOW_BYTES <= CONNECTION_WINDOW_BYTES, "a stream above its connection");
+const _: () = assert!(
+    CANCELLED.0 > STREAMS_MAX,
+    "a browser that leaves a page would be cut for cancelling its streams"
+);
+const _: () =
+    assert!(CONTROL_FRAMES.0 > 2 * STREAMS_MAX, "cancelling all streams twice is no flood");
+const _: () =
+    assert!(RESPONSE_HELD_BYTES_MAX <= CONNECTION_HELD_BYTES_MAX, "no response would fit");
+const _: () =
+    assert!(CONNECTION_HELD_BYTES_MAX * 8 <= HELD_BYTES_MAX, "eight peers could fill all");
+const _: () = assert!(
+    STREAMS_MAX as usize * HEADER_BYTES_MAX <= 2 * CONNECTION_WINDOW_BYTES as usize,
+    "the headers of a connection could pin more than its bodies"
+);
+const _: () = assert!(TICK_MS * 2 <= STEP_MS, "an ordinary tick would be cut short");
+const _: () = assert!(HANDSHAKE_MS <= RATE_SPAN_MS && HEADER_MS <= RATE_SPAN_MS, "rates come last");

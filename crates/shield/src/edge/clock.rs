@@ -1,46 +1,71 @@
-//! A coarse clock: milliseconds since it began, read for the price of one load. It is the one home
-//! of `Instant::now` in this crate.
+//! The edge's one clock: milliseconds that one task advances and everybody reads with one load.
+//! A connection asks for the time several times per request; a system call each would cost more
+//! than the checks it feeds. Leaves calendar time to others.
 //!
-//! Connections are judged in seconds, so a step of 50 ms is fine enough. A step is also bounded:
-//! when the whole process stalled, its peers' bytes waited in the kernel, and that lost time must
-//! not be held against them. Whoever wants true time must not take it from here.
-#![allow(clippy::disallowed_methods, reason = "the one home of the monotonic clock in the shield")]
+//! The clock counts time *felt*: a tick advances it by at most `limits::STEP_MS`. When the process
+//! was stopped, starved or suspended, its peers did nothing wrong, and none is cut for it.
 
-use crate::limits::{CLOCK_STEP_MAX_MS, CLOCK_TICK};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio::time::MissedTickBehavior;
 
-/// A handle on the clock; clones show the same time.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clock {
-    millis: Arc<AtomicU64>,
+use crate::limits;
+
+/// Milliseconds since the edge was made, as felt. Never 0, which means "not" wherever a time of
+/// this clock is kept in an atomic.
+pub(super) struct Clock {
+    now_ms: AtomicU64,
 }
 
 impl Clock {
-    /// Milliseconds since the clock began, less what the process missed.
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.millis.load(Ordering::Relaxed)
+    pub(super) const fn new() -> Self {
+        Self { now_ms: AtomicU64::new(1) }
     }
 
-    /// Keeps the clock going until the future is dropped.
-    pub(crate) async fn run(self) {
-        let mut ticks = tokio::time::interval(CLOCK_TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = Instant::now();
-        loop {
-            ticks.tick().await;
-            let now = Instant::now();
-            let step = millis(now.duration_since(last));
-            // Advanced by what was counted, so that fractions of a millisecond are not lost.
-            last = if step > CLOCK_STEP_MAX_MS { now } else { last + Duration::from_millis(step) };
-            self.millis.fetch_add(step.min(CLOCK_STEP_MAX_MS), Ordering::Relaxed);
-        }
+    /// The time of the last tick, in ms.
+    pub(super) fn now(&self) -> u64 {
+        self.now_ms.load(Relaxed)
+    }
+
+    fn advance(&self, by: Duration) {
+        let felt_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX).min(limits::STEP_MS);
+        self.now_ms.fetch_add(felt_ms, Relaxed);
     }
 }
 
-/// A duration in whole milliseconds; beyond 584 million years it stays there.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// Advances a clock from the machine's monotonic one. There is one, held by the watchman.
+pub(super) struct Ticker {
+    ticked_at: Instant,
+}
+
+impl Ticker {
+    pub(super) fn start() -> Self {
+        Self { ticked_at: monotonic() }
+    }
+
+    /// Advances `clock` by what passed since the last tick, in whole milliseconds.
+    pub(super) fn tick(&mut self, clock: &Clock) {
+        let passed = monotonic().saturating_duration_since(self.ticked_at);
+        let whole = passed - Duration::from_nanos(u64::from(passed.subsec_nanos() % 1_000_000));
+        self.ticked_at += whole;
+        clock.advance(whole);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge's one home of the monotonic clock")]
+fn monotonic() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_of_the_process_counts_as_one_step() {
+        let clock = Clock::new();
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(clock.now(), 1 + limits::STEP_MS);
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.now(), 8 + limits::STEP_MS);
+    }
 }

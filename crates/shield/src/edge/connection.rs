@@ -1,230 +1,196 @@
-//! One connection from handshake to end: hyper drives the protocol, a single timer asks for the
-//! verdict, and whatever ends first ends it. An upgraded socket outlives hyper's part; it is
-//! watched until it is gone.
+//! One accepted connection until it ends: TLS under its deadline, then hyper's HTTP/1 or HTTP/2
+//! machine as ALPN says, which hears the watchman's orders. Never guesses a protocol from bytes:
+//! that guess is what holds silent connections open in stock servers.
 
-use super::Peer;
-use super::body::{Answer, Body, InFlight};
-use super::meter::Meter;
-use super::options::Options;
-use super::pace::{Around, Cut, Speaks, Verdict};
-use super::socket::Socket;
-use crate::limits;
-use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// What connections of a listener share.
-pub(crate) struct Shared<S> {
-    pub(crate) service: S,
-    pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) options: Arc<Options>,
-    http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
-    /// The server stops: end after what is in flight.
-    pub(crate) drain: CancellationToken,
-    /// The wait for that is over.
-    pub(crate) abort: CancellationToken,
+use super::body::Body;
+use super::desk::{ConnectionInfo, Desk};
+use super::frames::FrameMeter;
+use super::gauge::{Gauge, Order, Phase};
+use super::io::Metered;
+use super::seats::{Guard, Newcomer};
+use super::{BoxError, Shared, limits, tls};
+
+/// What the edge asks of a service: an axum `Router` is one, and so is `tower::service_fn`.
+pub trait Serve<B>:
+    Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
 }
 
-impl<S> Shared<S> {
-    pub(crate) fn new(
-        service: S,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        options: Arc<Options>,
-        drain: CancellationToken,
-    ) -> Shared<S> {
-        let (http1, http2) = (http1_builder(&options), http2_builder(&options));
-        let tls = tls.map(TlsAcceptor::from);
-        let abort = CancellationToken::new();
-        Shared { service, tls, options, http1, http2, drain, abort }
+impl<S, B> Serve<B> for S
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+}
+
+/// A response body that the edge can send.
+pub trait ResponseBody:
+    http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static
+{
+}
+
+impl<B> ResponseBody for B
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+}
+
+/// Seats an accepted socket and serves it on a task of its own; closes it if there is no seat.
+pub(super) fn start<S, B>(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<&tls::Acceptor>,
+    service: &S,
+) where
+    S: Serve<B>,
+    B: ResponseBody,
+{
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let local = match stream.local_addr() {
+        Ok(local) => SocketAddr::new(local.ip().to_canonical(), local.port()),
+        Err(_) => return,
+    };
+    let capped = !shared.options.uncapped.iter().any(|network| network.contains(&peer.ip()));
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    let newcomer = Newcomer { address: peer.ip(), descriptor, capped };
+    let phase = if tls.is_some() { Phase::Handshake } else { Phase::Http1 };
+    let Some(guard) = Guard::admit(shared, phase, &newcomer) else {
+        // A reset leaves nothing behind in the kernel, and tells the peer at once.
+        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return;
+    };
+    let gauge = Arc::clone(&guard.gauge);
+    let info = ConnectionInfo { peer, local, tls: tls.is_some(), http2: false };
+    let desk = Desk { service: service.clone(), gauge, info };
+    let socket = Metered::new(guard, stream);
+    match tls {
+        None => drop(tokio::spawn(speak_http1(socket, desk))),
+        Some(acceptor) => drop(tokio::spawn(speak_tls(socket, acceptor.clone(), desk))),
     }
 }
 
-fn http1_builder(options: &Options) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        // hyper counts rest and head as one; the verdict tells them apart, this only backs it up.
-        .header_read_timeout(options.idle.saturating_add(options.head))
-        .max_header_size(usize::try_from(options.head_bytes_max).unwrap_or(usize::MAX))
-        .max_buf_size(limits::BUFFER_BYTES)
-        .keep_alive(true);
-    builder
-}
-
-fn http2_builder(options: &Options) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(options.streams_max)
-        .max_header_list_size(options.head_bytes_max)
-        .max_local_error_reset_streams(limits::LOCAL_RESETS)
-        .max_pending_accept_reset_streams(limits::PENDING_RESETS)
-        .max_send_buf_size(limits::STREAM_SEND_BYTES)
-        .initial_stream_window_size(limits::STREAM_WINDOW)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW)
-        .keep_alive_interval(limits::PING_EVERY)
-        .keep_alive_timeout(limits::PING_ANSWER);
-    builder
-}
-
-/// Serves one accepted socket until it is gone.
-pub(crate) async fn serve<S, B>(shared: &Shared<S>, socket: Socket, peer: Peer, meter: &Arc<Meter>)
+async fn speak_tls<S, B>(socket: Metered, acceptor: tls::Acceptor, mut desk: Desk<S>)
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: Serve<B>,
+    B: ResponseBody,
 {
-    let Some(acceptor) = &shared.tls else {
-        meter.tell(|pace, now, _| pace.begin(now, Speaks::Http1));
-        return http1(shared, socket, peer, meter).await;
+    let gauge = Arc::clone(&desk.gauge);
+    let handshake = async {
+        let _permit = gauge.shared.handshakes.acquire().await.ok()?;
+        acceptor.accept(socket).await.ok()
     };
-    let handshake = tokio::time::timeout(shared.options.handshake, acceptor.accept(socket));
-    let stream = tokio::select! {
-        done = handshake => match done {
-            Ok(Ok(stream)) => stream,
-            // Failed or late: either way there is nothing to say to it.
-            Ok(Err(_)) | Err(_) => return meter.close(Cut::Handshake),
-        },
-        () = meter.closed.cancelled() => return,
-        () = shared.abort.cancelled() => return meter.close(Cut::Drained),
-    };
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        meter.tell(|pace, now, _| pace.begin(now, Speaks::Http2));
-        let doorway = Doorway::new(shared, peer, meter, true);
-        let connection = shared.http2.serve_connection(TokioIo::new(stream), doorway);
-        drive(shared, meter, connection, http2::Connection::graceful_shutdown).await;
-    } else {
-        meter.tell(|pace, now, _| pace.begin(now, Speaks::Http1));
-        http1(shared, stream, peer, meter).await;
+    let Some(Some((stream, protocol))) = unless_cut(&gauge, handshake).await else { return };
+    match protocol {
+        tls::Protocol::Challenge => {}
+        tls::Protocol::Http1 => {
+            gauge.enter(Phase::Http1);
+            speak_http1(stream, desk).await;
+        }
+        tls::Protocol::Http2 => {
+            gauge.enter(Phase::Http2);
+            desk.info.http2 = true;
+            speak_http2(FrameMeter::new(stream, gauge), desk).await;
+        }
     }
 }
 
-async fn http1<S, B, I>(shared: &Shared<S>, io: I, peer: Peer, meter: &Arc<Meter>)
+async fn speak_http1<S, B, T>(stream: T, desk: Desk<S>)
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Serve<B>,
+    B: ResponseBody,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let doorway = Doorway::new(shared, peer, meter, false);
-    let connection = shared.http1.serve_connection(TokioIo::new(io), doorway).with_upgrades();
-    drive(shared, meter, connection, http1::UpgradeableConnection::graceful_shutdown).await;
+    let gauge = Arc::clone(&desk.gauge);
+    let connection = http1::Builder::new()
+        // The watchman holds this deadline too, without arming a timer for every request.
+        .header_read_timeout(None)
+        .max_headers(limits::HEADER_FIELDS_MAX)
+        .max_header_size(limits::HEADER_BYTES_MAX)
+        .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX)
+        .half_close(false)
+        .serve_connection(TokioIo::new(stream), desk)
+        .with_upgrades();
+    attend(connection, &gauge, |connection| connection.graceful_shutdown()).await;
 }
 
-/// Polls the connection until it ends, is cut, or the wait for it is over.
-async fn drive<S, C: Future<Output = hyper::Result<()>>>(
-    shared: &Shared<S>,
-    meter: &Arc<Meter>,
-    connection: C,
-    retire: fn(Pin<&mut C>),
-) {
+async fn speak_http2<S, B, T>(stream: T, desk: Desk<S>)
+where
+    S: Serve<B>,
+    B: ResponseBody,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let gauge = Arc::clone(&desk.gauge);
+    let (interval_ms, answer_ms) = gauge.shared.options.ping_ms;
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_millis(interval_ms))
+        .keep_alive_timeout(Duration::from_millis(answer_ms))
+        .max_concurrent_streams(limits::STREAMS_MAX)
+        .max_header_list_size(u32::try_from(limits::HEADER_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits::PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(limits::LOCAL_RESETS_MAX)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(limits::STREAM_SEND_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), desk);
+    attend(connection, &gauge, |connection| connection.graceful_shutdown()).await;
+}
+
+/// Drives a connection to its end and carries out what it is told on the way.
+async fn attend<C: Future>(connection: C, gauge: &Gauge, finish: impl Fn(Pin<&mut C>)) {
     let mut connection = pin!(connection);
-    let mut checks = tokio::time::interval(shared.options.check_every);
-    checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut retired, mut draining) = (false, false);
-    loop {
-        tokio::select! {
-            result = &mut connection => {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "connection ended early");
-                }
-                break;
-            }
-            () = meter.closed.cancelled() => return,
-            () = shared.abort.cancelled() => return meter.close(Cut::Drained),
-            () = shared.drain.cancelled(), if !draining => {
-                (draining, retired) = (true, true);
-                retire(connection.as_mut());
-            }
-            _ = checks.tick() => {
-                let around = Around { crowded: shared.options.gate.crowded(), draining };
-                match meter.verdict(around) {
-                    Verdict::Keep => {}
-                    Verdict::Retire if retired => {}
-                    Verdict::Retire => {
-                        retired = true;
-                        retire(connection.as_mut());
-                    }
-                    Verdict::Cut(cut) => return meter.close(cut),
-                }
+    let mut told = Order::Run;
+    poll_fn(|context| {
+        gauge.listen(context.waker());
+        let order = gauge.order();
+        if order == Order::Cut {
+            return Poll::Ready(());
+        }
+        if order > told {
+            // An idle HTTP/1 connection would be closed at once, with a request perhaps already on
+            // its way: it gets a little time, and its next answer says `Connection: close`.
+            let may_come = gauge.phase() == Phase::Http1 && gauge.in_flight() == 0;
+            if order == Order::Close || !may_come {
+                finish(connection.as_mut());
+                told = order;
             }
         }
-    }
-    if !meter.gone.is_cancelled() {
-        upgraded(shared, meter, checks).await;
-    }
+        connection.as_mut().poll(context).map(drop)
+    })
+    .await;
 }
 
-/// Watches a socket that now belongs to another protocol's task, which only the meter can close.
-async fn upgraded<S>(shared: &Shared<S>, meter: &Arc<Meter>, mut checks: tokio::time::Interval) {
-    meter.tell(|pace, now, _| pace.begin(now, Speaks::Upgraded));
-    loop {
-        tokio::select! {
-            () = meter.gone.cancelled() => return,
-            () = meter.closed.cancelled() => return,
-            () = shared.abort.cancelled() => return meter.close(Cut::Drained),
-            _ = checks.tick() => {
-                if let Verdict::Cut(cut) = meter.verdict(Around::default()) {
-                    return meter.close(cut);
-                }
-            }
+/// Runs `work` until it ends, or the connection is cut.
+async fn unless_cut<F: Future>(gauge: &Gauge, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        gauge.listen(context.waker());
+        if gauge.order() == Order::Cut {
+            return Poll::Ready(None);
         }
-    }
-}
-
-/// The service as hyper sees it: each request is told its peer and counted while in flight.
-struct Doorway<S> {
-    service: S,
-    peer: Peer,
-    meter: Arc<Meter>,
-    pieces: bool,
-}
-
-impl<S: Clone> Doorway<S> {
-    fn new(shared: &Shared<S>, peer: Peer, meter: &Arc<Meter>, pieces: bool) -> Doorway<S> {
-        Doorway { service: shared.service.clone(), peer, meter: meter.clone(), pieces }
-    }
-}
-
-impl<S, B> hyper::service::Service<Request<Incoming>> for Doorway<S>
-where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-{
-    type Response = Response<Answer<B>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut in_flight = InFlight::new(self.meter.clone());
-        let meter = self.meter.clone();
-        let mut request = request.map(|incoming| Body::new(incoming, meter));
-        request.extensions_mut().insert(self.peer);
-        let (mut service, pieces) = (self.service.clone(), self.pieces);
-        let meter = self.meter.clone();
-        Box::pin(async move {
-            if meter.is_closed() {
-                // Cut while its requests were still being taken in: none of them may start.
-                return std::future::pending().await;
-            }
-            poll_fn(|cx| service.poll_ready(cx)).await?;
-            let response = service.call(request).await?;
-            in_flight.answered = true;
-            Ok(response.map(|body| Answer::new(body, in_flight, pieces)))
-        })
-    }
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }

@@ -1,234 +1,222 @@
-//! The only way in: listens, accepts, times and counts connections, and hands each request to one
-//! service together with its [`Peer`].
+//! The edge: the only way into Fulmar. It accepts, speaks TLS, holds every connection to its
+//! bounds, and hands requests to a service. Leaves to the service what a request means, and to
+//! `decide` who is served when not all can be.
 //!
-//! It does not look at what is asked; ranking and refusing requests is `decide`'s part. It exists
-//! because stock accept loops leave a silent connection, a dripped body or a reader that never
-//! reads open for ever: hyper bounds the head of a request, and nothing else.
-//!
-//! - `gate`: how many may come in, and from where
-//! - `socket`, `body`: tell the `meter` what happens; `pace` is the pure verdict on it
-//! - `connection`: one connection from handshake to end
-//! - `clock`: coarse time
+//! Why our own: with `axum::serve` or hyper-util's `auto` builder a silent connection, a dripped
+//! header, a slow body or a slow reader stays open for ever (measured with hyper 1.12). How: no
+//! connection arms a timer. Whoever moves bytes or requests notes it in the connection's *gauge*
+//! (`gauge.rs`), and one *watchman* looks at every gauge once a second and carries out what a pure
+//! rule (`judge.rs`) says. So a request pays for a few plain memory writes.
 
+mod answer;
 mod body;
+mod bucket;
 mod clock;
 mod connection;
-mod gate;
-mod meter;
+mod desk;
+mod frames;
+mod gauge;
+mod io;
+mod judge;
+mod listener;
 mod options;
-mod pace;
+mod seats;
 mod socket;
+mod stats;
+pub mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use body::{Body, BodyError};
-pub use gate::{Counts, Familiar, Gate};
-pub use options::{Options, Rate};
-pub use pace::Cut;
+pub use connection::{ResponseBody, Serve};
+pub use desk::ConnectionInfo;
+pub use listener::{Door, Listener};
+pub use options::Options;
+pub use socket::{open_files_max, raise_open_files};
+pub use stats::{Cut, Stats};
 
 use crate::limits;
-use bytes::Bytes;
-use clock::Clock;
-use connection::Shared;
-use http::{Request, Response};
-use meter::Meter;
-use pace::Speaks;
-use socket::Socket;
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
-use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tower_service::Service;
+use gauge::Order;
+use seats::Seats;
 
-/// Who is at the other end of the socket a request came by; an extension of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address; IPv4 is never written as IPv6. Behind a proxy, the proxy's.
-    pub address: SocketAddr,
-    /// Whether it came by TLS.
-    pub tls: bool,
+/// Any error of a service or of its response bodies. hyper only ends the connection over it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all connections of an edge share.
+struct Shared {
+    clock: clock::Clock,
+    options: Options,
+    stats: Arc<Stats>,
+    seats: Mutex<Seats>,
+    handshakes: Semaphore,
+    /// Told when the last connection of a drain has left.
+    emptied: Notify,
+    /// A response was refused since the watchman last looked.
+    overfull: AtomicBool,
 }
 
-/// How a server ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One edge: its doors share their caps, budgets and counters.
+pub struct Edge {
+    shared: Arc<Shared>,
+}
+
+/// How an edge ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were open when it was told to stop.
-    pub open: usize,
-    /// Of these, how many were cut when the wait was over.
-    pub cut: usize,
+    /// Requests handed to the service over its whole life.
+    pub requests: u64,
+    /// Connections that were still busy at the drain's deadline, and were reset.
+    pub connections_cut: usize,
 }
 
-/// Binds a listener with a long queue. With `reuse_port` several may share an address, one a core.
+impl Edge {
+    /// An edge with these options. The cap on connections is lowered to what the process's limit
+    /// of open files allows: see [`raise_open_files`].
+    pub fn new(mut options: Options) -> Self {
+        if let Ok(files) = open_files_max() {
+            let reserved = limits::FILES_RESERVED.min(files / 2);
+            options.connections_max = options.connections_max.min(files - reserved).max(1);
+        }
+        options.turns = options.turns.max(1);
+        let shared = Shared {
+            clock: clock::Clock::new(),
+            options,
+            stats: Arc::default(),
+            seats: Mutex::new(Seats::new()),
+            handshakes: Semaphore::new(limits::HANDSHAKES_MAX),
+            emptied: Notify::new(),
+            overfull: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The counters, to be read while it serves and after.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Serves all doors until `stop`, then finishes what was accepted and answers how that went.
+    ///
+    /// # Errors
+    /// When a listening socket cannot be given to the runtime; nothing is served then.
+    pub async fn serve<S, B>(
+        self,
+        doors: Vec<Door>,
+        service: S,
+        stop: CancellationToken,
+    ) -> std::io::Result<Drained>
+    where
+        S: Serve<B>,
+        B: ResponseBody,
+    {
+        let mut loops = JoinSet::new();
+        for door in doors {
+            door.open(&self.shared, &service, &stop, &mut loops)?;
+        }
+        let mut watchman = Watchman::new(Arc::clone(&self.shared));
+        watchman.watch(stop.cancelled()).await;
+        {
+            let mut seats = self.shared.seats.lock();
+            seats.draining = true;
+            seats.tell_all(Order::Finish);
+        }
+        while loops.join_next().await.is_some() {}
+        let deadline = Duration::from_millis(self.shared.options.drain_ms);
+        // A timeout here only means that some are left: they are counted as they are cut.
+        let _ = tokio::time::timeout(deadline, watchman.watch(self.shared.empty())).await;
+        let connections_cut = self.shared.seats.lock().cut_all(Cut::Deadline);
+        Ok(Drained { requests: self.shared.stats.requests(), connections_cut })
+    }
+}
+
+/// Serves one door with an edge of its own: see [`Edge`] for several.
 ///
 /// # Errors
-/// Whatever the kernel says: the address is taken, or not ours, or the port needs a privilege.
-pub fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpListener> {
-    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if reuse_port {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(limits::BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// Serves a listener until `shutdown`, then finishes what is in flight, up to `options.drain`.
-///
-/// Without `tls` it speaks HTTP/1.1, with it also HTTP/2 where ALPN chose `h2`. Requests carry
-/// their [`Peer`] as an extension. Dropping the future cuts every connection.
+/// As [`Edge::serve`].
 pub async fn serve<S, B>(
-    listener: std::net::TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    service: S,
+    door: Door,
     options: Options,
-    shutdown: CancellationToken,
-) -> io::Result<Drained>
+    service: S,
+    stop: CancellationToken,
+) -> std::io::Result<Drained>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: Serve<B>,
+    B: ResponseBody,
 {
-    prepare(&listener, &options)?;
-    let listener = TcpListener::from_std(listener)?;
-    let clock = Clock::default();
-    let options = Arc::new(options);
-    let shared = Arc::new(Shared::new(service, tls, options, shutdown.child_token()));
-    let _abort = shared.abort.clone().drop_guard();
-    let tracker = TaskTracker::new();
-    tokio::select! {
-        drained = run(listener, &shared, &clock, &tracker) => Ok(drained),
-        () = clock.clone().run() => Err(io::Error::other("the clock stopped")),
+    Edge::new(options).serve(vec![door], service, stop).await
+}
+
+impl Shared {
+    /// Waits until no connection is open. Only in a drain.
+    async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.seats.lock().open() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 }
 
-/// Sets on the listener what every accepted socket inherits.
-fn prepare(listener: &std::net::TcpListener, options: &Options) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let socket = SockRef::from(listener);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(options.send_buffer_bytes)?;
-    let keepalive = TcpKeepalive::new().with_time(limits::UNACKNOWLEDGED);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limits::UNACKNOWLEDGED))?;
-    Ok(())
+/// Advances the clock and looks at every connection in turn. There is one per edge.
+struct Watchman {
+    shared: Arc<Shared>,
+    ticker: clock::Ticker,
+    ticks: tokio::time::Interval,
+    turn: usize,
 }
 
-async fn run<S, B>(
-    listener: TcpListener,
-    shared: &Arc<Shared<S>>,
-    clock: &Clock,
-    tracker: &TaskTracker,
-) -> Drained
-where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut pause = limits::ACCEPT_PAUSE_MIN;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shared.drain.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                pause = limits::ACCEPT_PAUSE_MIN;
-                welcome(stream, address, shared, clock, tracker);
-            }
-            Err(error) if is_peers_fault(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept; waiting");
-                shared.options.gate.relieve();
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = shared.drain.cancelled() => break,
-                }
-                pause = pause.saturating_mul(2).min(limits::ACCEPT_PAUSE_MAX);
+impl Watchman {
+    fn new(shared: Arc<Shared>) -> Self {
+        let period = Duration::from_millis(shared.options.tick_ms.max(1));
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { shared, ticker: clock::Ticker::start(), ticks, turn: 0 }
+    }
+
+    /// Keeps watch until `end`.
+    async fn watch(&mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                _ = self.ticks.tick() => self.look(),
             }
         }
     }
-    empty_queue(listener, shared, clock, tracker);
-    tracker.close();
-    let open = tracker.len();
-    if tokio::time::timeout(shared.options.drain, tracker.wait()).await.is_ok() {
-        return Drained { open, cut: 0 };
-    }
-    let cut = tracker.len();
-    shared.abort.cancel();
-    tracker.wait().await;
-    Drained { open, cut }
-}
 
-/// Takes in whoever the kernel has already greeted: closing the listener would reset them.
-fn empty_queue<S, B>(
-    listener: TcpListener,
-    shared: &Arc<Shared<S>>,
-    clock: &Clock,
-    tracker: &TaskTracker,
-) where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let Ok(listener) = listener.into_std() else { return };
-    for _ in 0..limits::BACKLOG {
-        let Ok((stream, address)) = listener.accept() else { return };
-        if stream.set_nonblocking(true).is_err() {
-            continue;
+    /// One turn: a share of the seats, a thousand of them under one hold of the lock.
+    fn look(&mut self) {
+        let shared = &self.shared;
+        self.ticker.tick(&shared.clock);
+        let now = shared.clock.now();
+        let (turns, seats) = (shared.options.turns, shared.seats.lock().len());
+        let share = seats.div_ceil(turns);
+        let (start, end) = (self.turn * share, ((self.turn + 1) * share).min(seats));
+        for from in (start..end).step_by(limits::JUDGED_AT_ONCE) {
+            let count = (end - from).min(limits::JUDGED_AT_ONCE);
+            shared.seats.lock().judge(from, count, &shared.options, now);
         }
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        welcome(stream, address, shared, clock, tracker);
-    }
-}
-
-/// Whether accepting failed for this one newcomer, not for all (accept(2)).
-fn is_peers_fault(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// Gives an accepted socket its place and its task, or closes it.
-fn welcome<S, B>(
-    stream: TcpStream,
-    address: SocketAddr,
-    shared: &Arc<Shared<S>>,
-    clock: &Clock,
-    tracker: &TaskTracker,
-) where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let tls = shared.tls.is_some();
-    let speaks = if tls { Speaks::Handshake } else { Speaks::Http1 };
-    let meter = Arc::new(Meter::new(clock.clone(), speaks, shared.options.clone()));
-    let Ok(permit) = shared.options.gate.admit(address.ip(), meter.clone()) else {
-        // A reset leaves nothing behind here, where a farewell would cost a place in TIME_WAIT.
-        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-        return;
-    };
-    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    let socket = Socket::new(stream, permit);
-    let (shared, peer) = (shared.clone(), Peer { address, tls });
-    tracker.spawn(async move {
-        connection::serve(&shared, socket, peer, &meter).await;
-        if let Some(cut) = meter.cut() {
-            shared.options.gate.count_cut(cut);
+        self.turn = (self.turn + 1) % turns;
+        if shared.overfull.swap(false, Relaxed) {
+            // Half of the budget is where a peer's own share begins to count.
+            let most = shared.options.held_bytes_max / 2;
+            let excess = shared.stats.held_bytes().saturating_sub(most);
+            shared.seats.lock().cut_holders(excess);
         }
-    });
+    }
 }

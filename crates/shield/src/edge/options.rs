@@ -1,76 +1,90 @@
-//! What an operator may set about connections. Every field has its default, and its reason, in
-//! [`crate::limits`]; tests set small ones.
+//! What an operator or a test may set of the edge. Leaves the fixed bounds, and the reasons for
+//! the defaults, to `limits`.
 
-use super::gate::Gate;
+use ipnet::IpNet;
+
 use crate::limits;
-use std::sync::Arc;
-use std::time::Duration;
 
-/// A least rate, judged only while one side waits for the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Bytes a second.
-    pub bytes_per_s: u32,
-    /// Patience at the start, and the most that is regained by being fast.
-    pub grace: Duration,
-}
-
-/// Bounds of a listener and its connections.
-#[derive(Clone, Debug)]
+/// Settings of one edge. `Default` is meant for a server that faces the internet. All times in ms.
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// How many may come in. Listeners of one process share it.
-    pub gate: Arc<Gate>,
-    /// From accept, or from the end of the TLS handshake, to the first byte.
-    pub first_byte: Duration,
-    /// The whole TLS handshake.
-    pub handshake: Duration,
-    /// From the first to the last byte of a request's head.
-    pub head: Duration,
-    /// Bytes of a request's head.
-    pub head_bytes_max: u32,
-    /// Between two requests.
-    pub idle: Duration,
-    /// Between two requests, when the gate is crowded.
-    pub idle_crowded: Duration,
-    /// Age at which a connection is asked to end after what it is doing.
-    pub age: Duration,
-    /// Reading on after our side is closed.
-    pub linger: Duration,
-    /// Least rate of a request's body.
-    pub body: Rate,
-    /// Least rate at which a peer takes what waits for it.
-    pub write: Rate,
-    /// Bytes the kernel queues for one peer.
-    pub send_buffer_bytes: usize,
-    /// How often each connection is judged: the error of every bound above.
-    pub check_every: Duration,
-    /// Wait for requests in flight when the server stops.
-    pub drain: Duration,
-    /// HTTP/2 requests at once on a connection.
-    pub streams_max: u32,
-    /// Requests that a connection may start and cancel at once.
-    pub cancelled_burst: u32,
+    /// Sockets per address (SO_REUSEPORT), each with its own accept loop: one per core at most.
+    pub listeners: usize,
+    /// See [`limits::CONNECTIONS_MAX`]; lowered to what the process's open files allow.
+    pub connections_max: usize,
+    /// See [`limits::PREFIX_CONNECTIONS_MAX`].
+    pub prefix_connections_max: usize,
+    /// Networks that no prefix cap applies to: the trusted proxies in front of this server.
+    pub uncapped: Vec<IpNet>,
+    /// See [`limits::EVICTION_AFTER_MS`].
+    pub eviction_after_ms: u64,
+    /// See [`limits::HANDSHAKE_MS`].
+    pub handshake_ms: u64,
+    /// See [`limits::FIRST_BYTE_MS`].
+    pub first_byte_ms: u64,
+    /// See [`limits::HEADER_MS`].
+    pub header_ms: u64,
+    /// See [`limits::IDLE_MS`].
+    pub idle_ms: u64,
+    /// See [`limits::FRAME_MS`].
+    pub frame_ms: u64,
+    /// See [`limits::AGE_MS`].
+    pub age_ms: u64,
+    /// See [`limits::CONNECTION_BYTES_MAX`].
+    pub connection_bytes_max: u64,
+    /// See [`limits::REQUESTS_MAX`].
+    pub requests_max: u64,
+    /// See [`limits::RATE_BYTES_PER_S`].
+    pub rate_bytes_per_s: u64,
+    /// See [`limits::RATE_SPAN_MS`].
+    pub rate_span_ms: u64,
+    /// See [`limits::HELD_BYTES_MAX`].
+    pub held_bytes_max: u64,
+    /// See [`limits::DRAIN_IDLE_MS`].
+    pub drain_idle_ms: u64,
+    /// See [`limits::DRAIN_MS`].
+    pub drain_ms: u64,
+    /// See [`limits::LINGER_MS`].
+    pub linger_ms: u64,
+    /// See [`limits::TICK_MS`].
+    pub tick_ms: u64,
+    /// See [`limits::TURNS`].
+    pub turns: usize,
+    /// See [`limits::PING_MS`]: interval and answer.
+    pub ping_ms: (u64, u64),
+    /// See [`limits::CONTROL_FRAMES`].
+    pub control_frames: (u32, u32),
+    /// See [`limits::CANCELLED`].
+    pub cancelled: (u32, u32),
 }
 
 impl Default for Options {
-    fn default() -> Options {
-        Options {
-            gate: Arc::new(Gate::default()),
-            first_byte: limits::FIRST_BYTE,
-            handshake: limits::HANDSHAKE,
-            head: limits::HEAD,
-            head_bytes_max: limits::HEAD_BYTES,
-            idle: limits::IDLE,
-            idle_crowded: limits::IDLE_CROWDED,
-            age: limits::AGE,
-            linger: limits::LINGER,
-            body: Rate { bytes_per_s: limits::BODY_RATE, grace: limits::BODY_GRACE },
-            write: Rate { bytes_per_s: limits::WRITE_RATE, grace: limits::WRITE_GRACE },
-            send_buffer_bytes: limits::SEND_BUFFER_BYTES,
-            check_every: limits::CHECK_EVERY,
-            drain: limits::DRAIN,
-            streams_max: limits::STREAMS,
-            cancelled_burst: limits::CANCELLED_BURST,
+    fn default() -> Self {
+        Self {
+            listeners: 1,
+            connections_max: limits::CONNECTIONS_MAX,
+            prefix_connections_max: limits::PREFIX_CONNECTIONS_MAX,
+            uncapped: Vec::new(),
+            eviction_after_ms: limits::EVICTION_AFTER_MS,
+            handshake_ms: limits::HANDSHAKE_MS,
+            first_byte_ms: limits::FIRST_BYTE_MS,
+            header_ms: limits::HEADER_MS,
+            idle_ms: limits::IDLE_MS,
+            frame_ms: limits::FRAME_MS,
+            age_ms: limits::AGE_MS,
+            connection_bytes_max: limits::CONNECTION_BYTES_MAX,
+            requests_max: limits::REQUESTS_MAX,
+            rate_bytes_per_s: limits::RATE_BYTES_PER_S,
+            rate_span_ms: limits::RATE_SPAN_MS,
+            held_bytes_max: limits::HELD_BYTES_MAX,
+            drain_idle_ms: limits::DRAIN_IDLE_MS,
+            drain_ms: limits::DRAIN_MS,
+            linger_ms: limits::LINGER_MS,
+            tick_ms: limits::TICK_MS,
+            turns: limits::TURNS,
+            ping_ms: limits::PING_MS,
+            control_frames: limits::CONTROL_FRAMES,
+            cancelled: limits::CANCELLED,
         }
     }
 }

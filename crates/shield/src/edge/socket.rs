@@ -1,119 +1,66 @@
-//! A socket that tells its meter what it does, holds its place in the gate, and reads on for a
-//! moment after our side has closed, so that a last answer (431, 413) is not lost to the reset
-//! which a kernel sends when unread bytes remain.
+//! The system calls that neither std nor socket2 wraps safely for a socket that another task owns.
+//! All `unsafe` of the edge is here.
+//!
+//! Callers hold the table's lock, and a connection leaves the table (under the same lock) before
+//! its socket is closed: so a descriptor found in the table is open and is the connection's own.
 
-use super::gate::Permit;
-use crate::limits::LINGER_BYTES;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
 
-pub(crate) struct Socket {
-    stream: TcpStream,
-    permit: Permit,
-    shut: bool,
-    lingered_bytes: usize,
+use socket2::SockRef;
+
+/// Bytes written to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); 0 when the
+/// kernel does not say.
+pub(super) fn unacknowledged(descriptor: RawFd) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ (the same request as SIOCOUTQ) writes one int, which outlives the call.
+    let outcome = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) };
+    if outcome == 0 { u64::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, permit: Permit) -> Socket {
-        Socket { stream, permit, shut: false, lingered_bytes: 0 }
+/// Ends a connection now: whoever reads or writes it is woken with an end or an error. With
+/// `reset`, closing it also frees what the kernel still holds for a peer that does not read.
+pub(super) fn cut(descriptor: RawFd, reset: bool) {
+    // SAFETY: the descriptor is open for as long as the caller holds the table's lock (see above).
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let socket = SockRef::from(&borrowed);
+    if reset {
+        let _ = socket.set_linger(Some(Duration::ZERO));
     }
-
-    fn check(&self) -> io::Result<()> {
-        match self.permit.meter.is_closed() {
-            true => Err(io::Error::new(io::ErrorKind::TimedOut, "closed by the edge")),
-            false => Ok(()),
-        }
-    }
-
-    fn told(&self, wrote: &Poll<io::Result<usize>>, cx: &Context<'_>) {
-        let meter = &self.permit.meter;
-        match wrote {
-            Poll::Pending => {
-                meter.writer.register(cx.waker());
-                meter.tell(|pace, now, _| pace.write_blocked(now));
-            }
-            Poll::Ready(Ok(bytes)) => {
-                meter.tell(|pace, now, options| pace.wrote(now, *bytes, options.write));
-            }
-            Poll::Ready(Err(_)) => {}
-        }
-    }
+    // An error here means that the peer was faster.
+    let _ = socket.shutdown(std::net::Shutdown::Both);
 }
 
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        // Registered before the check: a close between the two still wakes us.
-        self.permit.meter.reader.register(cx.waker());
-        self.check()?;
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let bytes = buffer.filled().len().saturating_sub(before);
-        self.permit.meter.tell(|pace, now, _| pace.read(now, bytes));
-        Poll::Ready(Ok(()))
-    }
+/// How many files this process may have open.
+///
+/// # Errors
+/// What getrlimit(2) says.
+pub fn open_files_max() -> io::Result<usize> {
+    let limit = files_limit()?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }
 
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.told(&wrote, cx);
-        wrote
+/// Raises the number of files this process may have open to the most that its host allows, and
+/// returns it. A server calls this once at start: the usual soft limit is 1,024.
+///
+/// # Errors
+/// What getrlimit(2) or setrlimit(2) says.
+pub fn raise_open_files() -> io::Result<usize> {
+    let mut limit = files_limit()?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: setrlimit reads one rlimit, which outlives the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
     }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.told(&wrote, cx);
-        wrote
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.shut {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.shut = true;
-            self.permit.meter.tell(|pace, now, _| pace.closing(now));
-        }
-        let mut scratch = [0_u8; 4_096];
-        while self.lingered_bytes < LINGER_BYTES && !self.permit.meter.is_closed() {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {
-                    self.lingered_bytes += buffer.filled().len();
-                }
-                Ok(()) | Err(_) => break,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
+    open_files_max()
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.permit.meter.gone.cancel();
+fn files_limit() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit writes one rlimit, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
     }
+    Ok(limit)
 }

@@ -1,0 +1,194 @@
+//! Listening sockets and the loops that accept from them. A loop never spins and never ends early:
+//! when the kernel is out of files it makes room, waits a little longer each time, and goes on.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{ResponseBody, Serve, start};
+use super::{Options, Shared, limits, tls};
+
+/// One address to serve, with one socket or several that share it.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<StdListener>,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address` with `options.listeners` sockets. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// What the kernel says: the address is taken, or is not ours, or the port needs a privilege.
+    pub fn bind(address: SocketAddr, options: &Options) -> io::Result<Self> {
+        let count = options.listeners.clamp(1, limits::LISTENERS_MAX);
+        let first = open(address, count > 1)?;
+        let address = first.local_addr()?;
+        let mut sockets = vec![first];
+        for _ in 1..count {
+            sockets.push(open(address, true)?);
+        }
+        Ok(Self { sockets, address })
+    }
+
+    /// Serves sockets that already listen, such as those that systemd hands over.
+    ///
+    /// # Errors
+    /// When there is none, or one does not listen.
+    pub fn from_sockets(sockets: Vec<StdListener>) -> io::Result<Self> {
+        let first = sockets.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let address = first.local_addr()?;
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+            let socket = socket2::SockRef::from(socket);
+            set_options(&socket)?;
+        }
+        Ok(Self { sockets, address })
+    }
+
+    /// The address and port that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn open(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    set_options(&socket)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(limits::BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Set on the listener: on Linux every accepted socket inherits them, at no system call each.
+fn set_options(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(10));
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(3),
+    )?;
+    // Also ends connections whose peer acknowledges, but whose window stays shut.
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(2 * limits::RATE_SPAN_MS)))
+}
+
+/// A listener and what is spoken on it.
+pub struct Door {
+    listener: Listener,
+    tls: Option<tls::Acceptor>,
+}
+
+impl Door {
+    /// HTTP/1.1 without encryption: loopback, a trusted proxy's side, or port 80.
+    pub fn plain(listener: Listener) -> Self {
+        Self { listener, tls: None }
+    }
+
+    /// HTTP/1.1 and HTTP/2 over TLS, as the peer prefers.
+    pub fn tls(listener: Listener, acceptor: tls::Acceptor) -> Self {
+        Self { listener, tls: Some(acceptor) }
+    }
+
+    /// One accept loop for each socket. Each ends after `stop`, once its queue is empty.
+    pub(super) fn open<S, B>(
+        self,
+        shared: &Arc<Shared>,
+        service: &S,
+        stop: &CancellationToken,
+        loops: &mut tokio::task::JoinSet<()>,
+    ) -> io::Result<()>
+    where
+        S: Serve<B>,
+        B: ResponseBody,
+    {
+        for socket in self.listener.sockets {
+            let listener = TcpListener::from_std(socket)?;
+            let (shared, tls) = (Arc::clone(shared), self.tls.clone());
+            let (service, stop) = (service.clone(), stop.clone());
+            loops.spawn(async move {
+                let welcome = |stream, peer| start(&shared, stream, peer, tls.as_ref(), &service);
+                accept_until(&listener, &shared, &stop, &welcome).await;
+                drain(listener, &welcome);
+            });
+        }
+        Ok(())
+    }
+}
+
+async fn accept_until(
+    listener: &TcpListener,
+    shared: &Shared,
+    stop: &CancellationToken,
+    welcome: &impl Fn(TcpStream, SocketAddr),
+) {
+    let (shortest_ms, longest_ms) = limits::ACCEPT_PAUSE_MS;
+    let mut pause_ms = shortest_ms;
+    let mut stopped = std::pin::pin!(stop.cancelled());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stopped => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause_ms = shortest_ms;
+                welcome(stream, peer);
+            }
+            Err(error) if is_of_one_peer(&error) => {}
+            Err(error) => {
+                shared.stats.accept_failed.fetch_add(1, Relaxed);
+                tracing::warn!(%error, pause_ms, "cannot accept: making room");
+                shared.seats.lock().evict(shared, shared.clock.now());
+                tokio::select! {
+                    () = &mut stopped => return,
+                    () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                }
+                pause_ms = (pause_ms * 2).min(longest_ms);
+            }
+        }
+    }
+}
+
+/// Takes in all that the kernel has accepted already: closing the socket over them would reset
+/// peers that see themselves as connected.
+fn drain(listener: TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..=limits::BACKLOG {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                let nonblocking = stream.set_nonblocking(true);
+                if let (Ok(()), Ok(stream)) = (nonblocking, TcpStream::from_std(stream)) {
+                    welcome(stream, peer);
+                }
+            }
+            Err(error) if is_of_one_peer(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Errors of the connection that would have been accepted, not of the listener (accept(2)).
+fn is_of_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+    )
+}

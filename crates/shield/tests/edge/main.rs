@@ -1,0 +1,13 @@
+//! Attacks on a real edge, with real sockets on loopback: each is cut within its bound, and a good
+//! client is served all the while. One binary; `stand` alone knows how an edge is set up.
+
+#![allow(clippy::indexing_slicing, reason = "a panic here is a failed test")]
+
+mod caps;
+mod drain;
+mod files;
+mod flows;
+mod frames;
+mod stand;
+mod tls;
+mod waits;

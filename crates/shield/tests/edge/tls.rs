@@ -1,0 +1,96 @@
+//! TLS: handshakes have a deadline, ALPN picks the protocol, certificates change while serving.
+
+use shield::edge::Cut;
+use tokio::io::AsyncReadExt;
+
+use crate::stand::{Stand, Wire, certificate, dial, lasting, pem_to_der, short};
+
+async fn raw(stand: &Stand) -> Wire {
+    Wire::new(dial(stand.secure, std::net::Ipv4Addr::LOCALHOST.into()).await)
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_cut() {
+    let hello: &[u8] = &[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+    let table = [(b"".as_slice(), Cut::FirstByte), (hello, Cut::Handshake)];
+    for (bytes, reason) in table {
+        let stand = Stand::new(short());
+        let mut wire = raw(&stand).await;
+        wire.send(bytes).await;
+        wire.ended().await;
+        stand.cuts(reason, 1).await;
+        stand.serves().await;
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_drips_is_cut() {
+    let stand = Stand::new(short());
+    let mut wire = raw(&stand).await;
+    wire.send(&[22, 3, 1, 1, 200, 1, 0, 1, 196, 3, 3]).await;
+    wire.drip(&[7]).await;
+    stand.cuts(Cut::Handshake, 1).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_silent_afterwards_is_cut() {
+    for protocols in [["http/1.1"], ["h2"]] {
+        let stand = Stand::new(short());
+        let mut wire = stand.dial_tls(&protocols).await;
+        wire.ended().await;
+        stand.cuts(Cut::FirstByte, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn plain_words_to_the_tls_door_end_it() {
+    let stand = Stand::new(lasting());
+    let mut wire = raw(&stand).await;
+    wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    wire.ended().await;
+}
+
+#[tokio::test]
+async fn http1_and_http2_are_picked_by_alpn() {
+    let stand = Stand::new(lasting());
+    let mut wire = stand.dial_tls(&["http/1.1"]).await;
+    wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    wire.until("hello").await;
+    let agreed = stand.handshake("localhost", &["h2", "http/1.1"]).await.expect("TLS");
+    assert_eq!(agreed.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+}
+
+#[tokio::test]
+async fn a_new_certificate_serves_new_connections_and_a_bad_one_changes_nothing() {
+    let mut stand = Stand::new(lasting());
+    let (chain, key) = certificate("localhost");
+    let (_, other_key) = certificate("localhost");
+    assert!(stand.certificates.install(chain.as_bytes(), other_key.as_bytes()).is_err());
+    assert!(stand.certificates.install(b"", key.as_bytes()).is_err());
+    assert!(stand.certificates.install(chain.as_bytes(), b"junk").is_err());
+    stand.dial_tls(&["http/1.1"]).await;
+    stand.certificates.install(chain.as_bytes(), key.as_bytes()).expect("fits");
+    assert!(stand.handshake("localhost", &[]).await.is_err(), "the new root is not trusted yet");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pem_to_der(&chain)).expect("a root");
+    stand.roots = std::sync::Arc::new(roots);
+    stand.dial_tls(&["http/1.1"]).await;
+}
+
+#[tokio::test]
+async fn a_validation_is_answered_with_its_own_certificate_and_goes_no_further() {
+    let mut stand = Stand::new(lasting());
+    let (chain, key) = certificate("example.test");
+    stand
+        .certificates
+        .answer_challenge("Example.Test", chain.as_bytes(), key.as_bytes())
+        .expect("fits");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pem_to_der(&chain)).expect("a root");
+    stand.roots = std::sync::Arc::new(roots);
+    let mut validated = stand.handshake("example.test", &["acme-tls/1"]).await.expect("answered");
+    assert_eq!(validated.get_ref().1.alpn_protocol(), Some(b"acme-tls/1".as_slice()));
+    assert_eq!(validated.read(&mut [0; 9]).await.unwrap_or(0), 0, "nothing is served over it");
+    stand.certificates.forget_challenge("example.test");
+    assert!(stand.handshake("example.test", &["acme-tls/1"]).await.is_err());
+}
