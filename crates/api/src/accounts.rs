@@ -11,7 +11,7 @@ use axum::{
     extract::{OriginalUri, Path, State},
     http::HeaderMap,
 };
-use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging};
+use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging, upload::UploadedFile};
 use model::{
     AccountId, Visibility,
     account::{ProfileChange, ProfileField},
@@ -20,7 +20,7 @@ use model::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use social::members::SignUp;
+use social::{media::ProfilePicture, members::SignUp};
 
 pub(crate) type Answer = Result<Json<Value>, Refused>;
 pub(crate) type Paged = Result<(HeaderMap, Json<Value>), Refused>;
@@ -123,6 +123,8 @@ pub(crate) struct UpdateForm {
     #[serde(default, deserialize_with = "lenient::boolean")]
     hide_collections: Option<bool>,
     fields_attributes: Option<Value>,
+    avatar: Option<UploadedFile>,
+    header: Option<UploadedFile>,
     #[serde(default)]
     source: SourceForm,
 }
@@ -147,6 +149,17 @@ fn fields_of(value: Value) -> Vec<ProfileField> {
         .collect()
 }
 
+/// The key of a new picture for the profile, if one was sent; a blank one changes nothing.
+async fn picture(
+    api: &Api,
+    which: ProfilePicture,
+    file: Option<UploadedFile>,
+) -> Result<Option<Option<String>>, Refused> {
+    let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(None) };
+    let key = api.social.profile_picture(&api.darkroom, which, file.bytes).await?;
+    Ok(Some(Some(key)))
+}
+
 /// `PATCH /api/v1/accounts/update_credentials`.
 pub(crate) async fn update(
     State(api): State<Api>,
@@ -154,7 +167,11 @@ pub(crate) async fn update(
     Body(form): Body<UpdateForm>,
 ) -> Answer {
     let account = caller.member("write:accounts")?;
+    let avatar = picture(&api, ProfilePicture::Avatar, form.avatar).await?;
+    let header = picture(&api, ProfilePicture::Header, form.header).await?;
     let change = ProfileChange {
+        avatar,
+        header,
         display_name: form.display_name,
         note: form.note,
         fields: form.fields_attributes.map(fields_of),

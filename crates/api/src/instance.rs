@@ -33,6 +33,13 @@ fn configuration(api: &Api) -> Value {
             "min_expiration": limits::POLL_SECONDS_MIN,
             "max_expiration": limits::POLL_SECONDS_MAX,
         },
+        "media_attachments": {
+            "supported_mime_types": ["image/jpeg", "image/png", "image/gif", "image/webp"],
+            "description_limit": limits::DESCRIPTION_CHARACTERS,
+            "image_size_limit": social::limits::PICTURE_BYTES_MAX,
+            "image_matrix_limit": social::limits::PICTURE_PIXELS_MAX,
+            "video_size_limit": 0, "video_frame_rate_limit": 0, "video_matrix_limit": 0,
+        },
         "translation": { "enabled": false },
     })
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod caller;
 mod instance;
 mod lists;
+mod media;
 mod notifications;
 mod oauth;
 mod refusal;
@@ -31,6 +32,8 @@ pub struct Api(pub Arc<Parts>);
 pub struct Parts {
     /// The verbs.
     pub social: Arc<Social>,
+    /// Takes pictures in and keeps their files.
+    pub darkroom: social::media::Darkroom,
     /// Opens and makes tokens.
     pub sealer: Arc<Sealer>,
     /// Where this instance lives: `https://example.org`, without a slash at the end.

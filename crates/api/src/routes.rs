@@ -1,12 +1,19 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
-use crate::{Api, accounts, instance, lists, notifications, oauth, relations, statuses, timelines};
+use crate::{
+    Api, accounts, instance, lists, media, notifications, oauth, relations, statuses, timelines,
+};
 use axum::{
-    Router,
+    Extension, Router,
     http::Method,
     routing::{self, MethodRouter},
 };
+use httpkit::body::BodyLimit;
 use tower_http::cors::{Any, CorsLayer};
+
+/// The routes that take files, and so larger bodies.
+const UPLOADS: [&str; 3] =
+    ["/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials"];
 
 /// Declares the routes once: for the router, and for the table of what is answered.
 macro_rules! routes {
@@ -18,6 +25,11 @@ macro_rules! routes {
             let mut router = Router::new();
             $(
                 let method: MethodRouter<Api> = routing::$method($handler);
+                let method = if UPLOADS.contains(&$path) {
+                    method.layer(Extension(BodyLimit::UPLOADS))
+                } else {
+                    method
+                };
                 router = router.route($path, method);
             )*
             router
@@ -75,6 +87,12 @@ routes! {
     post "/api/v1/markers" => accounts::set_markers;
     get "/api/v1/favourites" => statuses::favourites;
     get "/api/v1/bookmarks" => statuses::bookmarks;
+    post "/api/v2/media" => media::create;
+    post "/api/v1/media" => media::create_v1;
+    get "/api/v1/media/{id}" => media::show;
+    put "/api/v1/media/{id}" => media::describe;
+    delete "/api/v1/media/{id}" => media::delete;
+    get "/media/{*key}" => media::file;
     post "/api/v1/statuses" => statuses::create;
     get "/api/v1/statuses" => statuses::many;
     get "/api/v1/statuses/{id}" => statuses::show;

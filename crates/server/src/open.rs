@@ -8,7 +8,11 @@ use crate::{
 use anyhow::Context as _;
 use httpkit::Sealer;
 use model::ports::Random as _;
-use social::{Hub, Settings, Social};
+use object_store::local::LocalFileSystem;
+use social::{
+    Hub, Settings, Social,
+    media::{Darkroom, Files},
+};
 use std::{
     fs,
     io::Write as _,
@@ -22,6 +26,7 @@ use store::{Db, Options, SqlStore};
 pub(crate) struct Instance {
     pub social: Arc<Social>,
     pub sealer: Arc<Sealer>,
+    pub darkroom: Darkroom,
 }
 
 /// Opens the instance in the data folder, making what is missing.
@@ -45,7 +50,17 @@ pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
     };
     let store = Arc::new(SqlStore::new(db));
     let social = Arc::new(Social::new(store, hub, clock, chance, settings));
-    Ok(Instance { social, sealer: Arc::new(Sealer::new(&key)) })
+    Ok(Instance { social, sealer: Arc::new(Sealer::new(&key)), darkroom: darkroom(data)? })
+}
+
+/// Where pictures lie: `DATA/media`.
+fn darkroom(data: &Path) -> anyhow::Result<Darkroom> {
+    let folder = data.join("media");
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.with_context(|| format!("cannot make the folder of media {}", folder.display()))?;
+    // Synced before an upload is called ready: its row survives the loss of power, so must it.
+    let objects = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
+    Ok(Darkroom::new(Files::new(Arc::new(objects))))
 }
 
 /// The key that seals tokens: made once, readable by the owner of the process only.

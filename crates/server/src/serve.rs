@@ -14,10 +14,12 @@ use httpkit::{
 };
 use model::member::Role;
 use shield::edge;
+use social::{Social, media::Darkroom};
 use std::{
     io::{IsTerminal as _, Write as _},
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,12 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
     let shutdown = CancellationToken::new();
     watch_signals(shutdown.clone())?;
+    tokio::spawn(
+        shutdown.clone().run_until_cancelled_owned(sweep(
+            Arc::clone(&instance.social),
+            instance.darkroom.clone(),
+        )),
+    );
     let mut out = std::io::stdout();
     writeln!(out, "ready http://{local}")?;
     out.flush()?;
@@ -59,6 +67,7 @@ fn parts(config: &Config, instance: &Instance, local: SocketAddr) -> Parts {
     Parts {
         social: Arc::clone(&instance.social),
         sealer: Arc::clone(&instance.sealer),
+        darkroom: instance.darkroom.clone(),
         base_url,
         domain,
         title: config.server.title.clone(),
@@ -84,6 +93,19 @@ async fn ensure_owner(place: &Place, instance: &Instance) -> anyhow::Result<()> 
         eprintln!("made the account @owner (owner@localhost); password in {}", path.display());
     }
     Ok(())
+}
+
+/// Cleans abandoned uploads away, a bounded handful at a time, each hour and once at the start.
+async fn sweep(social: Arc<Social>, darkroom: Darkroom) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        match social.sweep_media(&darkroom).await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "abandoned uploads were cleaned away"),
+            Err(error) => tracing::warn!(%error, "abandoned uploads stay for another hour"),
+        }
+    }
 }
 
 fn watch_signals(shutdown: CancellationToken) -> anyhow::Result<()> {

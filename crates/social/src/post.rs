@@ -8,6 +8,7 @@ use model::{
         MEDIA_PER_STATUS, POLL_OPTION_CHARACTERS, POLL_OPTIONS_MAX, POLL_SECONDS_MAX,
         POLL_SECONDS_MIN,
     },
+    media::MediaState,
     notification::NotificationKind,
     poll::NewPoll,
     sight::{Sight, may_reblog},
@@ -62,6 +63,16 @@ struct Worded {
     language: Option<String>,
 }
 
+/// An attachment that another post carries is the author's mistake, not a race.
+fn attached(error: model::StoreError) -> VerbError {
+    match error {
+        model::StoreError::Conflict("media") => {
+            VerbError::Invalid("Media is attached to another post".into())
+        }
+        other => other.into(),
+    }
+}
+
 impl Social {
     fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
         let refuse = |text: String| Err(VerbError::Invalid(text));
@@ -106,6 +117,22 @@ impl Social {
         Ok(Worded { mentions, local, tags: parsed.tags(), language })
     }
 
+    /// Attachments are the author's own and have been processed. Whether another post carries one
+    /// already is for the store to say, in the deed.
+    async fn check_media(&self, author: AccountId, ids: &[MediaId]) -> Result<(), VerbError> {
+        let found = self.store.media(ids).await?;
+        for id in ids {
+            let Some(media) = found.iter().find(|m| m.id == *id && m.account == author) else {
+                return Err(VerbError::Invalid(format!("Media {id} is not yours or not there")));
+            };
+            if media.state != MediaState::Ready {
+                let why = "Cannot attach files that have not finished processing";
+                return Err(VerbError::Invalid(why.into()));
+            }
+        }
+        Ok(())
+    }
+
     /// Who of the mentioned is told: nobody who blocks or mutes the author.
     async fn told(
         &self,
@@ -125,6 +152,7 @@ impl Social {
     /// Posts.
     pub async fn post(&self, author: AccountId, draft: Draft) -> Result<StatusView, VerbError> {
         self.check_draft(&draft)?;
+        self.check_media(author, &draft.media).await?;
         let now = self.now();
         let worded = self.word(author, &draft).await?;
         let in_reply_to = match draft.in_reply_to {
@@ -160,7 +188,7 @@ impl Social {
             idempotency_key: draft.idempotency_key,
             notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
         };
-        let (status, _) = self.store.create_status(new).await?;
+        let (status, _) = self.store.create_status(new).await.map_err(attached)?;
         self.status(Some(author), status.id).await
     }
 
@@ -173,6 +201,7 @@ impl Social {
     ) -> Result<StatusView, VerbError> {
         let old = self.own(author, id).await?;
         self.check_draft(&draft)?;
+        self.check_media(author, &draft.media).await?;
         let now = self.now();
         let worded = self.word(author, &draft).await?;
         let edit = StatusEdit {
@@ -187,7 +216,7 @@ impl Social {
             tags: worded.tags,
             poll: draft.poll.map(|poll| new_poll(poll, now)),
         };
-        self.store.edit_status(edit).await?.ok_or(VerbError::NotFound)?;
+        self.store.edit_status(edit).await.map_err(attached)?.ok_or(VerbError::NotFound)?;
         self.status(Some(author), id).await
     }
 

@@ -40,11 +40,13 @@ pub fn media(m: &Media, urls: &Urls) -> Value {
     if let Some((x, y)) = m.focus {
         meta["focus"] = json!({ "x": f64::from(x) / 1_000.0, "y": f64::from(y) / 1_000.0 });
     }
+    // Nothing to show before processing has ended.
+    let at = |key: &str| (!key.is_empty()).then(|| format!("{}/media/{key}", urls.base));
     json!({
         "id": m.id.to_string(),
         "type": m.kind.word(),
-        "url": format!("{}/media/{}", urls.base, m.file),
-        "preview_url": format!("{}/media/{}", urls.base, m.thumbnail),
+        "url": at(&m.file),
+        "preview_url": at(&m.thumbnail),
         "remote_url": m.remote_url,
         "meta": meta,
         "description": (!m.description.is_empty()).then_some(&m.description),

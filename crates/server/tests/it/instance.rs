@@ -86,27 +86,42 @@ impl Instance {
 
     /// One request with more header lines and any body.
     pub fn send(&self, method: &str, path: &str, token: &str, more: &str, body: &str) -> Answer {
+        let more = format!("{more}content-type: application/json\r\n");
+        let (head, body) = self.exchange(method, path, token, &more, body.as_bytes());
+        Answer {
+            status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"),
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            head,
+        }
+    }
+
+    /// One request with any header lines and any bytes; the head and the bytes of its answer.
+    pub fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        more: &str,
+        body: &[u8],
+    ) -> (String, Vec<u8>) {
         let mut socket = TcpStream::connect(self.address).expect("connected");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
         let auth = match token {
             "" => String::new(),
             token => format!("authorization: Bearer {token}\r\n"),
         };
-        let text = format!(
+        let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{auth}{more}\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+             content-length: {}\r\n\r\n",
             self.address,
             body.len()
         );
-        socket.write_all(text.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("answered");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        Answer {
-            status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"),
-            head: head.to_owned(),
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body)).expect("sent");
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).expect("answered");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let body = answer.split_off(end + 4);
+        (String::from_utf8(answer).expect("a head of text"), body)
     }
 }
 

@@ -2,4 +2,5 @@
 //! HTTP, stopped and killed. What is true here is true for a member's app.
 
 mod instance;
+mod media;
 mod story;

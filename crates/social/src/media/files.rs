@@ -4,9 +4,8 @@
 
 use super::picture::Rendition;
 use model::ports::Random;
-use object_store::{
-    GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutPayload, path,
-};
+pub use object_store::GetRange;
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, path};
 use std::sync::Arc;
 
 /// Random bytes in a key.

@@ -7,7 +7,7 @@ pub mod files;
 mod gif;
 pub mod picture;
 
-pub use files::{Files, FilesError, content_type};
+pub use files::{Files, FilesError, GetRange, content_type};
 
 use crate::{
     Social, VerbError,
@@ -194,18 +194,33 @@ impl Social {
         let before = Timestamp::from_ms(self.now().ms() - ORPHAN_HOURS * 3_600_000);
         let mut gone = 0;
         for media in self.store.orphaned_media(before, ORPHANS_AT_ONCE).await? {
-            // The row goes first: a file without a row is a few bytes lost, a row without its file
-            // is a broken picture.
-            if !self.store.delete_media(media.id).await? {
-                continue;
-            }
-            gone += 1;
-            for key in [&media.file, &media.thumbnail].into_iter().filter(|key| !key.is_empty()) {
-                if let Err(error) = room.files.delete(key).await {
-                    tracing::warn!(%error, key, "a file was left behind");
-                }
-            }
+            gone += usize::from(self.discard(room, &media).await?);
         }
         Ok(gone)
+    }
+
+    /// Removes one's own attachment before it is posted.
+    pub async fn discard_upload(
+        &self,
+        room: &Darkroom,
+        account: AccountId,
+        id: MediaId,
+    ) -> Result<(), VerbError> {
+        let media = self.uploaded(account, id).await?;
+        if self.discard(room, &media).await? { Ok(()) } else { Err(VerbError::NotFound) }
+    }
+
+    /// The row goes first: a file without a row is a few bytes lost, a row without its file is a
+    /// broken picture. `false`: a status carries it by now, or it is gone.
+    async fn discard(&self, room: &Darkroom, media: &Media) -> Result<bool, VerbError> {
+        if !self.store.delete_media(media.id).await? {
+            return Ok(false);
+        }
+        for key in [&media.file, &media.thumbnail].into_iter().filter(|key| !key.is_empty()) {
+            if let Err(error) = room.files.delete(key).await {
+                tracing::warn!(%error, key, "a file was left behind");
+            }
+        }
+        Ok(true)
     }
 }

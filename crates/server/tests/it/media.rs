@@ -1,0 +1,158 @@
+//! Pictures: taken in, described, posted, served, refused.
+
+use crate::instance::Instance;
+use serde_json::{Value, json};
+
+/// A PNG of 8 by 6 pixels whose comment says where it was taken.
+const PICTURE: &str = "89504e470d0a1a0a0000000d4948445200000008000000060802000000716748ac000000157445587443\
+    6f6d6d656e740074616b656e20617420686f6d6576631a09000000294944415478da6dc28110003100c4\
+    c0909424244ff224653aac0a6467196676cc4c33fbccec37b36b7ee88e3ed1dd94c4f90000000049454e\
+    44ae426082";
+
+fn picture() -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a digit") as u8;
+    PICTURE.as_bytes().chunks(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect()
+}
+
+/// A multipart body with a file and the other fields.
+fn form(name: &str, file: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (field, value) in fields {
+        let part = format!("content-disposition: form-data; name=\"{field}\"\r\n\r\n{value}");
+        body.extend_from_slice(format!("--cut\r\n{part}\r\n").as_bytes());
+    }
+    let part = format!("content-disposition: form-data; name=\"{name}\"; filename=\"a.png\"");
+    body.extend_from_slice(format!("--cut\r\n{part}\r\n\r\n").as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--cut--\r\n");
+    body
+}
+
+fn send(here: &Instance, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, Value) {
+    let kind = "content-type: multipart/form-data; boundary=cut\r\n";
+    let (head, body) = here.exchange(method, path, token, kind, body);
+    (status(&head), serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status")
+}
+
+/// Uploaded and waited for, as apps do.
+fn uploaded(here: &Instance, token: &str, fields: &[(&str, &str)]) -> Value {
+    let (code, mut media) =
+        send(here, "POST", "/api/v2/media", token, &form("file", &picture(), fields));
+    assert!(code == 200 || code == 202, "{media}");
+    let path = format!("/api/v1/media/{}", media["id"].as_str().expect("an id"));
+    while media["url"].is_null() {
+        let answer = here.ask("GET", &path, token, None);
+        assert!(answer.status == 200 || answer.status == 206, "{}", answer.body);
+        media = answer.body;
+    }
+    media
+}
+
+/// The path of an address on this instance.
+fn path(address: &Value) -> String {
+    let address = address.as_str().expect("an address");
+    address.splitn(4, '/').nth(3).map(|path| format!("/{path}")).expect("a path")
+}
+
+#[test]
+fn a_picture_is_posted_and_served_without_what_it_told_of_its_owner() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let fields = [("description", "a red square"), ("focus", "-0.5,0.5")];
+    let media = uploaded(&here, &ann, &fields);
+    assert_eq!(media["description"], "a red square");
+    assert_eq!(media["meta"]["original"]["size"], "8x6");
+    assert_eq!(media["meta"]["focus"], json!({ "x": -0.5, "y": 0.5 }));
+    assert!(media["blurhash"].is_string());
+    let post = json!({ "media_ids": [media["id"]] });
+    let post = here.ask("POST", "/api/v1/statuses", &ann, Some(post)).body;
+    let shown = &post["media_attachments"][0];
+    assert_eq!(shown["id"], media["id"], "{post}");
+
+    let file = path(&shown["url"]);
+    let (head, whole) = here.exchange("GET", &file, "", "", b"");
+    assert_eq!(status(&head), 200);
+    assert!(whole.starts_with(b"\x89PNG") && head.contains("content-type: image/png"), "{head}");
+    assert!(head.contains("immutable") && head.contains("x-content-type-options: nosniff"));
+    let told = b"taken at home";
+    assert!(picture().windows(told.len()).any(|part| part == told));
+    assert!(!whole.windows(told.len()).any(|part| part == told));
+    let (head, part) = here.exchange("GET", &file, "", "range: bytes=1-3\r\n", b"");
+    assert_eq!((status(&head), part.as_slice()), (206, b"PNG".as_slice()));
+    assert!(head.contains(&format!("content-range: bytes 1-3/{}", whole.len())), "{head}");
+    let (head, _) = here.exchange("GET", &file, "", "range: bytes=99999999-\r\n", b"");
+    assert_eq!(status(&head), 416);
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag");
+    let (head, none) = here.exchange("GET", &file, "", &format!("if-none-match: {tag}\r\n"), b"");
+    assert_eq!((status(&head), none.len()), (304, 0));
+}
+
+#[test]
+fn an_upload_is_its_owners_until_it_is_posted_once() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let media = uploaded(&here, &ann, &[]);
+    let at = format!("/api/v1/media/{}", media["id"].as_str().expect("an id"));
+    let words = || Some(json!({ "description": "better words", "focus": "0,1" }));
+    assert_eq!(here.ask("PUT", &at, &ann, words()).body["description"], "better words");
+    let post = || Some(json!({ "media_ids": [media["id"]] }));
+    for (method, path, token, body, expected) in [
+        ("GET", at.as_str(), bob.as_str(), None, 404),
+        ("PUT", at.as_str(), bob.as_str(), words(), 404),
+        ("DELETE", at.as_str(), bob.as_str(), None, 404),
+        ("GET", at.as_str(), "", None, 401),
+        ("PUT", at.as_str(), ann.as_str(), Some(json!({ "focus": "north" })), 422),
+        ("POST", "/api/v1/statuses", bob.as_str(), post(), 422),
+        ("POST", "/api/v1/statuses", ann.as_str(), post(), 200),
+        ("POST", "/api/v1/statuses", ann.as_str(), post(), 422),
+        ("DELETE", at.as_str(), ann.as_str(), None, 404),
+    ] {
+        let answer = here.ask(method, path, token, body);
+        assert_eq!(answer.status, expected, "{method} {path}: {}", answer.body);
+    }
+    let other = uploaded(&here, &ann, &[]);
+    let at = format!("/api/v1/media/{}", other["id"].as_str().expect("an id"));
+    assert_eq!(here.ask("DELETE", &at, &ann, None).status, 200);
+    assert_eq!(here.ask("GET", &at, &ann, None).status, 404);
+    let (head, _) = here.exchange("GET", &path(&other["url"]), "", "", b"");
+    assert_eq!(status(&head), 404);
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let half = &picture()[..40];
+    for (name, file, expected) in [
+        ("words", b"<html>".as_slice(), 422),
+        ("nothing", b"".as_slice(), 422),
+        ("half of one", half, 422),
+        ("too many bytes", vec![0; 20 * 1024 * 1024].as_slice(), 413),
+    ] {
+        let (code, body) = send(&here, "POST", "/api/v2/media", &ann, &form("file", file, &[]));
+        assert_eq!(code, expected, "{name}: {body}");
+        assert!(body["error"].is_string(), "{name}: {body}");
+    }
+    for path in ["/media/../token.key", "/media/%2e%2e/token.key", "/media/ab/none.png"] {
+        let (head, _) = here.exchange("GET", path, "", "", b"");
+        assert_eq!(status(&head), 404, "{path}");
+    }
+}
+
+#[test]
+fn a_profile_has_its_own_picture() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let update = "/api/v1/accounts/update_credentials";
+    let fields = [("display_name", "Ann")];
+    let (code, account) = send(&here, "PATCH", update, &ann, &form("avatar", &picture(), &fields));
+    assert_eq!((code, &account["display_name"]), (200, &json!("Ann")), "{account}");
+    let (head, bytes) = here.exchange("GET", &path(&account["avatar"]), "", "", b"");
+    assert!(status(&head) == 200 && !bytes.is_empty(), "{head}");
+    let (code, body) = send(&here, "PATCH", update, &ann, &form("avatar", b"words", &[]));
+    assert_eq!(code, 422, "{body}");
+}
