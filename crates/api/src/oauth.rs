@@ -202,6 +202,41 @@ pub(crate) struct AuthorizeQuery {
     password: String,
 }
 
+/// Whether a form was sent from a page of ours, by what the browser says of itself: Sec-Fetch-Site
+/// (Fetch Metadata), or the Origin (RFC 6454) where a browser is too old for that. What says
+/// neither is no browser, and carries nobody's cookies.
+fn is_our_form(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text("host")
+        }
+        (None, None) => true,
+    }
+}
+
+/// Whether PKCE is asked for in a form that proves something, or not at all (RFC 7636 section 4.3).
+/// A method without a challenge is an app that believes itself protected and is not.
+fn challenge_of(challenge: Option<&str>, method: Option<&str>) -> Result<(), ApiError> {
+    // BASE64URL of SHA-256 without padding.
+    const LENGTH: usize = 43;
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match (challenge.filter(|c| !c.is_empty()), method.filter(|m| !m.is_empty())) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(ApiError::bad_request("code_challenge is missing")),
+        (Some(challenge), Some("S256")) => {
+            if challenge.len() == LENGTH && challenge.bytes().all(is_base64url) {
+                Ok(())
+            } else {
+                Err(ApiError::bad_request("code_challenge is not a SHA-256 in base64url"))
+            }
+        }
+        (Some(_), _) => Err(ApiError::bad_request("Only code_challenge_method=S256 is supported")),
+    }
+}
+
 /// What an app asks for, checked: nothing is sent to an address that it did not register.
 async fn request(api: &Api, q: &AuthorizeQuery) -> Result<(App, Scopes), Refused> {
     let app = api.social.store().app_by_client(&q.client_id).await?;
@@ -212,10 +247,8 @@ async fn request(api: &Api, q: &AuthorizeQuery) -> Result<(App, Scopes), Refused
     if q.response_type != "code" {
         return Err(ApiError::bad_request("Only response_type=code is supported").into());
     }
-    let method = q.code_challenge_method.as_deref();
-    if q.code_challenge.is_some() && method != Some("S256") {
-        return Err(ApiError::bad_request("Only code_challenge_method=S256 is supported").into());
-    }
+    let challenge = q.code_challenge.as_deref();
+    challenge_of(challenge, q.code_challenge_method.as_deref())?;
     let scopes = scopes_of(q.scope.as_deref())?;
     if !app.scopes.contains(scopes) {
         return Err(ApiError::bad_request("The app has not registered this scope").into());
@@ -320,9 +353,7 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
     Body(q): Body<AuthorizeQuery>,
 ) -> Result<Response, Refused> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let site = text("sec-fetch-site");
-    if site.is_some_and(|s| !matches!(s, "same-origin" | "none")) {
+    if !is_our_form(&headers) {
         return Err(ApiError::forbidden("This form was sent from elsewhere").into());
     }
     let (app, scopes) = request(&api, &q).await?;
@@ -330,10 +361,9 @@ pub(crate) async fn authorize(
         let wrong = "This name and password do not belong together.";
         return Ok(log_in_page(&app, scopes, &q, Some(wrong)));
     };
-    let code = api
-        .social
-        .issue_code(app.id, member.account, scopes, &q.redirect_uri, q.code_challenge.clone())
-        .await?;
+    let challenge = q.code_challenge.clone().filter(|c| !c.is_empty());
+    let code =
+        api.social.issue_code(app.id, member.account, scopes, &q.redirect_uri, challenge).await?;
     if q.redirect_uri == OUT_OF_BAND {
         let body =
             format!("<h1>Your code</h1><p>Copy it into the app:</p><p><code>{code}</code></p>");
@@ -358,6 +388,48 @@ mod tests {
     fn the_page_style_is_the_one_its_policy_admits() {
         let hash = sha256(STYLE.as_bytes());
         assert_eq!(base64::engine::general_purpose::STANDARD.encode(hash), STYLE_HASH);
+    }
+
+    #[test]
+    fn a_challenge_that_proves_nothing_is_refused() {
+        let proof = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"; // RFC 7636 appendix B
+        for (challenge, method, fine) in [
+            (None, None, true),
+            (Some(""), Some(""), true),
+            (Some(proof), Some("S256"), true),
+            (None, Some("S256"), false),
+            (Some(""), Some("S256"), false),
+            (Some(proof), None, false),
+            (Some(proof), Some("plain"), false),
+            (Some("short"), Some("S256"), false),
+            (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), Some("S256"), false),
+        ] {
+            let answer = challenge_of(challenge, method);
+            assert_eq!(answer.is_ok(), fine, "{challenge:?} {method:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_from_elsewhere_is_known_by_either_header() {
+        for (site, origin, ours) in [
+            (Some("same-origin"), None, true),
+            (Some("cross-site"), Some("https://social.example"), false),
+            (Some("same-site"), None, false),
+            (None, Some("https://social.example"), true),
+            (None, Some("https://evil.example"), false),
+            (None, Some("https://social.example.evil.example"), false),
+            (None, Some("null"), false),
+            (None, None, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", "social.example".parse().unwrap());
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            assert_eq!(is_our_form(&headers), ours, "{site:?} {origin:?}");
+        }
     }
 
     #[test]

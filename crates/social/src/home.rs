@@ -209,6 +209,17 @@ impl Homes {
         inner.drop_ring(reader);
     }
 
+    /// Something may have happened that was not heard: every ring is built anew when it is next
+    /// read, and one that is being built now is not kept.
+    pub(crate) fn forget_all(&self) {
+        let mut inner = self.0.lock();
+        inner.rings.clear();
+        inner.readers.clear();
+        inner.recent.clear();
+        // The unheard counts as heard and forgotten, so that no build believes it missed nothing.
+        inner.heard += 1;
+    }
+
     pub(crate) fn tell(&self, reader: AccountId, event: &StreamEvent) {
         self.0.lock().send(reader, event);
     }
@@ -402,5 +413,20 @@ mod tests {
         }
         assert_eq!(ring.ids.len(), RING_LENGTH);
         assert!(!ring.whole);
+    }
+
+    #[test]
+    fn after_a_gap_no_ring_is_believed_and_none_in_the_making() {
+        let homes = Homes::default();
+        let reader = AccountId::new(7).unwrap();
+        let kept = Ring { ids: ids(&[10, 20]), whole: true, ..Ring::default() };
+        homes.0.lock().insert(reader, kept);
+        homes.0.lock().remember(Recent::Deleted(StatusId::new(15).unwrap()));
+        let before = homes.heard();
+        assert!(homes.page(reader, &Page::newest(5)).is_some());
+        assert_eq!(homes.0.lock().since(before).map(Iterator::count), Some(0));
+        homes.forget_all();
+        assert!(homes.page(reader, &Page::newest(5)).is_none());
+        assert!(homes.0.lock().since(before).is_none());
     }
 }

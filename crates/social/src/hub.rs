@@ -158,4 +158,40 @@ impl Announcer for Hub {
             (announcement.acknowledge)();
         }
     }
+
+    fn gap(&self) {
+        tracing::warn!("a deed may have gone unheard: timelines and caches are built anew");
+        self.statuses.clear();
+        self.accounts.clear();
+        self.tokens.clear();
+        self.homes.forget_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{AppId, Timestamp, token::Scopes};
+
+    #[test]
+    fn after_a_gap_no_cache_is_believed() {
+        let hub = Hub::default();
+        let id = TokenId::new(3).expect("an id");
+        let token = Arc::new(Token {
+            id,
+            app: AppId::new(1).expect("an id"),
+            account: None,
+            scopes: Scopes::default(),
+            created: Timestamp::from_ms(0),
+            revoked: None,
+        });
+        let before = hub.tokens.ticket();
+        hub.tokens.put(&before, id, Arc::clone(&token));
+        assert!(hub.tokens.get(&id).is_some());
+        hub.gap();
+        assert!(hub.tokens.get(&id).is_none());
+        // What was read before the gap comes too late.
+        hub.tokens.put(&before, id, token);
+        assert!(hub.tokens.get(&id).is_none());
+    }
 }
