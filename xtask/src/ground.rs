@@ -37,12 +37,6 @@ pub fn kept(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A file of the test data that may lie beside the repository, in `shared/`; none where it lacks.
-pub fn beside(path: &str) -> Option<PathBuf> {
-    let root = root();
-    root.ancestors().skip(1).take(3).map(|near| near.join("shared").join(path)).find(|f| f.exists())
-}
-
 /// An environment variable, when set and not empty.
 #[expect(clippy::disallowed_methods, reason = "xtask's one home of the environment")]
 pub fn variable(name: &str) -> Option<String> {
@@ -129,6 +123,14 @@ pub fn output(command: &mut Command) -> Result<String> {
 pub fn build_release() -> Result<()> {
     let words = ["build", "--release", "--locked", "--package", "server", "--package", "xtask"];
     sh("cargo", &words)
+}
+
+/// Builds the server alone, for words that try it and measure nothing.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_server() -> Result<()> {
+    sh("cargo", &["build", "--release", "--locked", "--package", "server"])
 }
 
 /// Whether a program of that name can be found.

@@ -37,7 +37,7 @@ pub struct Plan {
 }
 
 /// Configuration of an instance where anyone may sign up and use the account at once.
-pub const OPEN: &str = "[registration]\nmode = \"open\"\nconfirm_email = false\n";
+pub const OPEN: &str = "[signup]\nopen = true\n";
 
 impl Plan {
     /// On a folder, with a configuration.
