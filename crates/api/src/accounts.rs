@@ -269,7 +269,7 @@ pub(crate) async fn statuses(
     Path(account): Path<String>,
     OriginalUri(uri): OriginalUri,
     Query(q): Query<StatusesQuery>,
-) -> Paged {
+) -> crate::timelines::Timeline {
     let account = api.social.account(id(&account)?).await?.account.id;
     let views = if q.pinned == Some(true) {
         let ids = api.social.store().pinned(account).await?;

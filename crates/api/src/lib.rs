@@ -34,6 +34,8 @@ pub struct Parts {
     pub social: Arc<Social>,
     /// Takes pictures in and keeps their files.
     pub darkroom: social::media::Darkroom,
+    /// Answers that visitors share.
+    pub shared: httpkit::SharedPages,
     /// Opens and makes tokens.
     pub sealer: Arc<Sealer>,
     /// Where this instance lives: `https://example.org`, without a slash at the end.

@@ -5,6 +5,7 @@ use crate::{
     accounts::{Answer, ManyQuery, Paged, edges, id},
     caller::{Caller, Viewer},
     refusal::Refused,
+    timelines::{Timeline, posts},
     wire::{self, Urls},
 };
 use axum::{
@@ -288,7 +289,7 @@ async fn marked(
     mark: Mark,
     uri: &axum::http::Uri,
     page: &PageQuery,
-) -> Paged {
+) -> Timeline {
     let account = caller.member(scope)?;
     let found = api.social.store().marked(account, mark, page.page(20, 40)).await?;
     let ids: Vec<StatusId> = found.iter().map(|(_, status)| *status).collect();
@@ -299,7 +300,7 @@ async fn marked(
         }
         _ => HeaderMap::new(),
     };
-    Ok((headers, Json(views.iter().map(|v| shown(api, v).0).collect())))
+    Ok(posts(api, headers, &views))
 }
 
 /// `GET /api/v1/favourites`.
@@ -308,7 +309,7 @@ pub(crate) async fn favourites(
     caller: Caller,
     OriginalUri(uri): OriginalUri,
     Query(page): Query<PageQuery>,
-) -> Paged {
+) -> Timeline {
     marked(&api, caller, "read:favourites", Mark::Favourite, &uri, &page).await
 }
 
@@ -318,7 +319,7 @@ pub(crate) async fn bookmarks(
     caller: Caller,
     OriginalUri(uri): OriginalUri,
     Query(page): Query<PageQuery>,
-) -> Paged {
+) -> Timeline {
     marked(&api, caller, "read:bookmarks", Mark::Bookmark, &uri, &page).await
 }
 

@@ -1,26 +1,65 @@
 //! Timelines. Source: <https://docs.joinmastodon.org/methods/timelines/>.
+//!
+//! Visitors, who all see the same, share answers; a flood on a public page makes each of them once.
 
 use crate::{
     Api,
-    accounts::{Paged, id},
+    accounts::id,
     caller::{Caller, Viewer},
+    refusal::Refused,
     wire::{self, Urls},
 };
 use axum::{
-    Json,
     extract::{OriginalUri, Path, State},
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, HeaderValue, Uri, header},
+    response::{IntoResponse, Response},
 };
-use httpkit::{ApiError, PageQuery, Query, lenient, paging};
-use model::ports::TimelineQuery;
+use httpkit::{ApiError, PageQuery, Query, SharedPage, lenient, paging};
+use model::{Page, ports::TimelineQuery};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::Value;
 use social::StatusView;
 
-/// A page of posts with its `Link`.
-pub(crate) fn page(api: &Api, uri: &Uri, views: &[StatusView]) -> (HeaderMap, Json<Value>) {
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What a page of twenty posts usually takes, so that its bytes are not moved while it grows.
+const PAGE_BYTES: usize = 48 * 1024;
+
+/// A page of posts as it is sent: its `Link`, and its JSON.
+pub(crate) struct Posts {
+    headers: HeaderMap,
+    json: Vec<u8>,
+}
+
+impl IntoResponse for Posts {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.json.into());
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        response
+    }
+}
+
+/// What a handler of posts answers with.
+pub(crate) type Timeline = Result<Posts, Refused>;
+
+/// Posts as a JSON array.
+pub(crate) fn posts(api: &Api, headers: HeaderMap, views: &[StatusView]) -> Posts {
     let urls = Urls { base: &api.base_url };
     let now = api.social.now();
+    let mut json = Vec::with_capacity(if views.is_empty() { 2 } else { PAGE_BYTES });
+    json.push(b'[');
+    for (at, view) in views.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        wire::status::write(&mut json, view, &urls, now);
+    }
+    json.push(b']');
+    Posts { headers, json }
+}
+
+/// A page of posts whose own ids page it.
+pub(crate) fn page(api: &Api, uri: &Uri, views: &[StatusView]) -> Posts {
     let headers = match (views.first(), views.last()) {
         (Some(first), Some(last)) => {
             let (first, last) = (first.entry.status.id, last.entry.status.id);
@@ -28,7 +67,39 @@ pub(crate) fn page(api: &Api, uri: &Uri, views: &[StatusView]) -> (HeaderMap, Js
         }
         _ => HeaderMap::new(),
     };
-    (headers, Json(views.iter().map(|v| wire::status::status(v, &urls, now)).collect()))
+    posts(api, headers, views)
+}
+
+/// A listing as a visitor sees it, from the answers that visitors share. `path` names what is
+/// listed and `flags` the choices that are on; parameters that mean nothing here are not in the
+/// key, so that inventing some does not make the answer anew.
+async fn for_visitors(
+    api: &Api,
+    path: &str,
+    flags: &[(&str, bool)],
+    query: &TimelineQuery,
+    window: Page,
+    asked: &HeaderMap,
+) -> Result<Response, Refused> {
+    let mut key = format!("{path}?limit={}", window.limit);
+    for (name, _) in flags.iter().filter(|(_, on)| *on) {
+        key.push_str(&format!("&{name}=true"));
+    }
+    let base = key.clone();
+    let bounds =
+        [("max_id", window.max_id), ("since_id", window.since_id), ("min_id", window.min_id)];
+    for (name, bound) in bounds {
+        if let Some(bound) = bound {
+            key.push_str(&format!("&{name}={bound}"));
+        }
+    }
+    let pulse = api.social.hub().pulse();
+    let shared = api.shared.page(&key, pulse, api.social.now(), async || {
+        let uri: Uri = base.parse().map_err(|_| ApiError::not_found())?;
+        let made = page(api, &uri, &api.social.listing(None, query, window).await?);
+        Ok::<_, Refused>(SharedPage::new(JSON, made.headers, made.json.into()))
+    });
+    Ok(shared.await?.response(asked))
 }
 
 /// `GET /api/v1/timelines/home`.
@@ -37,7 +108,7 @@ pub(crate) async fn home(
     caller: Caller,
     OriginalUri(uri): OriginalUri,
     Query(q): Query<PageQuery>,
-) -> Paged {
+) -> Timeline {
     let reader = caller.member("read:statuses")?;
     let ids = api.social.home(reader, q.page(20, 40)).await?;
     Ok(page(&api, &uri, &api.social.statuses(Some(reader), &ids).await?))
@@ -55,20 +126,37 @@ pub(crate) struct PublicQuery {
     only_media: Option<bool>,
 }
 
+impl PublicQuery {
+    fn flags(&self) -> [(&'static str, bool); 3] {
+        let on = |flag: Option<bool>| flag.unwrap_or(false);
+        [
+            ("local", on(self.local)),
+            ("remote", on(self.remote)),
+            ("only_media", on(self.only_media)),
+        ]
+    }
+}
+
 /// `GET /api/v1/timelines/public`.
 pub(crate) async fn public(
     State(api): State<Api>,
     Viewer(viewer): Viewer,
     OriginalUri(uri): OriginalUri,
+    asked: HeaderMap,
     Query(q): Query<PublicQuery>,
-) -> Paged {
+) -> Result<Response, Refused> {
+    let window = q.page.page(20, 40);
     let query = TimelineQuery::Public {
         local: q.local.unwrap_or(false),
         remote: q.remote.unwrap_or(false),
         only_media: q.only_media.unwrap_or(false),
     };
-    let views = api.social.listing(viewer, &query, q.page.page(20, 40)).await?;
-    Ok(page(&api, &uri, &views))
+    if viewer.is_none() {
+        let path = "/api/v1/timelines/public";
+        return for_visitors(&api, path, &q.flags(), &query, window, &asked).await;
+    }
+    let views = api.social.listing(viewer, &query, window).await?;
+    Ok(page(&api, &uri, &views).into_response())
 }
 
 /// `GET /api/v1/timelines/tag/:tag`.
@@ -77,15 +165,22 @@ pub(crate) async fn tag(
     Viewer(viewer): Viewer,
     Path(tag): Path<String>,
     OriginalUri(uri): OriginalUri,
+    asked: HeaderMap,
     Query(q): Query<PublicQuery>,
-) -> Paged {
+) -> Result<Response, Refused> {
+    let window = q.page.page(20, 40);
+    let tag = model::text::normalise_tag(&tag);
+    let path = format!("/api/v1/timelines/tag/{}", utf8_percent_encode(&tag, NON_ALPHANUMERIC));
     let query = TimelineQuery::Tag {
-        tag: model::text::normalise_tag(&tag),
+        tag,
         local: q.local.unwrap_or(false),
         only_media: q.only_media.unwrap_or(false),
     };
-    let views = api.social.listing(viewer, &query, q.page.page(20, 40)).await?;
-    Ok(page(&api, &uri, &views))
+    if viewer.is_none() {
+        return for_visitors(&api, &path, &q.flags(), &query, window, &asked).await;
+    }
+    let views = api.social.listing(viewer, &query, window).await?;
+    Ok(page(&api, &uri, &views).into_response())
 }
 
 /// `GET /api/v1/timelines/list/:id`.
@@ -95,7 +190,7 @@ pub(crate) async fn list(
     Path(list): Path<String>,
     OriginalUri(uri): OriginalUri,
     Query(q): Query<PageQuery>,
-) -> Paged {
+) -> Timeline {
     let reader = caller.member("read:lists")?;
     let list = api.social.store().list(id(&list)?).await?.filter(|l| l.account == reader);
     let list = list.ok_or_else(ApiError::not_found)?;

@@ -23,6 +23,7 @@ pub mod reader;
 pub mod request_id;
 pub mod seal;
 pub mod security;
+pub mod shared_page;
 pub mod upload;
 pub mod value;
 
@@ -30,4 +31,5 @@ pub use body::{Body, BodyLimit, Query};
 pub use error::ApiError;
 pub use paging::PageQuery;
 pub use seal::Sealer;
+pub use shared_page::{SharedPage, SharedPages};
 pub use upload::UploadedFile;

@@ -26,6 +26,17 @@ pub const COOKIES_MAX: usize = 64;
 /// Slots of the rate meter, 8 bytes each. When principals outnumber slots, two may share one and
 /// see a lower remainder than their own; nobody is refused by it.
 pub const RATE_SLOTS: usize = 65_536;
+/// Answers kept that are the same for every visitor. Past it: those that nobody asked for lately go.
+pub const SHARED_PAGES: usize = 512;
+/// Bytes of an answer that is kept. A larger one is made for each request.
+pub const SHARED_BYTES_MAX: usize = 512 * 1024;
+/// Milliseconds that a shared answer serves when nothing happens: what depends on time (a poll's
+/// end) is at most this late.
+pub const SHARED_AGE_MS: i64 = 1_000;
+/// How often in one second a shared answer is made anew at once. Past it: it may lag.
+pub const SHARED_MAKES: u32 = 20;
+/// How far a shared answer may lag behind a storm of deeds, in milliseconds.
+pub const SHARED_LAG_MS: i64 = 50;
 /// Redirects followed by the outbound client. Past it: the call fails.
 pub const REDIRECTS_MAX: usize = 5;
 /// Bytes read of another server's answer. Past it: the call fails.
@@ -43,4 +54,6 @@ const _: () = assert!(FIELDS_MAX < BODY_BYTES_MAX);
 const _: () = assert!(QUERY_BYTES_MAX <= BODY_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX >= NESTING_MAX * 3, "a key can spell the deepest nesting");
 const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is part of a call");
+const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
+const _: () = assert!(SHARED_PAGES * SHARED_BYTES_MAX <= 256 * 1024 * 1024, "memory of all pages");
 const _: () = assert!(RATE_SLOTS.is_power_of_two(), "slots are chosen by a mask");

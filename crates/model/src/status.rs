@@ -21,6 +21,10 @@ pub enum Visibility {
 }
 
 impl Visibility {
+    /// Whether visitors see it.
+    pub const fn is_for_everybody(self) -> bool {
+        matches!(self, Self::Public | Self::Unlisted)
+    }
     /// As stored.
     pub const fn code(self) -> i64 {
         match self {

@@ -66,6 +66,7 @@ fn parts(config: &Config, instance: &Instance, local: SocketAddr) -> Parts {
     };
     Parts {
         social: Arc::clone(&instance.social),
+        shared: httpkit::SharedPages::default(),
         sealer: Arc::clone(&instance.sealer),
         darkroom: instance.darkroom.clone(),
         base_url,

@@ -15,7 +15,10 @@ use model::{
     ports::{Announcement, Announcer},
     token::Token,
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tokio::sync::broadcast;
 
 /// What an open stream is told.
@@ -38,6 +41,7 @@ pub struct Hub {
     pub(crate) tokens: Cache<TokenId, Token>,
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
+    pulse: AtomicU64,
 }
 
 impl Default for Hub {
@@ -48,6 +52,7 @@ impl Default for Hub {
             tokens: Cache::new(TOKENS_CACHED),
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
+            pulse: AtomicU64::new(0),
         }
     }
 }
@@ -56,6 +61,25 @@ impl Hub {
     /// All posts, edits and deletions; who may see which is the listener's question.
     pub fn listen_public(&self) -> broadcast::Receiver<StreamEvent> {
         self.public.subscribe()
+    }
+
+    /// Moves with every event that can change what visitors see. Whoever keeps an answer for
+    /// visitors reads it first, then gathers: an answer made at an older pulse is out of date.
+    pub fn pulse(&self) -> u64 {
+        self.pulse.load(Ordering::Acquire)
+    }
+
+    /// Counters of marks and votes may lag on pages for visitors; words, people and what is
+    /// there at all may not.
+    fn beat(&self, event: &Event) {
+        let seen = match event {
+            Event::Posted { status, .. } => status.visibility.is_for_everybody(),
+            Event::Edited { .. } | Event::Deleted { .. } | Event::AccountChanged(_) => true,
+            _ => false,
+        };
+        if seen {
+            self.pulse.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// What concerns one member.
@@ -155,6 +179,7 @@ impl Announcer for Hub {
     fn announce(&self, group: Vec<Announcement>) {
         for announcement in group {
             self.hear(&announcement.event);
+            self.beat(&announcement.event);
             (announcement.acknowledge)();
         }
     }
@@ -165,6 +190,7 @@ impl Announcer for Hub {
         self.accounts.clear();
         self.tokens.clear();
         self.homes.forget_all();
+        self.pulse.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -10,7 +10,22 @@ use model::{
     sight::{Sight, may_see},
     status::Marks,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+/// What a front made of an entry, kept for as long as the entry is: the bytes that are the same for
+/// whoever looks. Opaque here, and gone with the entry when anything in it changes.
+#[derive(Debug, Default)]
+pub struct Rendering(OnceLock<Box<[u8]>>);
+
+impl Rendering {
+    /// The bytes, made at the first call.
+    pub fn get_or_make(&self, make: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.0.get_or_init(|| make().into_boxed_slice())
+    }
+}
 
 /// An account with its numbers.
 #[derive(Debug)]
@@ -19,6 +34,8 @@ pub struct AccountEntry {
     pub account: Account,
     /// Its numbers.
     pub counts: AccountCounts,
+    /// Made by the front that shows it.
+    pub rendering: Rendering,
 }
 
 /// A shared account.
@@ -35,6 +52,8 @@ pub struct StatusEntry {
     pub media: Vec<Media>,
     /// Its poll.
     pub poll: Option<Poll>,
+    /// Made by the front that shows it.
+    pub rendering: Rendering,
 }
 
 /// A status as one viewer sees it.
@@ -82,7 +101,8 @@ impl Social {
             for account in self.store.accounts(&missing).await? {
                 let id = account.id;
                 let counts = counts.get(&id).copied().unwrap_or_default();
-                let entry = Arc::new(AccountEntry { account, counts });
+                let entry =
+                    Arc::new(AccountEntry { account, counts, rendering: Rendering::default() });
                 self.hub.accounts.put(&ticket, id, Arc::clone(&entry));
                 found.insert(id, entry);
             }
@@ -128,6 +148,7 @@ impl Social {
                 counts: counts.get(&status.id).copied().unwrap_or_default(),
                 media: status.media.iter().filter_map(|id| media.get(id).cloned()).collect(),
                 poll: status.poll.and_then(|id| polls.get(&id).cloned()),
+                rendering: Rendering::default(),
                 status,
             });
             self.hub.statuses.put(&ticket, entry.status.id, Arc::clone(&entry));

@@ -80,6 +80,12 @@ pub fn account(view: &AccountView, urls: &Urls) -> Value {
     })
 }
 
+/// Writes an account, from what was written the first time if it was.
+pub fn write(out: &mut Vec<u8>, view: &AccountView, urls: &Urls) {
+    let bytes = view.rendering.get_or_make(|| account(view, urls).to_string().into_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// One's own account, with what only its owner sees.
 pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &Urls) -> Value {
     let mut json = account(view, urls);

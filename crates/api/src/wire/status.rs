@@ -89,19 +89,16 @@ fn content(view: &StatusView, source: &str, urls: &Urls) -> String {
     text::parse(source).to_html(&known).as_str().to_owned()
 }
 
-/// A status as its viewer sees it.
-pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
+/// What of a status is the same for whoever looks, for as long as its entry lives: neither the
+/// account (whose numbers change by themselves), nor the poll (which ends), nor the viewer's marks.
+fn lasting(view: &StatusView, urls: &Urls) -> Value {
     let s = &view.entry.status;
     let author = &view.author.account;
     let mention = |a: &AccountView| {
         json!({ "id": a.account.id.to_string(), "username": a.account.username,
             "acct": a.account.acct(), "url": urls.account(&a.account) })
     };
-    let shown = view.entry.poll.as_ref().map(|p| {
-        let own = view.marks.map(|_| view.votes.as_slice());
-        poll(p, own, now)
-    });
-    let mut json = json!({
+    json!({
         "id": s.id.to_string(),
         "created_at": time(s.created),
         "edited_at": s.edited.map(time),
@@ -118,16 +115,58 @@ pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
         "favourites_count": view.entry.counts.favourites,
         "quotes_count": 0,
         "content": content(view, &s.text, urls),
-        "reblog": view.reblog.as_ref().map(|inner| status(inner, urls, now)),
-        "account": account::account(&view.author, urls),
         "media_attachments": view.entry.media.iter().map(|m| media(m, urls)).collect::<Vec<_>>(),
         "mentions": view.mentions.iter().map(mention).collect::<Vec<_>>(),
         "tags": s.tags.iter().map(|t| json!({ "name": t, "url": urls.tag(t) })).collect::<Vec<_>>(),
         "emojis": [],
         "card": null,
-        "poll": shown,
         "application": null,
-    });
+    })
+}
+
+/// Writes a status as its viewer sees it. Timelines are made of this: what is the same for all
+/// viewers is copied from where it was written the first time.
+pub fn write(out: &mut Vec<u8>, view: &StatusView, urls: &Urls, now: Timestamp) {
+    let object = view.entry.rendering.get_or_make(|| lasting(view, urls).to_string().into_bytes());
+    // Left open at its closing brace, for the members that follow.
+    out.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
+    out.extend_from_slice(br#","account":"#);
+    account::write(out, &view.author, urls);
+    out.extend_from_slice(br#","poll":"#);
+    match &view.entry.poll {
+        None => out.extend_from_slice(b"null"),
+        Some(p) => {
+            let own = view.marks.map(|_| view.votes.as_slice());
+            out.extend_from_slice(poll(p, own, now).to_string().as_bytes());
+        }
+    }
+    out.extend_from_slice(br#","reblog":"#);
+    match &view.reblog {
+        None => out.extend_from_slice(b"null"),
+        Some(inner) => write(out, inner, urls, now),
+    }
+    if let Some(marks) = view.marks {
+        let mut mark = |name: &[u8], on: bool| {
+            out.extend_from_slice(name);
+            out.extend_from_slice(if on { b"true" } else { b"false" });
+        };
+        mark(br#","favourited":"#, marks.favourited);
+        mark(br#","reblogged":"#, marks.reblogged);
+        mark(br#","bookmarked":"#, marks.bookmarked);
+        mark(br#","muted":"#, marks.muted);
+        mark(br#","pinned":"#, marks.pinned);
+        out.extend_from_slice(br#","filtered":[]"#);
+    }
+    out.push(b'}');
+}
+
+/// A status as its viewer sees it, to be part of something larger.
+pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
+    let mut json = lasting(view, urls);
+    json["account"] = account::account(&view.author, urls);
+    json["reblog"] = json!(view.reblog.as_ref().map(|inner| status(inner, urls, now)));
+    let own = view.marks.map(|_| view.votes.as_slice());
+    json["poll"] = json!(view.entry.poll.as_ref().map(|p| poll(p, own, now)));
     if let Some(marks) = view.marks {
         json["favourited"] = json!(marks.favourited);
         json["reblogged"] = json!(marks.reblogged);

@@ -4,3 +4,4 @@
 mod instance;
 mod media;
 mod story;
+mod visitors;
