@@ -26,7 +26,7 @@ pub const COOKIES_MAX: usize = 64;
 /// Slots of the rate meter, 8 bytes each. When principals outnumber slots, two may share one and
 /// see a lower remainder than their own; nobody is refused by it.
 pub const RATE_SLOTS: usize = 65_536;
-/// Answers kept that are the same for every visitor. Past it: those that nobody asked for lately go.
+/// Answers kept that are the same for every visitor. Past it: those that nobody wanted lately go.
 pub const SHARED_PAGES: usize = 512;
 /// Bytes of an answer that is kept. A larger one is made for each request.
 pub const SHARED_BYTES_MAX: usize = 512 * 1024;

@@ -59,6 +59,8 @@ pub const DRAIN_IDLE_MS: u64 = 1_000;
 pub const DRAIN_MS: u64 = 25_000;
 /// Between being asked to finish while idle and being reset, in ms.
 pub const LINGER_MS: u64 = 5_000;
+/// Bytes thrown away of a body whose request was answered early. Past it: reset.
+pub const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often the watchman wakes, in ms, and in how many turns it has looked at every connection.
 pub const TICK_MS: u64 = 100;
 /// See `TICK_MS`: 10 turns of 100 ms look at each connection once a second.

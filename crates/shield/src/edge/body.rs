@@ -37,6 +37,7 @@ struct Watch {
 
 impl Body {
     pub(super) fn new(inner: Incoming, gauge: &Arc<Gauge>) -> Self {
+        gauge.body_left_unread(false);
         let empty = http_body::Body::is_end_stream(&inner);
         let watch = (!empty).then(|| Watch { gauge: Arc::clone(gauge), meter: gauge.body_began() });
         Self { inner, watch }
@@ -80,6 +81,15 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         http_body::Body::size_hint(&self.inner)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            let unread = !http_body::Body::is_end_stream(&self.inner);
+            watch.gauge.body_left_unread(unread);
+        }
     }
 }
 

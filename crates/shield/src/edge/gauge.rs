@@ -58,6 +58,7 @@ pub(super) struct Gauge {
     unflushed_bytes: AtomicU64,
     cancelled: Mutex<Bucket>,
     bodies: Mutex<Vec<Arc<BodyMeter>>>,
+    unread: AtomicBool,
 }
 
 impl Gauge {
@@ -82,6 +83,7 @@ impl Gauge {
             unflushed_bytes: AtomicU64::new(0),
             cancelled,
             bodies: Mutex::new(Vec::new()),
+            unread: AtomicBool::new(false),
         }
     }
 
@@ -158,6 +160,16 @@ impl Gauge {
 
     pub(super) fn written_bytes(&self) -> u64 {
         self.written_bytes.load(Relaxed)
+    }
+
+    /// The last request was answered before its body had been read to the end, or not.
+    pub(super) fn body_left_unread(&self, unread: bool) {
+        self.unread.store(unread, Relaxed);
+    }
+
+    /// Whether the peer may still be sending what nobody will read.
+    pub(super) fn must_linger(&self) -> bool {
+        self.phase() == Phase::Http1 && self.unread.load(Relaxed)
     }
 
     /// A request header is half read since `since_ms`; 0 when none is.

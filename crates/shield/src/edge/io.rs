@@ -1,24 +1,51 @@
 //! The socket of a connection, counting what passes. It lies below TLS, so it sees every byte, and
 //! it holds the connection's seat: an upgraded connection keeps both until it is closed.
+//!
+//! A peer that was answered before it had sent its whole body is still sending. Closing at once
+//! would reset the connection, and the reset can destroy the answer before it is read; so what it
+//! sends is thrown away for a little while first (RFC 9112, section 9.6).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::gauge::Order;
+use super::limits;
 use super::seats::Guard;
 
 /// A counted socket. The guard stands first: the seat is given up before the socket is closed.
 pub(super) struct Metered {
     guard: Guard,
     stream: TcpStream,
+    /// Once our side is closed: how much of what comes is still thrown away.
+    discards: Option<usize>,
 }
 
 impl Metered {
     pub(super) fn new(guard: Guard, stream: TcpStream) -> Self {
-        Self { guard, stream }
+        Self { guard, stream, discards: None }
+    }
+
+    /// Reads and forgets until the peer ends, or has sent more than any body may have.
+    fn poll_discard(&mut self, context: &mut Context<'_>, mut left: usize) -> Poll<()> {
+        let mut space = [0; 16 * 1024];
+        while left > 0 {
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    left = left.saturating_sub(buffer.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    self.discards = Some(left);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(())
     }
 
     fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
@@ -77,6 +104,19 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let left = match self.discards {
+            Some(left) => left,
+            None => {
+                ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+                let gauge = &self.guard.gauge;
+                if !gauge.must_linger() {
+                    return Poll::Ready(Ok(()));
+                }
+                // The watchman ends the wait.
+                gauge.tell(Order::Close);
+                limits::DISCARDED_BYTES_MAX
+            }
+        };
+        self.poll_discard(context, left).map(Ok)
     }
 }

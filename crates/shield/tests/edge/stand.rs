@@ -281,6 +281,11 @@ async fn answer(request: Request<Body>) -> Result<Answer, Infallible> {
                 late
             }
         },
+        "/no" => {
+            let mut refused = Response::new(full(b"too large".to_vec()));
+            *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            refused
+        }
         "/big" => Response::new(full(vec![b'x'; 12_000_000])),
         "/page" => Response::new(full(vec![b'x'; 300_000])),
         "/never" => std::future::pending().await,
