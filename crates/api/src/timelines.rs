@@ -110,8 +110,7 @@ pub(crate) async fn home(
     Query(q): Query<PageQuery>,
 ) -> Timeline {
     let reader = caller.member("read:statuses")?;
-    let ids = api.social.home(reader, q.page(20, 40)).await?;
-    Ok(page(&api, &uri, &api.social.statuses(Some(reader), &ids).await?))
+    Ok(page(&api, &uri, &api.social.home_timeline(reader, q.page(20, 40)).await?))
 }
 
 #[derive(Deserialize)]

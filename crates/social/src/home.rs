@@ -5,15 +5,19 @@
 //! follower, so a post costs its active readers and nobody else.
 
 use crate::{
-    Social, StreamEvent, VerbError,
+    Social, StatusView, StreamEvent, VerbError,
     limits::{RECENT_EVENTS, RING_LENGTH, RINGS_MAX, STREAM_LAG_MAX},
+    marks::{Heard, KnownMarks, Wanted},
+    view::Lens,
 };
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use model::{
     AccountId, Page, Status, StatusId, Visibility,
-    ports::TimelineQuery,
+    event::Mark,
+    ports::{SightFacts, TimelineQuery},
     sight::{Entrance, enters_home},
+    status::Marks,
 };
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
@@ -32,6 +36,16 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// What a post's sight needs to know of its author. Whom the reader only mutes counts as
+    /// blocked: neither is in a home timeline.
+    pub(crate) fn sight(&self, author: AccountId) -> SightFacts {
+        SightFacts {
+            follows: self.following.contains_key(&author),
+            blocked: self.restricted.contains(&author),
+            muted: false,
+        }
+    }
+
     fn admits(&self, status: &Status) -> bool {
         let restricted = |id: &AccountId| self.restricted.contains(id);
         let is_own = self.reader == Some(status.account);
@@ -55,7 +69,8 @@ impl Facts {
 
 #[derive(Default)]
 struct Ring {
-    facts: Facts,
+    facts: Arc<Facts>,
+    marks: KnownMarks,
     /// Oldest first, strictly growing.
     ids: VecDeque<StatusId>,
     /// Whether the store has nothing older.
@@ -75,8 +90,18 @@ struct Inner {
     readers: Map<AccountId, Set<AccountId>>,
     streams: Map<AccountId, broadcast::Sender<StreamEvent>>,
     recent: VecDeque<Recent>,
+    posts: Heard,
     /// How many events have ever been remembered.
     heard: u64,
+}
+
+/// What a ring knows that a page needs.
+struct Recalled {
+    facts: Arc<Facts>,
+    /// Marks of those that bear any.
+    marks: Vec<(StatusId, Marks)>,
+    unknown: Vec<StatusId>,
+    changes: u64,
 }
 
 /// All rings and user streams.
@@ -120,6 +145,12 @@ impl Inner {
             self.readers.entry(*author).or_default().insert(reader);
         }
         self.rings.insert(reader, ring);
+    }
+
+    fn marked(&mut self, reader: AccountId, change: impl FnOnce(&mut KnownMarks, &Heard)) {
+        if let Some(ring) = self.rings.get_mut(&reader) {
+            change(&mut ring.marks, &self.posts);
+        }
     }
 
     fn send(&self, reader: AccountId, event: &StreamEvent) {
@@ -172,6 +203,10 @@ impl Homes {
         let mut inner = self.0.lock();
         let inner = &mut *inner;
         inner.remember(Recent::Posted(Arc::clone(status)));
+        inner.posts.post(status.id);
+        if let Some(of) = status.reblog_of {
+            inner.marked(status.account, |marks, heard| marks.reblogged(heard, of.status, true));
+        }
         let event = StreamEvent::Update(Arc::clone(status));
         let author = std::iter::once(status.account);
         let readers = inner.readers.get(&status.account).into_iter().flatten().copied();
@@ -191,9 +226,48 @@ impl Homes {
         }
     }
 
-    pub(crate) fn remove(&self, id: StatusId) {
+    /// A reader's mark on a post.
+    pub(crate) fn marked(&self, reader: AccountId, id: StatusId, mark: Mark, on: bool) {
         let mut inner = self.0.lock();
+        inner.marked(reader, |marks, heard| marks.marked(heard, id, mark, on));
+    }
+
+    /// What is known of a reader and of the marks on these posts; `None` without a ring.
+    fn recall(&self, reader: AccountId, wanted: &[Wanted]) -> Option<Recalled> {
+        let inner = self.0.lock();
+        let ring = inner.rings.get(&reader)?;
+        let (mut marks, mut unknown) = (Vec::new(), Vec::new());
+        for wanted in wanted {
+            match ring.marks.get(&inner.posts, *wanted) {
+                None => unknown.push(wanted.id),
+                Some(known) if known == Marks::default() => {}
+                Some(known) => marks.push((wanted.id, known)),
+            }
+        }
+        let facts = Arc::clone(&ring.facts);
+        Some(Recalled { facts, marks, unknown, changes: ring.marks.changes() })
+    }
+
+    /// Remembers marks that the store was asked for.
+    fn learn(&self, reader: AccountId, recalled: &Recalled, found: &Map<StatusId, Marks>) {
+        let mut inner = self.0.lock();
+        let inner = &mut *inner;
+        // A ring that was built meanwhile counts its changes anew.
+        let same = |ring: &&mut Ring| Arc::ptr_eq(&ring.facts, &recalled.facts);
+        if let Some(ring) = inner.rings.get_mut(&reader).filter(same) {
+            let all = recalled.unknown.iter();
+            let found = all.map(|id| (*id, found.get(id).copied().unwrap_or_default()));
+            ring.marks.learn(&inner.posts, recalled.changes, found);
+        }
+    }
+
+    pub(crate) fn remove(&self, status: &Status) {
+        let mut inner = self.0.lock();
+        let id = status.id;
         inner.remember(Recent::Deleted(id));
+        if let Some(of) = status.reblog_of {
+            inner.marked(status.account, |marks, heard| marks.reblogged(heard, of.status, false));
+        }
         for ring in inner.rings.values_mut() {
             if let Ok(at) = ring.ids.binary_search(&id) {
                 ring.ids.remove(at);
@@ -216,6 +290,7 @@ impl Homes {
         inner.rings.clear();
         inner.readers.clear();
         inner.recent.clear();
+        inner.posts = Heard::default();
         // The unheard counts as heard and forgotten, so that no build believes it missed nothing.
         inner.heard += 1;
     }
@@ -267,6 +342,7 @@ impl Homes {
                 }
             }
         }
+        ring.marks = KnownMarks::after(&inner.posts);
         inner.drop_ring(reader);
         inner.insert(reader, ring);
         true
@@ -292,6 +368,33 @@ impl Social {
         self.admitted(&facts, reader, page).await.map(|(ids, _)| ids)
     }
 
+    /// A page of the home timeline as its reader sees it.
+    pub async fn home_timeline(
+        &self,
+        reader: AccountId,
+        page: Page,
+    ) -> Result<Vec<StatusView>, VerbError> {
+        let ids = self.home(reader, page).await?;
+        let views = self.gather(&ids).await?;
+        let mut wanted = Vec::with_capacity(views.len());
+        for view in &views {
+            wanted.push(Wanted::of(&view.entry.status));
+            wanted.extend(view.reblog.as_ref().map(|of| Wanted::of(&of.entry.status)));
+        }
+        let Some(recalled) = self.hub.homes.recall(reader, &wanted) else {
+            return self.seen(Some(reader), views).await;
+        };
+        let mut marks: Map<_, _> = recalled.marks.iter().copied().collect();
+        if !recalled.unknown.is_empty() {
+            let found = self.store.marks(reader, &recalled.unknown).await?;
+            let found: Map<_, _> = found.into_iter().collect();
+            self.hub.homes.learn(reader, &recalled, &found);
+            marks.extend(found);
+        }
+        let votes = self.votes(reader, &views).await?;
+        Ok(Lens::remembered(reader, recalled.facts, marks, votes).all(views))
+    }
+
     /// Makes sure that posts are pushed to this reader; what an open stream needs.
     pub async fn attend_home(&self, reader: AccountId) -> Result<(), VerbError> {
         if self.hub.homes.page(reader, &Page::newest(1)).is_none() {
@@ -306,7 +409,8 @@ impl Social {
         let length = u32::try_from(RING_LENGTH).unwrap_or(u32::MAX);
         let (mut ids, whole) = self.admitted(&facts, reader, Page::newest(length)).await?;
         ids.reverse();
-        let ring = Ring { facts, ids: ids.into(), whole };
+        let facts = Arc::new(facts);
+        let ring = Ring { facts, ids: ids.into(), whole, marks: KnownMarks::default() };
         self.hub.homes.settle(reader, ring, heard);
         Ok(())
     }

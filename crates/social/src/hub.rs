@@ -121,7 +121,8 @@ impl Hub {
             Event::Deleted { status } => {
                 self.deleted(status);
             }
-            Event::Marked { status, mark, notification, .. } => {
+            Event::Marked { account, status, mark, on, notification } => {
+                self.homes.marked(*account, *status, *mark, *on);
                 if *mark == Mark::Favourite {
                     self.statuses.forget(status);
                 }
@@ -170,7 +171,7 @@ impl Hub {
         }
         let event = StreamEvent::Delete(status.id);
         self.homes.tell_holders(status.id, &event);
-        self.homes.remove(status.id);
+        self.homes.remove(status);
         let _ = self.public.send(event);
     }
 }

@@ -11,6 +11,7 @@ pub mod follow;
 pub mod home;
 pub mod hub;
 pub mod limits;
+mod marks;
 pub mod media;
 pub mod members;
 pub mod post;

@@ -8,6 +8,8 @@ pub const ACCOUNTS_CACHED: usize = 20_000;
 pub const TOKENS_CACHED: usize = 50_000;
 /// Entries of a home timeline in memory. Past it: the oldest goes, the store has it.
 pub const RING_LENGTH: usize = 800;
+/// Posts whose marks are remembered beside a home timeline. Past it: all are looked up anew.
+pub const MARKS_REMEMBERED: usize = 128;
 /// Home timelines in memory. Past it: all are dropped but those with an open stream, and the
 /// next read builds anew.
 pub const RINGS_MAX: usize = 20_000;

@@ -1,7 +1,8 @@
 //! What a front shows: statuses and accounts with all that hangs on them, read in a few queries
 //! however many there are, and cached by what they are, never by who looks.
 
-use crate::{Social, VerbError};
+use crate::{Social, VerbError, home::Facts};
+use foldhash::fast::RandomState;
 use model::{
     Account, AccountCounts, AccountId, MediaId, PollId, Status, StatusCounts, StatusId,
     media::Media,
@@ -74,6 +75,10 @@ pub struct StatusView {
 }
 
 impl StatusView {
+    fn with_reblogged(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.reblog.as_deref())
+    }
+
     /// The post itself: what a reblog repeats, or this one.
     pub fn original(self) -> Self {
         match self.reblog {
@@ -164,11 +169,33 @@ impl Social {
         viewer: Option<AccountId>,
         ids: &[StatusId],
     ) -> Result<Vec<StatusView>, VerbError> {
+        let views = self.gather(ids).await?;
+        self.seen(viewer, views).await
+    }
+
+    /// Of what was gathered, what this viewer sees, as they see it.
+    pub(crate) async fn seen(
+        &self,
+        viewer: Option<AccountId>,
+        views: Vec<StatusView>,
+    ) -> Result<Vec<StatusView>, VerbError> {
+        let lens = match viewer {
+            None => Lens::default(),
+            Some(viewer) => self.lens(viewer, &views).await?,
+        };
+        Ok(lens.all(views))
+    }
+
+    /// Statuses with all that hangs on them, in the order asked, for nobody's eyes yet: who looks
+    /// has still to be asked for.
+    pub(crate) async fn gather(&self, ids: &[StatusId]) -> Result<Vec<StatusView>, VerbError> {
+        if let Some(views) = self.recall_all(ids) {
+            return Ok(views);
+        }
         let mut entries = self.entries(ids).await?;
         let inner: Vec<StatusId> =
             entries.values().filter_map(|e| Some(e.status.reblog_of?.status)).collect();
         entries.extend(self.entries(&inner).await?);
-        let all: Vec<StatusId> = entries.keys().copied().collect();
         let mut people: Vec<AccountId> = Vec::new();
         for entry in entries.values() {
             people.push(entry.status.account);
@@ -178,8 +205,38 @@ impl Social {
         people.dedup();
         let people: HashMap<AccountId, AccountView> =
             self.accounts(&people).await?.into_iter().map(|a| (a.account.id, a)).collect();
-        let lens = self.lens(viewer, &all, &entries).await?;
-        Ok(ids.iter().filter_map(|id| lens.view(*id, &entries, &people)).collect())
+        let entry = |id: &StatusId| entries.get(id).cloned();
+        let person = |id: &AccountId| people.get(id).cloned();
+        Ok(ids.iter().filter_map(|id| assemble(id, &entry, &person)).collect())
+    }
+
+    /// The same from memory alone; `None` if anything is missing there.
+    fn recall_all(&self, ids: &[StatusId]) -> Option<Vec<StatusView>> {
+        let entry = |id: &StatusId| self.hub.statuses.get(id);
+        let person = |id: &AccountId| self.hub.accounts.get(id);
+        let whole = |id| {
+            let view = assemble(id, &entry, &person)?;
+            let mentioned = |v: &StatusView| v.mentions.len() == v.entry.status.mentions.len();
+            (mentioned(&view) && view.reblog.as_deref().is_none_or(mentioned)).then_some(view)
+        };
+        ids.iter().map(whole).collect()
+    }
+
+    /// What the viewer has voted for in the polls of these.
+    pub(crate) async fn votes(
+        &self,
+        viewer: AccountId,
+        views: &[StatusView],
+    ) -> Result<HashMap<PollId, Vec<u32>>, VerbError> {
+        let each = views.iter().flat_map(StatusView::with_reblogged);
+        let polls: Vec<PollId> = each.filter_map(|v| v.entry.status.poll).collect();
+        let mut votes: HashMap<PollId, Vec<u32>> = HashMap::new();
+        if !polls.is_empty() {
+            for (poll, choice) in self.store.votes_of(viewer, &polls).await? {
+                votes.entry(poll).or_default().push(choice);
+            }
+        }
+        Ok(votes)
     }
 
     /// One status, if the viewer may see it.
@@ -191,74 +248,106 @@ impl Social {
         self.statuses(viewer, &[id]).await?.pop().ok_or(VerbError::NotFound)
     }
 
-    async fn lens(
-        &self,
-        viewer: Option<AccountId>,
-        ids: &[StatusId],
-        entries: &HashMap<StatusId, Arc<StatusEntry>>,
-    ) -> Result<Lens, VerbError> {
-        let Some(viewer) = viewer else { return Ok(Lens::default()) };
-        let mut authors: Vec<AccountId> = entries.values().map(|e| e.status.account).collect();
+    async fn lens(&self, viewer: AccountId, views: &[StatusView]) -> Result<Lens, VerbError> {
+        let each = || views.iter().flat_map(StatusView::with_reblogged);
+        let mut authors: Vec<AccountId> = each().map(|v| v.entry.status.account).collect();
         authors.sort_unstable();
         authors.dedup();
-        let polls: Vec<PollId> = entries.values().filter_map(|e| e.status.poll).collect();
-        let mut votes: HashMap<PollId, Vec<u32>> = HashMap::new();
-        if !polls.is_empty() {
-            for (poll, choice) in self.store.votes_of(viewer, &polls).await? {
-                votes.entry(poll).or_default().push(choice);
-            }
-        }
+        let ids: Vec<StatusId> = each().map(|v| v.entry.status.id).collect();
+        let votes = self.votes(viewer, views).await?;
+        let facts = self.store.sight_facts(viewer, &authors).await?;
         Ok(Lens {
             viewer: Some(viewer),
-            marks: self.store.marks(viewer, ids).await?.into_iter().collect(),
-            facts: self.store.sight_facts(viewer, &authors).await?.into_iter().collect(),
+            marks: self.store.marks(viewer, &ids).await?.into_iter().collect(),
+            facts: SightOf::Asked(facts.into_iter().collect()),
             votes,
         })
     }
 }
 
-/// What makes a viewer's sight their own.
+/// Puts a view together from where its parts are.
+fn assemble(
+    id: &StatusId,
+    entry: &impl Fn(&StatusId) -> Option<Arc<StatusEntry>>,
+    person: &impl Fn(&AccountId) -> Option<AccountView>,
+) -> Option<StatusView> {
+    let found = entry(id)?;
+    let reblog = match found.status.reblog_of {
+        Some(of) => Some(Box::new(assemble(&of.status, entry, person)?)),
+        None => None,
+    };
+    Some(StatusView {
+        author: person(&found.status.account)?,
+        mentions: found.status.mentions.iter().filter_map(person).collect(),
+        marks: None,
+        votes: Vec::new(),
+        entry: found,
+        reblog,
+    })
+}
+
+/// How a viewer stands to authors.
+enum SightOf {
+    /// As the store said.
+    Asked(HashMap<AccountId, SightFacts>),
+    /// As their home timeline knows.
+    Remembered(Arc<Facts>),
+}
+
+impl Default for SightOf {
+    fn default() -> Self {
+        Self::Asked(HashMap::new())
+    }
+}
+
+/// What makes a viewer's sight their own; a visitor's is empty.
 #[derive(Default)]
-struct Lens {
+pub(crate) struct Lens {
     viewer: Option<AccountId>,
-    marks: HashMap<StatusId, Marks>,
-    facts: HashMap<AccountId, SightFacts>,
+    /// Of those that bear any.
+    marks: hashbrown::HashMap<StatusId, Marks, RandomState>,
+    facts: SightOf,
     votes: HashMap<PollId, Vec<u32>>,
 }
 
 impl Lens {
-    fn view(
-        &self,
-        id: StatusId,
-        entries: &HashMap<StatusId, Arc<StatusEntry>>,
-        people: &HashMap<AccountId, AccountView>,
-    ) -> Option<StatusView> {
-        let entry = Arc::clone(entries.get(&id)?);
-        let author = Arc::clone(people.get(&entry.status.account)?);
-        let facts = self.facts.get(&entry.status.account).copied().unwrap_or_default();
+    /// Of a reader whose home timeline is in memory.
+    pub(crate) fn remembered(
+        viewer: AccountId,
+        facts: Arc<Facts>,
+        marks: hashbrown::HashMap<StatusId, Marks, RandomState>,
+        votes: HashMap<PollId, Vec<u32>>,
+    ) -> Self {
+        Self { viewer: Some(viewer), marks, facts: SightOf::Remembered(facts), votes }
+    }
+
+    /// Those that the viewer sees.
+    pub(crate) fn all(&self, mut views: Vec<StatusView>) -> Vec<StatusView> {
+        views.retain_mut(|view| self.look(view));
+        views
+    }
+
+    /// Whether the viewer sees it, and makes it theirs.
+    fn look(&self, view: &mut StatusView) -> bool {
+        let status = &view.entry.status;
+        let facts = match &self.facts {
+            SightOf::Asked(facts) => facts.get(&status.account).copied().unwrap_or_default(),
+            SightOf::Remembered(facts) => facts.sight(status.account),
+        };
         let sight = Sight {
-            visibility: entry.status.visibility,
-            is_author: self.viewer == Some(entry.status.account),
+            visibility: status.visibility,
+            is_author: self.viewer == Some(status.account),
             follows: facts.follows,
-            mentioned: self.viewer.is_some_and(|v| entry.status.mentions.contains(&v)),
+            mentioned: self.viewer.is_some_and(|v| status.mentions.contains(&v)),
             blocked: facts.blocked,
-            suspended: author.account.standing.suspended.is_some(),
+            suspended: view.author.account.standing.suspended.is_some(),
         };
-        if !may_see(&sight) {
-            return None;
+        if !may_see(&sight) || view.reblog.as_deref_mut().is_some_and(|of| !self.look(of)) {
+            return false;
         }
-        let reblog = match entry.status.reblog_of {
-            Some(of) => Some(Box::new(self.view(of.status, entries, people)?)),
-            None => None,
-        };
-        let mentioned = |m: &AccountId| people.get(m).cloned();
-        Some(StatusView {
-            mentions: entry.status.mentions.iter().filter_map(mentioned).collect(),
-            marks: self.viewer.map(|_| self.marks.get(&id).copied().unwrap_or_default()),
-            votes: entry.status.poll.and_then(|p| self.votes.get(&p).cloned()).unwrap_or_default(),
-            entry,
-            author,
-            reblog,
-        })
+        view.marks = self.viewer.map(|_| self.marks.get(&status.id).copied().unwrap_or_default());
+        view.votes =
+            status.poll.and_then(|poll| self.votes.get(&poll).cloned()).unwrap_or_default();
+        true
     }
 }

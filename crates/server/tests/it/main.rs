@@ -3,5 +3,6 @@
 
 mod instance;
 mod media;
+mod reading;
 mod story;
 mod visitors;
