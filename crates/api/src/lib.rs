@@ -6,6 +6,7 @@
 mod accounts;
 mod caller;
 mod instance;
+mod limits;
 mod lists;
 mod media;
 mod notifications;
@@ -14,11 +15,13 @@ mod refusal;
 mod relations;
 mod routes;
 mod statuses;
+mod streaming;
 mod timelines;
 pub mod wire;
 
 pub use caller::{issue_token, token_of};
 pub use routes::{ROUTES, router};
+pub use streaming::Seats;
 
 use httpkit::Sealer;
 use social::Social;
@@ -36,6 +39,10 @@ pub struct Parts {
     pub darkroom: social::media::Darkroom,
     /// Answers that visitors share.
     pub shared: httpkit::SharedPages,
+    /// Of open streams.
+    pub seats: Seats,
+    /// The server stops: streams end.
+    pub stopping: tokio_util::sync::CancellationToken,
     /// Opens and makes tokens.
     pub sealer: Arc<Sealer>,
     /// Where this instance lives: `https://example.org`, without a slash at the end.

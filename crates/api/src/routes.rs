@@ -1,7 +1,8 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
 use crate::{
-    Api, accounts, instance, lists, media, notifications, oauth, relations, statuses, timelines,
+    Api, accounts, instance, lists, media, notifications, oauth, relations, statuses, streaming,
+    timelines,
 };
 use axum::{
     Extension, Router,
@@ -119,6 +120,9 @@ routes! {
     get "/api/v1/timelines/public" => timelines::public;
     get "/api/v1/timelines/tag/{tag}" => timelines::tag;
     get "/api/v1/timelines/list/{id}" => timelines::list;
+    get "/api/v1/streaming" => streaming::socket;
+    get "/api/v1/streaming/health" => streaming::health;
+    get "/api/v1/streaming/{*stream}" => streaming::events;
     get "/api/v1/lists" => lists::all;
     post "/api/v1/lists" => lists::create;
     get "/api/v1/lists/{id}" => lists::show;

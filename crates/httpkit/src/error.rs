@@ -67,6 +67,10 @@ impl ApiError {
     pub fn not_found() -> Self {
         Self::plain(StatusCode::NOT_FOUND, "Record not found")
     }
+    /// 404 that says what is not there.
+    pub fn not_found_named(error: &str) -> Self {
+        Self::plain(StatusCode::NOT_FOUND, error)
+    }
     /// 422.
     pub fn unprocessable(error: impl Into<String>) -> Self {
         Self::plain(StatusCode::UNPROCESSABLE_ENTITY, error)

@@ -39,10 +39,11 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         .with_context(|| format!("cannot listen on {address}"))?;
     let local = listener.local_addr();
     let seed = instance.social.unpredictable();
-    let router = api::router(Api(Arc::new(parts(&config, &instance, local))))
+    let shutdown = CancellationToken::new();
+    let parts = parts(&config, &instance, local, shutdown.clone());
+    let router = api::router(Api(Arc::new(parts)))
         .layer(from_fn(security::layer))
         .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
-    let shutdown = CancellationToken::new();
     watch_signals(shutdown.clone())?;
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
@@ -59,7 +60,12 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     Ok(())
 }
 
-fn parts(config: &Config, instance: &Instance, local: SocketAddr) -> Parts {
+fn parts(
+    config: &Config,
+    instance: &Instance,
+    local: SocketAddr,
+    stopping: CancellationToken,
+) -> Parts {
     let (base_url, domain) = match &config.server.domain {
         Some(domain) => (format!("https://{domain}"), domain.clone()),
         None => (format!("http://{local}"), local.to_string()),
@@ -67,6 +73,8 @@ fn parts(config: &Config, instance: &Instance, local: SocketAddr) -> Parts {
     Parts {
         social: Arc::clone(&instance.social),
         shared: httpkit::SharedPages::default(),
+        seats: api::Seats::default(),
+        stopping,
         sealer: Arc::clone(&instance.sealer),
         darkroom: instance.darkroom.clone(),
         base_url,

@@ -75,6 +75,9 @@ struct Ring {
     ids: VecDeque<StatusId>,
     /// Whether the store has nothing older.
     whole: bool,
+    /// What decides has changed: nothing is read from here any more, and what comes goes on to
+    /// the open streams, which look for themselves, until a new ring takes its place.
+    stale: bool,
 }
 
 #[derive(Clone)]
@@ -138,8 +141,11 @@ impl Inner {
 
     fn insert(&mut self, reader: AccountId, ring: Ring) {
         if self.rings.len() >= RINGS_MAX {
-            self.rings.clear();
-            self.readers.clear();
+            let quiet: Vec<_> =
+                self.rings.keys().copied().filter(|r| !self.streams_to(*r)).collect();
+            for reader in quiet {
+                self.drop_ring(reader);
+            }
         }
         for author in ring.facts.following.keys() {
             self.readers.entry(*author).or_default().insert(reader);
@@ -151,6 +157,26 @@ impl Inner {
         if let Some(ring) = self.rings.get_mut(&reader) {
             change(&mut ring.marks, &self.posts);
         }
+    }
+
+    fn streams_to(&self, reader: AccountId) -> bool {
+        self.streams.get(&reader).is_some_and(|stream| stream.receiver_count() > 0)
+    }
+
+    /// A ring that is not to be read any more: kept as stale while streams hang on it.
+    fn outdate(&mut self, reader: AccountId) {
+        if !self.streams_to(reader) {
+            return self.drop_ring(reader);
+        }
+        if let Some(ring) = self.rings.get_mut(&reader) {
+            ring.stale = true;
+        }
+        self.send(reader, &StreamEvent::Changed);
+    }
+
+    /// The ring, if it may be read.
+    fn ring(&self, reader: AccountId) -> Option<&Ring> {
+        self.rings.get(&reader).filter(|ring| !ring.stale)
     }
 
     fn send(&self, reader: AccountId, event: &StreamEvent) {
@@ -235,7 +261,7 @@ impl Homes {
     /// What is known of a reader and of the marks on these posts; `None` without a ring.
     fn recall(&self, reader: AccountId, wanted: &[Wanted]) -> Option<Recalled> {
         let inner = self.0.lock();
-        let ring = inner.rings.get(&reader)?;
+        let ring = inner.ring(reader)?;
         let (mut marks, mut unknown) = (Vec::new(), Vec::new());
         for wanted in wanted {
             match ring.marks.get(&inner.posts, *wanted) {
@@ -280,15 +306,17 @@ impl Homes {
     pub(crate) fn forget(&self, reader: AccountId) {
         let mut inner = self.0.lock();
         inner.remember(Recent::Changed(reader));
-        inner.drop_ring(reader);
+        inner.outdate(reader);
     }
 
     /// Something may have happened that was not heard: every ring is built anew when it is next
     /// read, and one that is being built now is not kept.
     pub(crate) fn forget_all(&self) {
         let mut inner = self.0.lock();
-        inner.rings.clear();
-        inner.readers.clear();
+        let readers: Vec<_> = inner.rings.keys().copied().collect();
+        for reader in readers {
+            inner.outdate(reader);
+        }
         inner.recent.clear();
         inner.posts = Heard::default();
         // The unheard counts as heard and forgotten, so that no build believes it missed nothing.
@@ -318,7 +346,7 @@ impl Homes {
     }
 
     fn page(&self, reader: AccountId, page: &Page) -> Option<Option<Vec<StatusId>>> {
-        self.0.lock().rings.get(&reader).map(|ring| ring.page(page))
+        self.0.lock().ring(reader).map(|ring| ring.page(page))
     }
 
     fn heard(&self) -> u64 {
@@ -375,7 +403,16 @@ impl Social {
         page: Page,
     ) -> Result<Vec<StatusView>, VerbError> {
         let ids = self.home(reader, page).await?;
-        let views = self.gather(&ids).await?;
+        self.home_views(reader, &ids).await
+    }
+
+    /// Posts of a home timeline as its reader sees them.
+    pub(crate) async fn home_views(
+        &self,
+        reader: AccountId,
+        ids: &[StatusId],
+    ) -> Result<Vec<StatusView>, VerbError> {
+        let views = self.gather(ids).await?;
         let mut wanted = Vec::with_capacity(views.len());
         for view in &views {
             wanted.push(Wanted::of(&view.entry.status));
@@ -397,10 +434,14 @@ impl Social {
 
     /// Makes sure that posts are pushed to this reader; what an open stream needs.
     pub async fn attend_home(&self, reader: AccountId) -> Result<(), VerbError> {
-        if self.hub.homes.page(reader, &Page::newest(1)).is_none() {
+        for _ in 0..BUILDS_MAX {
+            if self.hub.homes.page(reader, &Page::newest(1)).is_some() {
+                return Ok(());
+            }
             self.build_home(reader).await?;
         }
-        Ok(())
+        // So much happens that no build catches up: the stream would miss posts without a word.
+        Err(VerbError::Busy)
     }
 
     async fn build_home(&self, reader: AccountId) -> Result<(), VerbError> {
@@ -410,7 +451,7 @@ impl Social {
         let (mut ids, whole) = self.admitted(&facts, reader, Page::newest(length)).await?;
         ids.reverse();
         let facts = Arc::new(facts);
-        let ring = Ring { facts, ids: ids.into(), whole, marks: KnownMarks::default() };
+        let ring = Ring { facts, ids: ids.into(), whole, ..Ring::default() };
         self.hub.homes.settle(reader, ring, heard);
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast, watch};
 
 /// What an open stream is told.
 #[derive(Clone, Debug)]
@@ -28,10 +28,13 @@ pub enum StreamEvent {
     Update(Arc<Status>),
     /// A post has a new wording.
     StatusUpdate(Arc<Status>),
-    /// A post is gone.
-    Delete(StatusId),
+    /// A post is gone; as it was.
+    Delete(Arc<Status>),
     /// Somebody is told something.
     Notification(Arc<Notification>),
+    /// Whom the member follows, blocks, mutes or lists has changed: what was remembered of that
+    /// is to be asked for again.
+    Changed,
 }
 
 /// Caches, timelines and streams, kept true by events.
@@ -42,6 +45,9 @@ pub struct Hub {
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
     pulse: AtomicU64,
+    rights: watch::Sender<u64>,
+    /// Whoever holds it reads for all others who want the same.
+    pub(crate) preparing: Mutex<()>,
 }
 
 impl Default for Hub {
@@ -53,6 +59,8 @@ impl Default for Hub {
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
             pulse: AtomicU64::new(0),
+            rights: watch::Sender::new(0),
+            preparing: Mutex::new(()),
         }
     }
 }
@@ -61,6 +69,12 @@ impl Hub {
     /// All posts, edits and deletions; who may see which is the listener's question.
     pub fn listen_public(&self) -> broadcast::Receiver<StreamEvent> {
         self.public.subscribe()
+    }
+
+    /// Changes when a token or an account may have lost its rights: who holds a stream open asks
+    /// again whether it may.
+    pub fn listen_rights(&self) -> watch::Receiver<u64> {
+        self.rights.subscribe()
     }
 
     /// Moves with every event that can change what visitors see. Whoever keeps an answer for
@@ -153,8 +167,12 @@ impl Hub {
                 self.accounts.forget(account);
                 // Its tokens may be dead: all are looked up again.
                 self.tokens.clear();
+                self.rights.send_modify(|n| *n += 1);
             }
-            Event::TokenRevoked(token) => self.tokens.forget(token),
+            Event::TokenRevoked(token) => {
+                self.tokens.forget(token);
+                self.rights.send_modify(|n| *n += 1);
+            }
             Event::SessionEnded(_) => {}
         }
     }
@@ -169,7 +187,7 @@ impl Hub {
         {
             self.statuses.forget(&touched);
         }
-        let event = StreamEvent::Delete(status.id);
+        let event = StreamEvent::Delete(Arc::clone(status));
         self.homes.tell_holders(status.id, &event);
         self.homes.remove(status);
         let _ = self.public.send(event);
@@ -191,6 +209,7 @@ impl Announcer for Hub {
         self.accounts.clear();
         self.tokens.clear();
         self.homes.forget_all();
+        self.rights.send_modify(|n| *n += 1);
         self.pulse.fetch_add(1, Ordering::AcqRel);
     }
 }

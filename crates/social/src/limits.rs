@@ -17,6 +17,10 @@ pub const RINGS_MAX: usize = 20_000;
 pub const RECENT_EVENTS: usize = 4_096;
 /// Events that a slow stream may lag behind. Past it: it loses the oldest and is cut.
 pub const STREAM_LAG_MAX: usize = 256;
+/// Channels on one connection. Past it: refused.
+pub const CHANNELS_PER_LISTENER: usize = 32;
+/// Pages of 200 members that a streamed list may have. Past it: the oldest members are not heard.
+pub const LIST_PAGES_MAX: usize = 25;
 /// Statuses of a thread that are shown. Past it: the newest are left out.
 pub const THREAD_MAX: u32 = 4_096;
 /// Password hashes computed at once (19 MiB each). Past it: they wait, then 503.

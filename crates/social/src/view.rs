@@ -211,7 +211,7 @@ impl Social {
     }
 
     /// The same from memory alone; `None` if anything is missing there.
-    fn recall_all(&self, ids: &[StatusId]) -> Option<Vec<StatusView>> {
+    pub(crate) fn recall_all(&self, ids: &[StatusId]) -> Option<Vec<StatusView>> {
         let entry = |id: &StatusId| self.hub.statuses.get(id);
         let person = |id: &AccountId| self.hub.accounts.get(id);
         let whole = |id| {

@@ -72,9 +72,26 @@ impl Instance {
         self.token(name)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asked to stop, as a host's service manager does.
+    pub fn terminate(&self) {
+        let mut kill = Command::new("kill");
+        let asked = kill.args(["-TERM", &self.child.id().to_string()]).status().expect("runs");
+        assert!(asked.success());
+    }
+
     /// A token for a member who exists.
     pub fn token(&self, name: &str) -> String {
-        let words = ["token", "create", name];
+        self.token_with(name, "read write follow")
+    }
+
+    /// One that may do only this.
+    pub fn token_with(&self, name: &str, scopes: &str) -> String {
+        let words = ["token", "create", name, "--scopes", scopes];
         let made = fulmar(self.data.path(), &self.config, &words).output().expect("runs");
         String::from_utf8(made.stdout).expect("text").trim().to_owned()
     }

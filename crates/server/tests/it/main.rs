@@ -5,4 +5,5 @@ mod instance;
 mod media;
 mod reading;
 mod story;
+mod streaming;
 mod visitors;

@@ -1,0 +1,15 @@
+//! Bounds of the API itself: open streams. What one request may carry is bounded in `httpkit`, what
+//! a verb keeps in `social`, and connections in `shield`.
+
+/// Streams open at once on this server. Past it: 503.
+pub const STREAMS_MAX: usize = 10_000;
+/// Streams open at once of one account: a handful of apps on a handful of devices. Past it: 429.
+pub const STREAMS_PER_ACCOUNT: u32 = 32;
+/// Bytes of a frame that a client sends on a socket: a subscription is short. Past it: closed.
+pub const FRAME_BYTES_MAX: usize = 8 * 1024;
+/// Bytes that wait in a socket for a slow client. Past it: closed; the stream goes on elsewhere.
+pub const SOCKET_BYTES_MAX: usize = 1024 * 1024;
+/// Seconds between signs of life on a silent stream.
+pub const SIGN_OF_LIFE_S: u64 = 15;
+
+const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");

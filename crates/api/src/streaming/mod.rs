@@ -1,0 +1,210 @@
+//! Streaming: what happens, as it happens, over server-sent events or a WebSocket.
+//! Source: <https://docs.joinmastodon.org/methods/streaming/>.
+//!
+//! A stream lives as long as the token that opened it: when rights may have changed, each stream
+//! asks again. What a stream tells is decided in `social`; here it gets its name and its frame.
+
+mod event;
+mod seats;
+mod socket;
+mod sse;
+
+pub use seats::Seats;
+pub(crate) use socket::open as socket;
+pub(crate) use sse::{health, open as events};
+
+use crate::{
+    Api,
+    caller::{Caller, caller_of},
+    refusal::Refused,
+};
+use axum::http::HeaderMap;
+use httpkit::{ApiError, lenient};
+use model::AccountId;
+use serde::Deserialize;
+use social::streams::{Channel, Listener, Told};
+use tokio::sync::watch;
+
+/// What a stream is asked for with, in a query or in a frame.
+#[derive(Deserialize, Default, Debug)]
+pub(crate) struct Asked {
+    #[serde(default, deserialize_with = "lenient::text")]
+    stream: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    tag: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    list: Option<String>,
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    only_media: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    access_token: Option<String>,
+}
+
+/// The channel of a name such as `public:local:media`.
+fn channel(name: &str, asked: &Asked) -> Result<Channel, ApiError> {
+    let public = |local, remote, media: bool| Channel::Public {
+        local,
+        remote,
+        only_media: media || asked.only_media.unwrap_or(false),
+    };
+    Ok(match name {
+        "user" => Channel::User,
+        "user:notification" => Channel::UserNotification,
+        "public" => public(false, false, false),
+        "public:media" => public(false, false, true),
+        "public:local" => public(true, false, false),
+        "public:local:media" => public(true, false, true),
+        "public:remote" => public(false, true, false),
+        "public:remote:media" => public(false, true, true),
+        "direct" => Channel::Direct,
+        "hashtag" | "hashtag:local" => {
+            let tag = asked.tag.as_deref().map(model::text::normalise_tag).unwrap_or_default();
+            if tag.is_empty() {
+                return Err(ApiError::bad_request("Missing tag name parameter"));
+            }
+            Channel::Hashtag { tag, local: name == "hashtag:local" }
+        }
+        "list" => {
+            let id = asked.list.as_deref().and_then(|list| list.parse().ok());
+            Channel::List(id.ok_or_else(|| ApiError::bad_request("Missing list name parameter"))?)
+        }
+        _ => return Err(ApiError::not_found_named("Unknown stream type")),
+    })
+}
+
+/// What a client calls an open channel: its name, and what it was opened with.
+fn names(channel: &Channel) -> Vec<String> {
+    let public = |place: &str, media: bool| {
+        let media = if media { ":media" } else { "" };
+        vec![format!("public{place}{media}")]
+    };
+    match channel {
+        Channel::User => vec!["user".into()],
+        Channel::UserNotification => vec!["user:notification".into()],
+        Channel::Public { local: true, only_media, .. } => public(":local", *only_media),
+        Channel::Public { remote: true, only_media, .. } => public(":remote", *only_media),
+        Channel::Public { only_media, .. } => public("", *only_media),
+        Channel::Hashtag { tag, local: true } => vec!["hashtag:local".into(), tag.clone()],
+        Channel::Hashtag { tag, .. } => vec!["hashtag".into(), tag.clone()],
+        Channel::List(id) => vec!["list".into(), id.to_string()],
+        Channel::Direct => vec!["direct".into()],
+    }
+}
+
+/// The scope that a channel needs, besides `read`.
+fn scope(channel: &Channel) -> &'static str {
+    match channel {
+        Channel::UserNotification => "read:notifications",
+        Channel::List(_) => "read:lists",
+        _ => "read:statuses",
+    }
+}
+
+/// The token that a stream is opened with: in the header, in the query (an EventSource sets no
+/// headers), or as the protocol of a socket (a browser's WebSocket sets none either).
+fn token(headers: &HeaderMap, asked: &Asked) -> Option<String> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = text("authorization").and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    bearer.or_else(|| asked.access_token.clone().filter(|token| !token.is_empty())).or_else(|| {
+        let offered = text("sec-websocket-protocol")?;
+        Some(offered.split(',').next()?.trim().to_owned())
+    })
+}
+
+/// An open stream of a member.
+pub(crate) struct Session {
+    api: Api,
+    token: String,
+    caller: Caller,
+    listener: Listener,
+    rights: watch::Receiver<u64>,
+    _seat: seats::Seat,
+}
+
+impl Session {
+    /// For whoever shows a token.
+    async fn start(api: &Api, headers: &HeaderMap, asked: &Asked) -> Result<Self, Refused> {
+        let missing = || ApiError::plain(http::StatusCode::UNAUTHORIZED, "Missing access token");
+        let token = token(headers, asked).ok_or_else(missing)?;
+        // Listened to before the token is verified, so that its end is not missed in between.
+        let rights = api.social.hub().listen_rights();
+        let caller = caller_of(api, &token).await?;
+        let account = member(&caller)?;
+        let seat = api.seats.take(account)?;
+        let listener = Listener::new(std::sync::Arc::clone(&api.social), account).await?;
+        Ok(Self { api: api.clone(), token, caller, listener, rights, _seat: seat })
+    }
+
+    async fn open(&mut self, channel: Channel) -> Result<(), Refused> {
+        self.caller.allowed(scope(&channel))?;
+        Ok(self.listener.open(channel).await?)
+    }
+
+    /// What is to be told next; `None` when the stream has ended: the token is dead, the listener
+    /// fell behind, or the server stops.
+    async fn next(&mut self) -> Option<Vec<Told>> {
+        loop {
+            let event = tokio::select! {
+                () = self.api.stopping.cancelled() => return None,
+                changed = self.rights.changed() => {
+                    changed.ok()?;
+                    caller_of(&self.api, &self.token).await.ok()?;
+                    continue;
+                }
+                event = self.listener.next() => event.ok()?,
+            };
+            match self.listener.told(event).await {
+                Ok(told) if told.is_empty() => {}
+                Ok(told) => return Some(told),
+                Err(error) => {
+                    tracing::debug!(%error, "a stream ended");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn member(caller: &Caller) -> Result<AccountId, ApiError> {
+    let text = "This method requires an authenticated user";
+    caller.account.ok_or_else(|| ApiError::plain(http::StatusCode::UNAUTHORIZED, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stream_has_its_name_and_is_called_by_it() {
+        let asked =
+            Asked { tag: Some("Straße".into()), list: Some("7".into()), ..Asked::default() };
+        for name in [
+            "user",
+            "user:notification",
+            "public",
+            "public:media",
+            "public:local",
+            "public:local:media",
+            "public:remote",
+            "public:remote:media",
+            "hashtag",
+            "hashtag:local",
+            "list",
+            "direct",
+        ] {
+            let channel = channel(name, &asked).unwrap_or_else(|_| panic!("{name} is a stream"));
+            assert_eq!(names(&channel).first().map(String::as_str), Some(name));
+        }
+        for (name, asked, status) in [
+            ("nothing", Asked::default(), 404),
+            ("hashtag", Asked::default(), 400),
+            ("list", Asked { list: Some("x".into()), ..Asked::default() }, 400),
+        ] {
+            let error = channel(name, &asked).expect_err(name);
+            assert_eq!(error.status().as_u16(), status, "{name}");
+        }
+    }
+}
