@@ -17,6 +17,8 @@ pub enum Event {
         status: Arc<Status>,
         /// Who is told.
         notifications: Vec<Notification>,
+        /// How many posts its author has now.
+        posts: i64,
     },
     /// A post has a new wording.
     Edited {
@@ -92,6 +94,8 @@ pub enum Event {
     },
     /// A profile, or what moderators decided about it, changed.
     AccountChanged(AccountId),
+    /// What a member composes and reads with by default changed.
+    PreferencesChanged(AccountId),
     /// A token is dead.
     TokenRevoked(TokenId),
     /// A session is dead.

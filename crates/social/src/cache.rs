@@ -80,6 +80,29 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         }
     }
 
+    /// Puts what a change made of a value in its place, if it is here.
+    pub fn change(&self, key: &K, change: impl FnOnce(&V) -> V) {
+        let shard = self.shard(key);
+        let mut inner = self.inner.lock();
+        if let Some(changes) = inner.changes.get_mut(shard) {
+            *changes += 1;
+        }
+        let inner = &mut *inner;
+        if let Some(value) = inner.young.get_mut(key).or_else(|| inner.old.get_mut(key)) {
+            *value = Arc::new(change(value));
+        }
+    }
+
+    /// Keeps a value that was heard of, not read: loads that began before know less.
+    pub fn hear(&self, key: K, value: Arc<V>) {
+        let shard = self.shard(&key);
+        let mut inner = self.inner.lock();
+        if let Some(changes) = inner.changes.get_mut(shard) {
+            *changes += 1;
+        }
+        inner.keep(key, value, self.half);
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         let mut inner = self.inner.lock();
@@ -113,6 +136,23 @@ mod tests {
         }
         let inner = cache.inner.lock();
         assert!(inner.young.len() + inner.old.len() <= 100);
+    }
+
+    #[test]
+    fn what_is_heard_is_newer_than_what_is_being_read() {
+        let cache: Cache<u32, u32> = Cache::new(100);
+        let ticket = cache.ticket();
+        cache.hear(1, Arc::new(5));
+        cache.put(&ticket, 1, Arc::new(4));
+        assert_eq!(cache.get(&1).as_deref(), Some(&5));
+        let ticket = cache.ticket();
+        cache.change(&1, |n| n + 1);
+        cache.put(&ticket, 1, Arc::new(4));
+        assert_eq!(cache.get(&1).as_deref(), Some(&6));
+        let ticket = cache.ticket();
+        cache.change(&2, |n| n + 1);
+        cache.put(&ticket, 2, Arc::new(4));
+        assert_eq!(cache.get(&2), None);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use crate::{
     cache::Cache,
     home::Homes,
     limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
-    view::{AccountEntry, StatusEntry},
+    view::{AccountEntry, Rendering, StatusEntry},
 };
 use model::{
-    AccountId, Event, Status, StatusId, TokenId,
+    AccountCounts, AccountId, Event, Status, StatusId, TokenId,
     event::Mark,
+    member::Preferences,
     notification::Notification,
     ports::{Announcement, Announcer},
     token::Token,
@@ -42,6 +43,7 @@ pub struct Hub {
     pub(crate) statuses: Cache<StatusId, StatusEntry>,
     pub(crate) accounts: Cache<AccountId, AccountEntry>,
     pub(crate) tokens: Cache<TokenId, Token>,
+    pub(crate) preferences: Cache<AccountId, Preferences>,
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
     pulse: AtomicU64,
@@ -56,6 +58,7 @@ impl Default for Hub {
             statuses: Cache::new(STATUSES_CACHED),
             accounts: Cache::new(ACCOUNTS_CACHED),
             tokens: Cache::new(TOKENS_CACHED),
+            preferences: Cache::new(ACCOUNTS_CACHED),
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
             pulse: AtomicU64::new(0),
@@ -101,8 +104,19 @@ impl Hub {
         self.homes.listen(account)
     }
 
-    fn posted(&self, status: &Arc<Status>, notifications: &[Notification]) {
-        self.accounts.forget(&status.account);
+    fn posted(&self, status: &Arc<Status>, notifications: &[Notification], posts: i64) {
+        self.accounts.change(&status.account, |entry| AccountEntry {
+            account: entry.account.clone(),
+            counts: AccountCounts {
+                statuses: posts,
+                last_status: Some(status.created),
+                ..entry.counts
+            },
+            rendering: Rendering::default(),
+        });
+        if let Some(entry) = StatusEntry::of_new(status) {
+            self.statuses.hear(status.id, Arc::new(entry));
+        }
         for touched in
             [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)]
                 .into_iter()
@@ -124,7 +138,10 @@ impl Hub {
 
     fn hear(&self, event: &Event) {
         match event {
-            Event::Posted { status, notifications } => self.posted(status, notifications),
+            Event::Posted { status, notifications, posts } => {
+                self.posted(status, notifications, *posts);
+            }
+            Event::PreferencesChanged(account) => self.preferences.forget(account),
             Event::Edited { status, notifications } => {
                 self.statuses.forget(&status.id);
                 let event = StreamEvent::StatusUpdate(Arc::clone(status));
@@ -208,6 +225,7 @@ impl Announcer for Hub {
         self.statuses.clear();
         self.accounts.clear();
         self.tokens.clear();
+        self.preferences.clear();
         self.homes.forget_all();
         self.rights.send_modify(|n| *n += 1);
         self.pulse.fetch_add(1, Ordering::AcqRel);

@@ -9,13 +9,15 @@ use model::{
         POLL_SECONDS_MIN,
     },
     media::MediaState,
+    member::Preferences,
     notification::NotificationKind,
     poll::NewPoll,
     sight::{Sight, may_reblog},
-    status::{NewStatus, ReblogOf, ReplyTo, StatusEdit},
+    status::{Marks, NewStatus, ReblogOf, ReplyTo, StatusEdit},
     text,
 };
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A poll as asked for.
 #[derive(Clone, Debug)]
@@ -164,10 +166,9 @@ impl Social {
             }
         };
         let usual = match (draft.visibility, draft.sensitive) {
-            (Some(_), Some(_)) => None,
-            _ => self.store.member(author).await?.map(|m| m.preferences),
-        }
-        .unwrap_or_default();
+            (Some(_), Some(_)) => Arc::default(),
+            _ => self.preferences(author).await?,
+        };
         let told = self.told(author, &worded.local).await?;
         let new = NewStatus {
             account: author,
@@ -188,8 +189,26 @@ impl Social {
             idempotency_key: draft.idempotency_key,
             notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
         };
-        let (status, _) = self.store.create_status(new).await.map_err(attached)?;
-        self.status(Some(author), status.id).await
+        let (status, is_new) = self.store.create_status(new).await.map_err(attached)?;
+        if !is_new || status.in_reply_to.is_some() {
+            return self.status(Some(author), status.id).await;
+        }
+        // Nobody can have marked it yet, and its author sees it: the store need not be asked.
+        let mut view = self.gather(&[status.id]).await?.pop().ok_or(VerbError::NotFound)?;
+        view.marks = Some(Marks::default());
+        Ok(view)
+    }
+
+    /// What a member composes with unless they say otherwise.
+    async fn preferences(&self, account: AccountId) -> Result<Arc<Preferences>, VerbError> {
+        if let Some(known) = self.hub.preferences.get(&account) {
+            return Ok(known);
+        }
+        let ticket = self.hub.preferences.ticket();
+        let member = self.store.member(account).await?;
+        let found = Arc::new(member.map(|m| m.preferences).unwrap_or_default());
+        self.hub.preferences.put(&ticket, account, Arc::clone(&found));
+        Ok(found)
     }
 
     /// Rewords one's own post.

@@ -57,6 +57,20 @@ pub struct StatusEntry {
     pub rendering: Rendering,
 }
 
+impl StatusEntry {
+    /// Of a post that was just announced, when the post says all there is to know of it.
+    pub(crate) fn of_new(status: &Status) -> Option<Self> {
+        let alone = status.media.is_empty() && status.poll.is_none();
+        alone.then(|| Self {
+            status: status.clone(),
+            counts: StatusCounts::default(),
+            media: Vec::new(),
+            poll: None,
+            rendering: Rendering::default(),
+        })
+    }
+}
+
 /// A status as one viewer sees it.
 #[derive(Clone, Debug)]
 pub struct StatusView {

@@ -1,9 +1,9 @@
 //! Accounts and members read, and the port that joins this file and `account_change`.
 
-use crate::{Row, SqlStore, params};
+use crate::{Batch, Row, SqlStore, params};
 use async_trait::async_trait;
 use model::{
-    Account, AccountCounts, AccountId, Page, StoreError, Timestamp, Visibility,
+    Account, AccountCounts, AccountId, Event, Page, StoreError, Timestamp, Visibility,
     account::{ProfileChange, ProfileField, Standing},
     marker::{Marker, MarkerTimeline},
     member::{Member, NewMember, Preferences, Role},
@@ -221,11 +221,14 @@ impl AccountStore for SqlStore {
 
     async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()> {
         let text = preferences_text(preferences);
-        self.update_member(
+        let mut batch = Batch::new();
+        batch.must(
             "UPDATE member SET preferences = ?2 WHERE account_id = ?1",
             params![account, text],
-        )
-        .await
+        );
+        batch.tell(move |_| Some(Event::PreferencesChanged(account)));
+        self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;
+        Ok(())
     }
 
     async fn set_password(&self, account: AccountId, hash: &str, end_access: bool) -> Stored<()> {

@@ -124,16 +124,14 @@ impl StatusStore for SqlStore {
         statuses: &[StatusId],
     ) -> Stored<Vec<(StatusId, Marks)>> {
         let mut found: HashMap<StatusId, Marks> = HashMap::new();
-        for (kind, sql) in MARKS {
-            for row in self.db.query_ids(sql, params![viewer], statuses).await? {
-                let marks = found.entry(row.id(0)?).or_default();
-                match kind {
-                    0 => marks.favourited = true,
-                    1 => marks.bookmarked = true,
-                    2 => marks.pinned = true,
-                    3 => marks.reblogged = true,
-                    _ => marks.muted = true,
-                }
+        for row in self.db.query_ids(MARKS, params![viewer], statuses).await? {
+            let marks = found.entry(row.id(1)?).or_default();
+            match row.int(0)? {
+                0 => marks.favourited = true,
+                1 => marks.bookmarked = true,
+                2 => marks.pinned = true,
+                3 => marks.reblogged = true,
+                _ => marks.muted = true,
             }
         }
         Ok(found.into_iter().collect())
@@ -291,14 +289,12 @@ impl StatusStore for SqlStore {
 }
 
 /// What a viewer has done with these statuses, one question a mark.
-const MARKS: [(u8, &str); 5] = [
-    (0, "SELECT status_id FROM favourite WHERE account_id = ?1 AND status_id IN ({ids})"),
-    (1, "SELECT status_id FROM bookmark WHERE account_id = ?1 AND status_id IN ({ids})"),
-    (2, "SELECT status_id FROM pin WHERE account_id = ?1 AND status_id IN ({ids})"),
-    (3, "SELECT reblog_of_id FROM status WHERE account_id = ?1 AND reblog_of_id IN ({ids})"),
-    (
-        4,
-        "SELECT s.id FROM thread_mute m JOIN status s ON s.conversation_id = m.conversation_id \
-         WHERE m.account_id = ?1 AND s.id IN ({ids})",
-    ),
-];
+/// Which mark, on which status.
+const MARKS: &str = "\
+    SELECT 0, status_id FROM favourite WHERE account_id = ?1 AND status_id IN ({ids}) \
+    UNION ALL SELECT 1, status_id FROM bookmark WHERE account_id = ?1 AND status_id IN ({ids}) \
+    UNION ALL SELECT 2, status_id FROM pin WHERE account_id = ?1 AND status_id IN ({ids}) \
+    UNION ALL SELECT 3, reblog_of_id FROM status \
+        WHERE account_id = ?1 AND reblog_of_id IN ({ids}) \
+    UNION ALL SELECT 4, s.id FROM status s JOIN thread_mute m \
+        ON m.account_id = ?1 AND m.conversation_id = s.conversation_id WHERE s.id IN ({ids})";

@@ -24,7 +24,7 @@ const CLAIM_KEY: &str =
 const COUNT_POST: &str = "INSERT INTO account_count \
     (account_id, statuses, followers, following, last_status_ms) VALUES (?1, 1, 0, 0, ?2) \
     ON CONFLICT (account_id) DO UPDATE SET statuses = account_count.statuses + 1, \
-    last_status_ms = excluded.last_status_ms";
+    last_status_ms = excluded.last_status_ms RETURNING statuses";
 const COUNT_STATUS: &str = "INSERT INTO status_count (status_id, replies, reblogs, favourites) \
     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (status_id) DO UPDATE SET \
     replies = status_count.replies + excluded.replies, \
@@ -55,7 +55,7 @@ impl SqlStore {
             .map(|key| batch.add(CLAIM_KEY, params![new.account, key, id, new.created]));
         let poll = new.poll.as_ref().map(|_| batch.id());
         let insert = batch.add(INSERT, row_values(&new, id, poll));
-        let hung = hang(&mut batch, &new, id, poll);
+        let Hung { attached: hung, counted } = hang(&mut batch, &new, id, poll);
         let noted: Vec<(IdSlot, AccountId, NotificationKind)> =
             new.notify.iter().map(|(account, kind)| (batch.id(), *account, *kind)).collect();
         let about = new.reblog_of.map_or(Value::Id(id), |of| Value::from(of.status));
@@ -80,7 +80,8 @@ impl SqlStore {
                     })
                 })
                 .collect();
-            Some(Event::Posted { status: Arc::new(status), notifications })
+            let posts = done.rows(counted).first()?.int(0).ok()?;
+            Some(Event::Posted { status: Arc::new(status), notifications, posts })
         });
         match self.db.commit(batch).await {
             Ok(done) => Ok((posted(&new, &done, id, poll)?, true)),
@@ -349,8 +350,16 @@ fn row_values(new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<Value> {
     ]
 }
 
-/// Adds what hangs on a new status. Returns the places of the statements that attach media.
-fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<usize> {
+/// Places of the statements that hang something on a new status.
+struct Hung {
+    /// Those that attach media.
+    attached: Vec<usize>,
+    /// The one that counts the author's posts and returns their number.
+    counted: usize,
+}
+
+/// Adds what hangs on a new status.
+fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Hung {
     let target = Value::Id(id);
     let attached = hang_rows(batch, &target, new.account, &new.media, &new.mentions, &new.tags);
     if let (Some(slot), Some(poll)) = (poll, &new.poll) {
@@ -360,14 +369,14 @@ fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) ->
             batch.add(ENQUEUE, params![job, "poll_end", "", expires]);
         }
     }
-    batch.add(COUNT_POST, params![new.account, new.created]);
+    let counted = batch.add(COUNT_POST, params![new.account, new.created]);
     if let Some((to, _)) = new.in_reply_to {
         batch.add(COUNT_STATUS, params![to.status, 1_i64, 0_i64, 0_i64]);
     }
     if let Some(of) = new.reblog_of {
         batch.add(COUNT_STATUS, params![of.status, 0_i64, 1_i64, 0_i64]);
     }
-    attached
+    Hung { attached, counted }
 }
 
 fn hang_rows(
