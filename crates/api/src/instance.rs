@@ -206,14 +206,18 @@ pub(crate) async fn search(
 ) -> Answer {
     let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
     let accounts = if wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
-    let tag = model::text::normalise_tag(q.q.trim());
+    let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));
     let urls = Urls { base: &api.base_url };
-    let tagged = wants("hashtags") && q.q.trim().starts_with('#') && !tag.is_empty();
-    let tags = if tagged {
-        vec![json!({ "name": tag, "url": urls.tag(&tag), "history": [] })]
+    let named = if wants("hashtags") && !tag.is_empty() {
+        let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
+        api.social.store().tags_by_prefix(&tag, limit).await?
     } else {
         vec![]
     };
+    let tags: Vec<Value> = named
+        .iter()
+        .map(|name| json!({ "name": name, "url": urls.tag(name), "history": [] }))
+        .collect();
     Ok(Json(json!({ "accounts": accounts, "statuses": [], "hashtags": tags })))
 }
 

@@ -113,6 +113,27 @@ pub(crate) async fn home(
     Ok(page(&api, &uri, &api.social.home_timeline(reader, q.page(20, 40)).await?))
 }
 
+/// Hashtags that a tag timeline may be narrowed or widened by, of each kind; Mastodon's bound.
+const OTHER_TAGS_MAX: usize = 4;
+
+#[derive(Deserialize)]
+pub(crate) struct TagQuery {
+    #[serde(flatten)]
+    public: PublicQuery,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    any: Vec<String>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    all: Vec<String>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    none: Vec<String>,
+}
+
+/// Other hashtags as asked for, normalised.
+fn others(tags: &[String]) -> Vec<String> {
+    let named = tags.iter().map(|tag| model::text::normalise_tag(tag));
+    named.filter(|tag| !tag.is_empty()).take(OTHER_TAGS_MAX).collect()
+}
+
 #[derive(Deserialize)]
 pub(crate) struct PublicQuery {
     #[serde(flatten)]
@@ -165,18 +186,23 @@ pub(crate) async fn tag(
     Path(tag): Path<String>,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
-    Query(q): Query<PublicQuery>,
+    Query(q): Query<TagQuery>,
 ) -> Result<Response, Refused> {
-    let window = q.page.page(20, 40);
+    let window = q.public.page.page(20, 40);
     let tag = model::text::normalise_tag(&tag);
     let path = format!("/api/v1/timelines/tag/{}", utf8_percent_encode(&tag, NON_ALPHANUMERIC));
+    let (any, all, none) = (others(&q.any), others(&q.all), others(&q.none));
+    let alone = any.is_empty() && all.is_empty() && none.is_empty();
     let query = TimelineQuery::Tag {
         tag,
-        local: q.local.unwrap_or(false),
-        only_media: q.only_media.unwrap_or(false),
+        any,
+        all,
+        none,
+        local: q.public.local.unwrap_or(false),
+        only_media: q.public.only_media.unwrap_or(false),
     };
-    if viewer.is_none() {
-        return for_visitors(&api, &path, &q.flags(), &query, window, &asked).await;
+    if viewer.is_none() && alone {
+        return for_visitors(&api, &path, &q.public.flags(), &query, window, &asked).await;
     }
     let views = api.social.listing(viewer, &query, window).await?;
     Ok(page(&api, &uri, &views).into_response())

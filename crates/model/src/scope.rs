@@ -2,7 +2,7 @@
 
 use crate::token::Scopes;
 
-const LEAVES: [&str; 29] = [
+const LEAVES: [&str; 30] = [
     "profile",
     "read:accounts",
     "read:blocks",
@@ -32,11 +32,20 @@ const LEAVES: [&str; 29] = [
     "admin:read",
     "admin:write",
     "email",
+    "follow",
 ];
 
-/// The deprecated `follow` scope, spelt out.
-const FOLLOW: [&str; 6] =
-    ["read:blocks", "read:follows", "read:mutes", "write:blocks", "write:follows", "write:mutes"];
+/// The deprecated `follow` scope, spelt out. It keeps a bit of its own, so that whoever asked for
+/// it by name is told that they got it.
+const FOLLOW: [&str; 7] = [
+    "follow",
+    "read:blocks",
+    "read:follows",
+    "read:mutes",
+    "write:blocks",
+    "write:follows",
+    "write:mutes",
+];
 
 /// The bits of one name: a leaf, a group (`read`), or `follow`.
 fn bits(name: &str) -> Option<u64> {
@@ -102,6 +111,7 @@ mod tests {
         assert_eq!(parse("read nonsense"), None);
         assert_eq!(names(of("write read")), ["read", "write"]);
         assert_eq!(names(of("follow")), ["follow"]);
+        assert_eq!(names(of("read write follow push")), ["read", "write", "follow", "push"]);
         assert_eq!(names(of("read follow push")), ["read", "follow", "push"]);
         assert_eq!(names(of("read:lists")), ["read:lists"]);
     }

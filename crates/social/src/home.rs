@@ -415,8 +415,9 @@ impl Social {
         let views = self.gather(ids).await?;
         let mut wanted = Vec::with_capacity(views.len());
         for view in &views {
-            wanted.push(Wanted::of(&view.entry.status));
-            wanted.extend(view.reblog.as_ref().map(|of| Wanted::of(&of.entry.status)));
+            // A reblog bears the marks of what it repeats.
+            let marked = view.reblog.as_deref().unwrap_or(view);
+            wanted.push(Wanted::of(&marked.entry.status));
         }
         let Some(recalled) = self.hub.homes.recall(reader, &wanted) else {
             return self.seen(Some(reader), views).await;

@@ -367,7 +367,8 @@ impl Social {
             return refuse("The chosen vote option does not exist");
         }
         if choices.len() > 1 && !found.multiple {
-            return refuse("Only one option can be chosen");
+            // Mastodon's sentence, which apps look for.
+            return refuse("You have already voted on this poll");
         }
         match self.store.vote(account, &found, &choices, self.now()).await {
             Ok(()) => self.status(Some(account), seen.entry.status.id).await,

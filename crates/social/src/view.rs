@@ -359,7 +359,10 @@ impl Lens {
         if !may_see(&sight) || view.reblog.as_deref_mut().is_some_and(|of| !self.look(of)) {
             return false;
         }
-        view.marks = self.viewer.map(|_| self.marks.get(&status.id).copied().unwrap_or_default());
+        let own = || self.marks.get(&status.id).copied().unwrap_or_default();
+        // A reblog bears the marks of what it repeats: that is what gets favourited.
+        let repeated = view.reblog.as_ref().and_then(|of| of.marks);
+        view.marks = self.viewer.map(|_| repeated.unwrap_or_else(own));
         view.votes =
             status.poll.and_then(|poll| self.votes.get(&poll).cloned()).unwrap_or_default();
         true

@@ -165,6 +165,14 @@ impl StatusStore for SqlStore {
         self.insert_status(new).await
     }
 
+    async fn tags_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<String>> {
+        // A range on the index stands in for LIKE, whose case rules differ by engine.
+        let to = format!("{text}\u{10FFFF}");
+        let sql = "SELECT name FROM tag WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3";
+        let rows = self.db.query(sql, params![text, to, limit]).await?;
+        rows.iter().map(|r| Ok(r.text(0)?.to_owned())).collect()
+    }
+
     async fn edit_status(&self, edit: StatusEdit) -> Stored<Option<Status>> {
         self.reword_status(edit).await
     }

@@ -56,15 +56,12 @@ fn clause(query: &TimelineQuery) -> (String, Vec<Value>) {
             ),
             vec![],
         ),
-        TimelineQuery::Tag { tag, local, only_media } => (
-            format!(
-                "status_tag t JOIN status s ON s.id = t.status_id \
-                 WHERE t.tag_id = (SELECT id FROM tag WHERE name = ?4) AND s.visibility = 0{}{}",
-                pick(*local, LOCAL),
-                pick(*only_media, WITH_MEDIA)
-            ),
-            params![tag],
-        ),
+        TimelineQuery::Tag { tag, any, all, none, local, only_media } => {
+            let (mut text, values) = tag_clause(tag, any, all, none);
+            text.push_str(pick(*local, LOCAL));
+            text.push_str(pick(*only_media, WITH_MEDIA));
+            (text, values)
+        }
         TimelineQuery::List(list) => (
             "status s WHERE s.account_id IN (SELECT target_id FROM list_member \
              WHERE list_id = ?4)"
@@ -85,6 +82,35 @@ fn clause(query: &TimelineQuery) -> (String, Vec<Value>) {
             tagged.as_deref(),
         ),
     }
+}
+
+fn tag_clause(tag: &str, any: &[String], all: &[String], none: &[String]) -> (String, Vec<Value>) {
+    let mut values = params![tag];
+    let mut text = if any.is_empty() {
+        "status_tag t JOIN status s ON s.id = t.status_id \
+         WHERE t.tag_id = (SELECT id FROM tag WHERE name = ?4) AND s.visibility = 0"
+            .to_owned()
+    } else {
+        // A post with two of them is in the list once.
+        let marks: Vec<String> = (4..=4 + any.len()).map(|n| format!("?{n}")).collect();
+        values.extend(any.iter().map(Value::from));
+        format!(
+            "status s WHERE s.visibility = 0 AND s.id IN (SELECT t.status_id FROM status_tag t \
+             JOIN tag g ON g.id = t.tag_id WHERE g.name IN ({}))",
+            marks.join(",")
+        )
+    };
+    for (word, names) in [("EXISTS", all), ("NOT EXISTS", none)] {
+        for name in names {
+            values.push(Value::from(name));
+            let place = values.len() + 3;
+            text.push_str(&format!(
+                " AND {word} (SELECT 1 FROM status_tag t JOIN tag g ON g.id = t.tag_id \
+                 WHERE t.status_id = s.id AND g.name = ?{place})"
+            ));
+        }
+    }
+    (text, values)
 }
 
 fn account_clause(

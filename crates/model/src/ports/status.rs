@@ -40,6 +40,12 @@ pub enum TimelineQuery {
     Tag {
         /// The hashtag.
         tag: String,
+        /// Or any of these.
+        any: Vec<String>,
+        /// And all of these too.
+        all: Vec<String>,
+        /// And none of these.
+        none: Vec<String>,
         /// Only local authors.
         local: bool,
         /// Only with media.
@@ -97,6 +103,8 @@ pub trait StatusStore {
     async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<Status>>;
     /// A listing; rules about the reader beyond the query's own are the caller's.
     async fn timeline(&self, query: &TimelineQuery, page: Page) -> Stored<Vec<StatusId>>;
+    /// Hashtags that begin like this (normalised), in alphabetical order.
+    async fn tags_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<String>>;
     /// Sets or takes away a mark, telling `Marked`; `notify` is the author to be told of a new
     /// favourite. `false` when it was so already.
     async fn mark(
