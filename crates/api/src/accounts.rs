@@ -180,7 +180,6 @@ pub(crate) async fn update(
         discoverable: form.discoverable,
         indexable: form.indexable,
         hide_collections: form.hide_collections,
-        ..ProfileChange::default()
     };
     let mut preferences =
         api.social.store().member(account).await?.ok_or_else(ApiError::unauthorized)?.preferences;

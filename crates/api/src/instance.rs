@@ -82,7 +82,7 @@ pub(crate) async fn v1(State(api): State<Api>) -> Answer {
         "description": api.description,
         "email": "",
         "version": version(&api),
-        "urls": { "streaming_api": configuration["urls"]["streaming"] },
+        "urls": { "streaming_api": configuration.pointer("/urls/streaming") },
         "stats": { "user_count": members, "status_count": statuses, "domain_count": 0 },
         "thumbnail": null,
         "languages": ["en"],

@@ -153,7 +153,7 @@ pub(crate) async fn delete(
     let account = caller.member("write:statuses")?;
     let view = api.social.delete(account, id(&status)?).await?;
     let mut json = shown(&api, &view);
-    json["text"] = json!(view.entry.status.text);
+    wire::put(&mut json, "text", json!(view.entry.status.text));
     Ok(json)
 }
 
@@ -330,8 +330,9 @@ pub(crate) struct VoteForm {
 }
 
 fn poll_of(api: &Api, view: &StatusView) -> Result<Json<Value>, Refused> {
-    let poll = shown(api, view)["poll"].take();
-    if poll.is_null() { Err(ApiError::not_found().into()) } else { Ok(Json(poll)) }
+    let mut status = shown(api, view).0;
+    let poll = status.get_mut("poll").map(Value::take).filter(|poll| !poll.is_null());
+    Ok(Json(poll.ok_or_else(ApiError::not_found)?))
 }
 
 /// `GET /api/v1/polls/:id`.

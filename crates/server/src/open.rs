@@ -30,6 +30,7 @@ pub(crate) struct Instance {
 }
 
 /// Opens the instance in the data folder, making what is missing.
+#[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
 pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
     let data = &place.data;
     fs::DirBuilder::new()

@@ -1,6 +1,6 @@
 //! Accounts on the wire. Source: <https://docs.joinmastodon.org/entities/Account/>.
 
-use super::{Urls, time};
+use super::{Urls, put, time};
 use model::{
     Account,
     member::Member,
@@ -95,20 +95,28 @@ pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &U
         .iter()
         .map(|f| json!({ "name": f.name, "value": f.value, "verified_at": null }))
         .collect();
-    json["source"] = json!({
-        "note": a.note,
-        "fields": fields,
-        "privacy": member.preferences.visibility.word(),
-        "sensitive": member.preferences.sensitive,
-        "language": member.preferences.language,
-        "follow_requests_count": requests,
-        "hide_collections": a.hide_collections,
-        "discoverable": a.discoverable,
-        "indexable": a.indexable,
-    });
+    put(
+        &mut json,
+        "source",
+        json!({
+            "note": a.note,
+            "fields": fields,
+            "privacy": member.preferences.visibility.word(),
+            "sensitive": member.preferences.sensitive,
+            "language": member.preferences.language,
+            "follow_requests_count": requests,
+            "hide_collections": a.hide_collections,
+            "discoverable": a.discoverable,
+            "indexable": a.indexable,
+        }),
+    );
     let name = member.role.word();
-    json["role"] = json!({ "id": name, "name": name, "permissions": "0", "color": "",
-        "highlighted": false });
+    put(
+        &mut json,
+        "role",
+        json!({ "id": name, "name": name, "permissions": "0", "color": "",
+        "highlighted": false }),
+    );
     json
 }
 

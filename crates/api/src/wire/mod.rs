@@ -5,11 +5,19 @@ pub mod other;
 pub mod status;
 
 use model::Timestamp;
+use serde_json::Value;
 
 /// A time as the API writes it: `2026-01-02T03:04:05.678Z`.
 pub fn time(at: Timestamp) -> String {
     let at = jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default();
     format!("{at:.3}")
+}
+
+/// Adds a member to an object that a renderer has just made; anything else stays as it is.
+pub fn put(json: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = json {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 /// Addresses of what this instance serves.

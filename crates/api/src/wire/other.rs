@@ -1,6 +1,6 @@
 //! Small entities: apps, lists, markers, notifications, preferences.
 
-use super::{Urls, account, status, time};
+use super::{Urls, account, put, status, time};
 use model::{Timestamp, app::App, list::List, marker::Marker, member::Preferences};
 use serde_json::{Value, json};
 use social::read::NotificationView;
@@ -18,9 +18,9 @@ pub fn app(app: &App, secret: Option<&str>) -> Value {
         "vapid_key": "",
     });
     if let Some(secret) = secret {
-        json["client_id"] = json!(app.client_id);
-        json["client_secret"] = json!(secret);
-        json["client_secret_expires_at"] = json!(0);
+        put(&mut json, "client_id", json!(app.client_id));
+        put(&mut json, "client_secret", json!(secret));
+        put(&mut json, "client_secret_expires_at", json!(0));
     }
     json
 }

@@ -1,6 +1,6 @@
 //! Statuses on the wire. Source: <https://docs.joinmastodon.org/entities/Status/>.
 
-use super::{Urls, account, time};
+use super::{Urls, account, put, time};
 use model::{
     Timestamp,
     media::Media,
@@ -38,7 +38,11 @@ pub fn media(m: &Media, urls: &Urls) -> Value {
     };
     let mut meta = json!({ "original": part(m.size), "small": part(m.thumbnail_size) });
     if let Some((x, y)) = m.focus {
-        meta["focus"] = json!({ "x": f64::from(x) / 1_000.0, "y": f64::from(y) / 1_000.0 });
+        put(
+            &mut meta,
+            "focus",
+            json!({ "x": f64::from(x) / 1_000.0, "y": f64::from(y) / 1_000.0 }),
+        );
     }
     // Nothing to show before processing has ended.
     let at = |key: &str| (!key.is_empty()).then(|| format!("{}/media/{key}", urls.base));
@@ -75,8 +79,8 @@ pub fn poll(p: &Poll, viewer: Option<&[u32]>, now: Timestamp) -> Value {
         "emojis": [],
     });
     if let Some(own) = viewer {
-        json["voted"] = json!(!own.is_empty());
-        json["own_votes"] = json!(own);
+        put(&mut json, "voted", json!(!own.is_empty()));
+        put(&mut json, "own_votes", json!(own));
     }
     json
 }
@@ -163,17 +167,17 @@ pub fn write(out: &mut Vec<u8>, view: &StatusView, urls: &Urls, now: Timestamp) 
 /// A status as its viewer sees it, to be part of something larger.
 pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
     let mut json = lasting(view, urls);
-    json["account"] = account::account(&view.author, urls);
-    json["reblog"] = json!(view.reblog.as_ref().map(|inner| status(inner, urls, now)));
+    put(&mut json, "account", account::account(&view.author, urls));
+    put(&mut json, "reblog", json!(view.reblog.as_ref().map(|inner| status(inner, urls, now))));
     let own = view.marks.map(|_| view.votes.as_slice());
-    json["poll"] = json!(view.entry.poll.as_ref().map(|p| poll(p, own, now)));
+    put(&mut json, "poll", json!(view.entry.poll.as_ref().map(|p| poll(p, own, now))));
     if let Some(marks) = view.marks {
-        json["favourited"] = json!(marks.favourited);
-        json["reblogged"] = json!(marks.reblogged);
-        json["bookmarked"] = json!(marks.bookmarked);
-        json["muted"] = json!(marks.muted);
-        json["pinned"] = json!(marks.pinned);
-        json["filtered"] = json!([]);
+        put(&mut json, "favourited", json!(marks.favourited));
+        put(&mut json, "reblogged", json!(marks.reblogged));
+        put(&mut json, "bookmarked", json!(marks.bookmarked));
+        put(&mut json, "muted", json!(marks.muted));
+        put(&mut json, "pinned", json!(marks.pinned));
+        put(&mut json, "filtered", json!([]));
     }
     json
 }
@@ -198,7 +202,7 @@ pub fn version(view: &StatusView, v: &StatusVersion, urls: &Urls) -> Value {
     });
     if !v.poll_options.is_empty() {
         let options: Vec<Value> = v.poll_options.iter().map(|o| json!({ "title": o })).collect();
-        json["poll"] = json!({ "options": options });
+        put(&mut json, "poll", json!({ "options": options }));
     }
     json
 }

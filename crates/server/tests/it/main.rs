@@ -1,6 +1,9 @@
 //! The binary as a host runs it: started on a fresh data folder and a free port, spoken to over
 //! HTTP, stopped and killed. What is true here is true for a member's app.
 
+#![allow(clippy::indexing_slicing, reason = "the whole crate is a test: a panic is its verdict")]
+#![allow(clippy::disallowed_methods, reason = "apps connect from outside")]
+
 mod instance;
 mod media;
 mod reading;

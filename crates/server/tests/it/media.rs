@@ -11,7 +11,9 @@ const PICTURE: &str = "\
     00000049454e44ae426082";
 
 fn picture() -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a digit") as u8;
+    let digit = |byte: u8| {
+        char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).expect("a digit")
+    };
     PICTURE.as_bytes().chunks(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect()
 }
 

@@ -106,7 +106,7 @@ mod tests {
             (vec![5, 4, 0, 0, 922, 3372, 368, 5477, 5807], Some(i64::MAX)),
             (vec![5, 4, 0, 0, 922, 3372, 368, 5477, 5808], None),
             (vec![2, 0, 0, 2, 1, 5000], None),
-            (vec![0, 0, 0xC000u16 as i16, 0], None),
+            (vec![0, 0, 0xC000_u16.cast_signed(), 0], None),
             (vec![1, 0, 0, 0], None),
         ] {
             assert_eq!(whole_number(&wire(&words)), value, "{words:?}");
