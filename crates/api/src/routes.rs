@@ -31,6 +31,10 @@ macro_rules! routes {
                 } else {
                     method
                 };
+                // Mastodon answers with a slash at the end too, and Mastodon.py asks so.
+                if !$path.contains("{*") {
+                    router = router.route(concat!($path, "/"), method.clone());
+                }
                 router = router.route($path, method);
             )*
             router

@@ -35,6 +35,17 @@ fn a_followed_post_arrives_and_survives_a_kill() {
 }
 
 #[test]
+fn a_slash_at_the_end_changes_nothing() {
+    let here = Instance::new();
+    for path in ["/api/v1/instance", "/api/v2/instance", "/api/v1/timelines/public"] {
+        let plain = here.ask("GET", path, "", None);
+        let slashed = here.ask("GET", &format!("{path}/"), "", None);
+        assert_eq!((plain.status, slashed.status), (200, 200), "{path}");
+        assert_eq!(plain.body, slashed.body, "{path}");
+    }
+}
+
+#[test]
 fn the_same_key_posts_once() {
     let here = Instance::new();
     let ann = here.member("ann");
