@@ -11,6 +11,7 @@ mod deeds;
 mod media;
 mod order;
 mod outage;
+mod search;
 
 use std::sync::Arc;
 use store::{Batch, CommitError, Db, Done, Row, params};
