@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use httpkit::{ApiError, PageQuery, Query, lenient};
+use httpkit::{ApiError, Query, lenient};
 use model::{AccountId, limits, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -49,6 +49,15 @@ fn version(api: &Api) -> String {
     format!("4.7.3 (compatible; Fulmar {})", api.version)
 }
 
+/// Whom visitors may turn to: the owner's account, where there is one in good standing.
+async fn contact(api: &Api) -> Result<Value, crate::refusal::Refused> {
+    let owner = api.social.store().owner().await?;
+    let views = api.social.accounts(owner.as_slice()).await?;
+    let shown = views.iter().find(|view| view.account.standing.suspended.is_none());
+    let urls = Urls { base: &api.base_url };
+    Ok(shown.map_or(Value::Null, |view| wire::account::account(view, &urls)))
+}
+
 /// `GET /api/v2/instance`.
 pub(crate) async fn v2(State(api): State<Api>) -> Answer {
     let (members, _) = api.social.store().totals().await?;
@@ -66,7 +75,7 @@ pub(crate) async fn v2(State(api): State<Api>) -> Answer {
         "registrations": { "enabled": api.social.settings().signup_open,
             "approval_required": false, "message": null },
         "api_versions": { "mastodon": 1 },
-        "contact": { "email": "", "account": null },
+        "contact": { "email": "", "account": contact(&api).await? },
         "rules": [],
     })))
 }
@@ -90,7 +99,7 @@ pub(crate) async fn v1(State(api): State<Api>) -> Answer {
         "approval_required": false,
         "invites_enabled": false,
         "configuration": configuration,
-        "contact_account": null,
+        "contact_account": contact(&api).await?,
         "rules": [],
     })))
 }
@@ -181,38 +190,12 @@ pub(crate) struct SearchQuery {
     q: String,
     #[serde(rename = "type")]
     kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    account_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::integer")]
-    offset: Option<i64>,
-    #[serde(flatten)]
-    page: PageQuery,
-}
-
-/// Entries of one kind that a search answers with at most; Mastodon's bound.
-const FOUND_MAX: u32 = 40;
-
-async fn found_statuses(
-    api: &Api,
-    viewer: Option<AccountId>,
-    q: &SearchQuery,
-) -> Result<Vec<Value>, crate::refusal::Refused> {
-    // Visitors find people and hashtags; what somebody once wrote is for those who live here.
-    let Some(viewer) = viewer else { return Ok(vec![]) };
-    let author = match q.account_id.as_deref().filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(crate::accounts::id(id)?),
-    };
-    let page = q.page.page(20, FOUND_MAX);
-    let offset = usize::try_from(q.offset.unwrap_or(0).clamp(0, 200)).unwrap_or(0);
-    let views = api.social.search_statuses(viewer, &q.q, author, page, offset).await?;
-    let urls = Urls { base: &api.base_url };
-    let now = api.social.now();
-    Ok(views.iter().map(|view| wire::status::status(view, &urls, now)).collect())
+    limit: Option<i64>,
 }
 
 async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate::refusal::Refused> {
-    let limit = q.page.page(20, FOUND_MAX).limit;
+    let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
     let text = q.q.trim().trim_start_matches('@');
     let name = text.split('@').next().unwrap_or("");
     if name.is_empty() {
@@ -224,10 +207,10 @@ async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate:
     Ok(views.iter().map(|v| wire::account::account(v, &urls)).collect())
 }
 
-/// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning.
+/// `GET /api/v2/search`: people by name and hashtags. Full text comes with its index.
 pub(crate) async fn search(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    Viewer(_): Viewer,
     Query(q): Query<SearchQuery>,
 ) -> Answer {
     let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
@@ -235,7 +218,7 @@ pub(crate) async fn search(
     let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));
     let urls = Urls { base: &api.base_url };
     let named = if wants("hashtags") && !tag.is_empty() {
-        let limit = q.page.page(20, FOUND_MAX).limit;
+        let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
         api.social.store().tags_by_prefix(&tag, limit).await?
     } else {
         vec![]
@@ -244,8 +227,7 @@ pub(crate) async fn search(
         .iter()
         .map(|name| json!({ "name": name, "url": urls.tag(name), "history": [] }))
         .collect();
-    let statuses = if wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
-    Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
+    Ok(Json(json!({ "accounts": accounts, "statuses": [], "hashtags": tags })))
 }
 
 /// `GET /api/v1/accounts/search`.

@@ -16,7 +16,6 @@ pub mod media;
 pub mod members;
 pub mod post;
 pub mod read;
-pub mod search;
 pub mod streams;
 pub mod view;
 

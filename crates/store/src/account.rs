@@ -207,6 +207,13 @@ impl AccountStore for SqlStore {
         self.db.query(sql, values).await?.iter().map(member_of).collect()
     }
 
+    async fn owner(&self) -> Stored<Option<AccountId>> {
+        // Owners are few and join first, so the walk along the key is short.
+        let sql = "SELECT account_id FROM member WHERE role = ?1 ORDER BY account_id LIMIT 1";
+        let row = self.db.first(sql, params![Role::Owner.word()]).await?;
+        row.as_ref().map(|row| row.id(0)).transpose()
+    }
+
     async fn totals(&self) -> Stored<(i64, i64)> {
         let sql = "SELECT (SELECT COUNT(*) FROM member), \
                    (SELECT COALESCE(SUM(c.statuses), 0) FROM account_count c \

@@ -20,7 +20,6 @@ mod poll;
 mod postgres;
 mod relation;
 mod row;
-mod search;
 mod sqlite;
 mod status;
 mod status_write;

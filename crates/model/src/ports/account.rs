@@ -37,6 +37,8 @@ pub trait AccountStore {
     async fn member_by_email(&self, email: &str) -> Stored<Option<Member>>;
     /// Members, for lists: newest first by id.
     async fn members(&self, page: Page) -> Stored<Vec<Member>>;
+    /// The owner who joined first; none on an instance that has none.
+    async fn owner(&self) -> Stored<Option<AccountId>>;
     /// How many members there are, and how many local statuses.
     async fn totals(&self) -> Stored<(i64, i64)>;
     /// Changes a profile. Tells `AccountChanged`.

@@ -9,4 +9,5 @@ mod media;
 mod reading;
 mod story;
 mod streaming;
+mod typed;
 mod visitors;

@@ -10,7 +10,7 @@ const PICTURE: &str = "\
     003100c4c0909424244ff224653aac0a6467196676cc4c33fbccec37b36b7ee88e3ed1dd94c4f900\
     00000049454e44ae426082";
 
-fn picture() -> Vec<u8> {
+pub fn picture() -> Vec<u8> {
     let digit = |byte: u8| {
         char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).expect("a digit")
     };

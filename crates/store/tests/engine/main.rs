@@ -9,9 +9,9 @@
 
 mod deeds;
 mod media;
+mod members;
 mod order;
 mod outage;
-mod search;
 
 use std::sync::Arc;
 use store::{Batch, CommitError, Db, Done, Row, params};

@@ -1,0 +1,44 @@
+//! Members and the accounts that are theirs, on both engines.
+
+use model::{
+    AccountId,
+    member::{NewMember, Role},
+    ports::AccountStore,
+};
+use testkit::{
+    clock::START,
+    conformance::{Case, check},
+};
+
+async fn join(case: &Case, name: &str, role: Role) -> AccountId {
+    let new = NewMember {
+        username: name.into(),
+        display_name: String::new(),
+        email: format!("{name}@example.org"),
+        password_hash: "none".into(),
+        role,
+        confirmed: true,
+        locale: "en".into(),
+        reason: None,
+        created_by_app: None,
+        private_key_pem: None,
+        public_key_pem: None,
+        created: START,
+    };
+    case.store.create_member(new).await.unwrap()
+}
+
+#[test]
+fn the_owner_is_whoever_of_that_role_joined_first() {
+    check(|case| async move {
+        assert_eq!(case.store.owner().await.unwrap(), None);
+        join(&case, "member", Role::Member).await;
+        join(&case, "moderator", Role::Moderator).await;
+        assert_eq!(case.store.owner().await.unwrap(), None);
+        let first = join(&case, "first", Role::Owner).await;
+        let second = join(&case, "second", Role::Owner).await;
+        assert_eq!(case.store.owner().await.unwrap(), Some(first));
+        case.store.set_role(first, Role::Member).await.unwrap();
+        assert_eq!(case.store.owner().await.unwrap(), Some(second));
+    });
+}
