@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use httpkit::{ApiError, Query, lenient};
+use httpkit::{ApiError, PageQuery, Query, lenient};
 use model::{AccountId, limits, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -190,12 +190,38 @@ pub(crate) struct SearchQuery {
     q: String,
     #[serde(rename = "type")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    account_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::integer")]
-    limit: Option<i64>,
+    offset: Option<i64>,
+    #[serde(flatten)]
+    page: PageQuery,
+}
+
+/// Entries of one kind that a search answers with at most; Mastodon's bound.
+const FOUND_MAX: u32 = 40;
+
+async fn found_statuses(
+    api: &Api,
+    viewer: Option<AccountId>,
+    q: &SearchQuery,
+) -> Result<Vec<Value>, crate::refusal::Refused> {
+    // Visitors find people and hashtags; what somebody once wrote is for those who live here.
+    let Some(viewer) = viewer else { return Ok(vec![]) };
+    let author = match q.account_id.as_deref().filter(|id| !id.is_empty()) {
+        None => None,
+        Some(id) => Some(crate::accounts::id(id)?),
+    };
+    let page = q.page.page(20, FOUND_MAX);
+    let offset = usize::try_from(q.offset.unwrap_or(0).clamp(0, 200)).unwrap_or(0);
+    let views = api.social.search_statuses(viewer, &q.q, author, page, offset).await?;
+    let urls = Urls { base: &api.base_url };
+    let now = api.social.now();
+    Ok(views.iter().map(|view| wire::status::status(view, &urls, now)).collect())
 }
 
 async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate::refusal::Refused> {
-    let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
+    let limit = q.page.page(20, FOUND_MAX).limit;
     let text = q.q.trim().trim_start_matches('@');
     let name = text.split('@').next().unwrap_or("");
     if name.is_empty() {
@@ -207,10 +233,10 @@ async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate:
     Ok(views.iter().map(|v| wire::account::account(v, &urls)).collect())
 }
 
-/// `GET /api/v2/search`: people by name and hashtags. Full text comes with its index.
+/// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning.
 pub(crate) async fn search(
     State(api): State<Api>,
-    Viewer(_): Viewer,
+    Viewer(viewer): Viewer,
     Query(q): Query<SearchQuery>,
 ) -> Answer {
     let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
@@ -218,7 +244,7 @@ pub(crate) async fn search(
     let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));
     let urls = Urls { base: &api.base_url };
     let named = if wants("hashtags") && !tag.is_empty() {
-        let limit = u32::try_from(q.limit.unwrap_or(20).clamp(1, 40)).unwrap_or(20);
+        let limit = q.page.page(20, FOUND_MAX).limit;
         api.social.store().tags_by_prefix(&tag, limit).await?
     } else {
         vec![]
@@ -227,7 +253,8 @@ pub(crate) async fn search(
         .iter()
         .map(|name| json!({ "name": name, "url": urls.tag(name), "history": [] }))
         .collect();
-    Ok(Json(json!({ "accounts": accounts, "statuses": [], "hashtags": tags })))
+    let statuses = if wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
+    Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
 }
 
 /// `GET /api/v1/accounts/search`.

@@ -51,6 +51,7 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
             instance.darkroom.clone(),
         )),
     );
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(index(Arc::clone(&instance.social))));
     let mut out = std::io::stdout();
     writeln!(out, "ready http://{local}")?;
     out.flush()?;
@@ -102,6 +103,21 @@ async fn ensure_owner(place: &Place, instance: &Instance) -> anyhow::Result<()> 
         eprintln!("made the account @owner (owner@localhost); password in {}", path.display());
     }
     Ok(())
+}
+
+/// Keeps the search index near what is posted. It rests a little longer than it works, so that
+/// posting comes first while there is much to take in.
+async fn index(social: Arc<Social>) {
+    loop {
+        let more = match social.index_search().await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, "the search index waits");
+                false
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(if more { 10 } else { 500 })).await;
+    }
 }
 
 /// Cleans abandoned uploads away, a bounded handful at a time, each hour and once at the start.

@@ -16,6 +16,7 @@ pub mod media;
 pub mod members;
 pub mod post;
 pub mod read;
+pub mod search;
 pub mod streams;
 pub mod view;
 

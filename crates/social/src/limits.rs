@@ -21,6 +21,12 @@ pub const STREAM_LAG_MAX: usize = 256;
 pub const CHANNELS_PER_LISTENER: usize = 32;
 /// Pages of 200 members that a streamed list may have. Past it: the oldest members are not heard.
 pub const LIST_PAGES_MAX: usize = 25;
+/// Posts that the search index takes in at once; a few milliseconds of the writer.
+pub const INDEXED_AT_ONCE: u32 = 200;
+/// Words of a search. Past it: the others are not looked for.
+pub const SEARCH_WORDS_MAX: usize = 8;
+/// Pages of found posts that one search looks through for those that its asker may find.
+pub const SEARCH_ROUNDS_MAX: usize = 5;
 /// Statuses of a thread that are shown. Past it: the newest are left out.
 pub const THREAD_MAX: u32 = 4_096;
 /// Password hashes computed at once (19 MiB each). Past it: they wait, then 503.

@@ -70,6 +70,13 @@ pub struct Db {
     driver: Driver,
 }
 
+/// An engine's way to speak SQL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 #[derive(Clone)]
 enum Driver {
     Sqlite(Arc<Sqlite>),
@@ -105,6 +112,14 @@ impl Db {
                 let opened = Postgres::open(options, clock, announcer).await?;
                 Ok(Self { driver: Driver::Postgres(opened) })
             }
+        }
+    }
+
+    /// Which engine's own words are to be used, where the shared text does not reach.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match &self.driver {
+            Driver::Sqlite(_) => Dialect::Sqlite,
+            Driver::Postgres(_) => Dialect::Postgres,
         }
     }
 

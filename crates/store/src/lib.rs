@@ -20,6 +20,7 @@ mod poll;
 mod postgres;
 mod relation;
 mod row;
+mod search;
 mod sqlite;
 mod status;
 mod status_write;

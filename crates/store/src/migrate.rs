@@ -20,12 +20,20 @@ pub struct Migration {
 }
 
 /// All of them, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../migrations/0001_spine.sql"),
-    sqlite: "",
-    postgres: "",
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_spine.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../migrations/0002_search.sql"),
+        sqlite: include_str!("../migrations/0002_search_sqlite.sql"),
+        postgres: include_str!("../migrations/0002_search_postgres.sql"),
+    },
+];
 
 /// Where what has been applied is recorded.
 pub(crate) const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration \

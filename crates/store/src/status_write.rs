@@ -3,6 +3,7 @@
 use crate::{
     Batch, CommitError, Done, IdSlot, SqlStore, Value, params,
     row::join_ids,
+    search,
     status::{status_columns, status_of},
 };
 use model::{
@@ -171,6 +172,8 @@ impl SqlStore {
         if let Some((slot, poll)) = &new_poll {
             batch.add(INSERT_POLL, poll_values(*slot, &target, old.account, poll));
         }
+        let words = format!("{} {}", edit.spoiler, edit.text);
+        search::renew(&mut batch, self.db.dialect(), edit.id, words);
         let slot = new_poll.map(|(slot, _)| slot);
         let told = (old.clone(), edit.clone());
         batch.tell(move |done| {
@@ -194,6 +197,7 @@ impl SqlStore {
         };
         let mut batch = Batch::new();
         let gone = batch.must("DELETE FROM status WHERE id = ?1", params![id]);
+        search::forget(&mut batch, self.db.dialect(), id);
         batch.add(UNCOUNT_REBLOGS, params![id]);
         for sql in UNHANG {
             batch.add(sql, params![id]);

@@ -24,7 +24,7 @@ const POSTS_PER_ACCOUNT: u64 = 10;
 /// Rows per commit while filling.
 const GROUP: u64 = 50_000;
 /// Changes whenever what is written changes, so that an old data set is not taken for a new one.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 
 /// A filled data folder and who is in it.
 pub struct Scene {
@@ -248,10 +248,12 @@ impl Writer {
         })
     }
 
-    /// Counters as the server would have flushed them.
+    /// Counters and the search index, as the server would have them.
     fn counts(&mut self) -> Result<()> {
         println!("  counters");
         self.sqlite.execute_batch(COUNTS)?;
+        println!("  search index");
+        self.sqlite.execute_batch(SEARCH)?;
         self.sqlite.execute_batch("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)")?;
         Ok(())
     }
@@ -278,6 +280,12 @@ const STATUS: &str = "INSERT INTO status (id, account_id, created_ms, visibility
 
 const FOLLOW: &str = "INSERT OR IGNORE INTO follow (account_id, target_id, id, reblogs, notify, \
     languages) SELECT ?1, ?2, ?3, 1, 0, '' WHERE ?1 <> ?2";
+
+/// A host's index has caught up long ago.
+const SEARCH: &str = "BEGIN;
+    INSERT INTO status_search (rowid, text) SELECT id, spoiler || ' ' || text FROM status;
+    UPDATE search_watermark SET indexed_id = (SELECT MAX(id) FROM status);
+    COMMIT";
 
 const COUNTS: &str = "BEGIN;
     INSERT OR REPLACE INTO account_count

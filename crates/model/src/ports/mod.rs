@@ -48,22 +48,31 @@ mod account;
 mod app;
 mod media;
 mod relation;
+mod search;
 mod status;
 
 pub use account::AccountStore;
 pub use app::AppStore;
 pub use media::MediaStore;
 pub use relation::RelationStore;
+pub use search::SearchStore;
 pub use status::{SightFacts, StatusStore, TimelineQuery};
 
 /// The whole store: every noun's port. Behind `dyn` at crate edges.
 pub trait Store:
-    AccountStore + AppStore + MediaStore + StatusStore + RelationStore + Send + Sync
+    AccountStore + AppStore + MediaStore + StatusStore + RelationStore + SearchStore + Send + Sync
 {
 }
 
 impl<T> Store for T where
-    T: AccountStore + AppStore + MediaStore + StatusStore + RelationStore + Send + Sync
+    T: AccountStore
+        + AppStore
+        + MediaStore
+        + StatusStore
+        + RelationStore
+        + SearchStore
+        + Send
+        + Sync
 {
 }
 

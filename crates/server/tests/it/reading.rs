@@ -78,3 +78,42 @@ fn whom_one_blocks_is_gone_from_home_at_once() {
     here.ask("POST", &format!("/api/v1/accounts/{who}/block"), &bob, None);
     assert_eq!(here.ask("GET", HOME, &bob, None).body, json!([]));
 }
+
+#[test]
+fn a_post_is_found_by_those_who_may_find_it() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let post = |text: &str, visibility: &str| {
+        let form = json!({ "status": text, "visibility": visibility });
+        id(&here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body)
+    };
+    let indexable = |wanted: bool| {
+        let form = json!({ "indexable": wanted });
+        here.ask("PATCH", "/api/v1/accounts/update_credentials", &ann, Some(form));
+    };
+    indexable(false);
+    let open = post("a slope of #slate", "public");
+    let secret = post("a slope of sand", "private");
+    let found = |token: &str, more: &str| {
+        let path = format!("/api/v2/search?q=slope{more}");
+        let body = here.ask("GET", &path, token, None).body;
+        let ids = body["statuses"].as_array().expect("a list").iter().map(id);
+        ids.collect::<Vec<_>>()
+    };
+    // The index follows within seconds.
+    let begun = std::time::Instant::now();
+    while found(&ann, "").len() < 2 {
+        assert!(begun.elapsed().as_secs() < 20, "not taken in");
+        std::thread::yield_now();
+    }
+    assert_eq!(found(&ann, ""), [secret.clone(), open.clone()]);
+    assert_eq!(found(&ann, "&limit=1&offset=1"), [open.clone()]);
+    assert_eq!(found(&ann, "&type=accounts"), [""; 0]);
+    assert_eq!(found("", ""), [""; 0], "visitors find no posts");
+    assert_eq!(found(&bob, ""), [""; 0], "ann does not let herself be found");
+    here.ask("POST", &format!("/api/v1/statuses/{open}/bookmark"), &bob, None);
+    assert_eq!(found(&bob, ""), [open.clone()], "bob has kept it");
+    indexable(true);
+    here.ask("POST", &format!("/api/v1/statuses/{open}/unbookmark"), &bob, None);
+    assert_eq!(found(&bob, ""), [open], "and not what is for followers");
+}

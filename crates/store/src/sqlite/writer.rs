@@ -71,7 +71,8 @@ fn last_id(conn: &Connection) -> rusqlite::Result<i64> {
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut last = 0;
-    for table in tables {
+    // The search index has tables of its own, whose numbers are no ids.
+    for table in tables.iter().filter(|table| !table.starts_with("status_search")) {
         let text = format!("SELECT COALESCE(MAX(id), 0) FROM \"{table}\"");
         last = last.max(conn.query_row(&text, [], |row| row.get(0))?);
     }

@@ -12,6 +12,7 @@ mod media;
 mod members;
 mod order;
 mod outage;
+mod search;
 
 use std::sync::Arc;
 use store::{Batch, CommitError, Db, Done, Row, params};
