@@ -58,6 +58,12 @@ async fn contact(api: &Api) -> Result<Value, crate::refusal::Refused> {
     Ok(shown.map_or(Value::Null, |view| wire::account::account(view, &urls)))
 }
 
+/// The rules, each with the number by which a report names it.
+fn rules(api: &Api) -> Value {
+    let numbered = api.rules.iter().zip(1..);
+    numbered.map(|(text, id)| json!({ "id": id.to_string(), "text": text, "hint": "" })).collect()
+}
+
 /// `GET /api/v2/instance`.
 pub(crate) async fn v2(State(api): State<Api>) -> Answer {
     let (members, _) = api.social.store().totals().await?;
@@ -70,13 +76,13 @@ pub(crate) async fn v2(State(api): State<Api>) -> Answer {
         "usage": { "users": { "active_month": members } },
         "thumbnail": { "url": format!("{}/static/header.svg", api.base_url) },
         "icon": [],
-        "languages": ["en"],
+        "languages": api.languages,
         "configuration": configuration(&api),
         "registrations": { "enabled": api.social.settings().signup_open,
             "approval_required": false, "message": null },
         "api_versions": { "mastodon": 1 },
-        "contact": { "email": "", "account": contact(&api).await? },
-        "rules": [],
+        "contact": { "email": api.contact_email, "account": contact(&api).await? },
+        "rules": rules(&api),
     })))
 }
 
@@ -89,18 +95,18 @@ pub(crate) async fn v1(State(api): State<Api>) -> Answer {
         "title": api.title,
         "short_description": api.description,
         "description": api.description,
-        "email": "",
+        "email": api.contact_email,
         "version": version(&api),
         "urls": { "streaming_api": configuration.pointer("/urls/streaming") },
         "stats": { "user_count": members, "status_count": statuses, "domain_count": 0 },
         "thumbnail": null,
-        "languages": ["en"],
+        "languages": api.languages,
         "registrations": api.social.settings().signup_open,
         "approval_required": false,
         "invites_enabled": false,
         "configuration": configuration,
         "contact_account": contact(&api).await?,
-        "rules": [],
+        "rules": rules(&api),
     })))
 }
 

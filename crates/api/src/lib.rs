@@ -53,6 +53,12 @@ pub struct Parts {
     pub title: String,
     /// One sentence about it.
     pub description: String,
+    /// Where people can write to who runs this place; empty where nobody said.
+    pub contact_email: String,
+    /// Codes of the languages mostly written here, the main one first.
+    pub languages: Vec<String>,
+    /// Rules of this place, a sentence each.
+    pub rules: Vec<String>,
     /// Version of the software.
     pub version: &'static str,
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod config;
+mod log;
 mod open;
 mod serve;
 mod world;
@@ -17,8 +18,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Begin with:  fulmar serve\n\
-    It makes a data folder and an owner account, and says where it listens."
+    after_help = "Begin with:\n  \
+      fulmar serve                          makes a data folder and an owner account\n\n\
+    For a place of your own on the internet:\n  \
+      fulmar config default > fulmar.toml   then set server.domain and server.listen\n  \
+      fulmar config check --config fulmar.toml\n  \
+      fulmar serve --config fulmar.toml --data /var/lib/fulmar\n\n\
+    Every command takes --data and --config, and each has a --help with examples."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -29,10 +35,10 @@ struct Cli {
 #[derive(Args, Clone)]
 pub(crate) struct Place {
     /// Folder of the database and the keys; made where it is missing.
-    #[arg(long, default_value = "fulmar-data", global = true)]
+    #[arg(long, default_value = "fulmar-data", global = true, env = "FULMAR_DATA")]
     data: PathBuf,
     /// Configuration file (TOML); without one everything has a default.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "FULMAR_CONFIG")]
     config: Option<PathBuf>,
 }
 
@@ -40,6 +46,11 @@ pub(crate) struct Place {
 enum Command {
     /// Serve. Standard output carries one line, `ready http://ADDR:PORT`; the log goes to
     /// standard error.
+    #[command(after_help = "Examples:\n  \
+        fulmar serve                              on 127.0.0.1:8080, data in ./fulmar-data\n  \
+        fulmar serve --listen 127.0.0.1:0         on a free port, which the line `ready` names\n  \
+        fulmar serve --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n\n\
+        SIGTERM and SIGINT finish what is in flight and end.")]
     Serve {
         #[command(flatten)]
         place: Place,
@@ -61,6 +72,10 @@ enum Command {
 #[derive(Subcommand)]
 enum AccountCommand {
     /// Make a member. The password is shown once, or read from standard input.
+    #[command(after_help = "Examples:\n  \
+        fulmar account create ann --email ann@example.org\n  \
+        fulmar account create mo --email mo@example.org --role moderator\n  \
+        fulmar account create bot --email bot@example.org --password-stdin --json < password")]
     Create {
         /// Username: letters, digits and underscores.
         name: String,
@@ -89,6 +104,11 @@ enum AccountCommand {
 #[derive(Subcommand)]
 enum TokenCommand {
     /// Make a token and print it, and nothing else.
+    #[command(after_help = "Examples:\n  \
+        fulmar token create bot --scopes \"read write\"\n  \
+        TOKEN=$(fulmar token create ann)\n  \
+        curl -H \"Authorization: Bearer $TOKEN\" \\\n    \
+            http://127.0.0.1:8080/api/v1/timelines/home")]
     Create {
         /// Whose.
         name: String,
@@ -103,19 +123,22 @@ enum TokenCommand {
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Read the configuration and say whether it can be used.
+    #[command(after_help = "Example:\n  \
+        fulmar config check --config /etc/fulmar/fulmar.toml && systemctl restart fulmar")]
     Check {
         #[command(flatten)]
         place: Place,
     },
+    /// Print a configuration file with every key, commented out at its default.
+    #[command(after_help = "Example:\n  fulmar config default > fulmar.toml")]
+    Default,
+    /// Print the page of documentation of every key.
+    #[command(hide = true)]
+    Reference,
 }
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::INFO)
-        .init();
-    match run(cli.command) {
+    match run(Cli::parse().command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fulmar: {error:#}");
@@ -125,6 +148,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    if !matches!(command, Command::Serve { .. }) {
+        log::quiet();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
@@ -141,13 +167,24 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Token(TokenCommand::Create { name, scopes, place }) => {
                 accounts::token(&place, &name, &scopes).await
             }
-            Command::Config(ConfigCommand::Check { place }) => {
-                config::load(&place)?;
-                println!("the configuration can be used");
-                Ok(())
-            }
+            Command::Config(command) => configuration(&command),
         }
     });
     runtime.shutdown_background();
     result
+}
+
+fn configuration(command: &ConfigCommand) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check { place } => {
+            let config = config::load(place)?;
+            for advice in config::advice(place, &config) {
+                eprintln!("fulmar: {advice}");
+            }
+            println!("the configuration can be used");
+        }
+        ConfigCommand::Default => print!("{}", config::default_file()),
+        ConfigCommand::Reference => print!("{}", config::reference()),
+    }
+    Ok(())
 }

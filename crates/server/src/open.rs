@@ -32,6 +32,9 @@ pub(crate) struct Instance {
 /// Opens the instance in the data folder, making what is missing.
 #[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
 pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
+    if config.store.postgres_url.is_some() {
+        anyhow::bail!("`store.postgres_url` is set, and this version opens SQLite only: remove it");
+    }
     let data = &place.data;
     fs::DirBuilder::new()
         .recursive(true)
@@ -47,7 +50,7 @@ pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
         .context("cannot open the database")?;
     let settings = Settings {
         signup_open: config.signup.open,
-        status_characters: config.server.status_characters,
+        status_characters: config.server.status_characters.count(),
     };
     let store = Arc::new(SqlStore::new(db));
     let social = Arc::new(Social::new(store, hub, clock, chance, settings));

@@ -3,6 +3,7 @@
 use crate::{
     Place, accounts,
     config::{self, Config},
+    log,
     open::{self, Instance},
 };
 use anyhow::Context as _;
@@ -27,6 +28,10 @@ use tokio_util::sync::CancellationToken;
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     let config = config::load(place)?;
+    log::start(&config.log);
+    for advice in config::advice(place, &config) {
+        tracing::warn!("{advice}");
+    }
     let instance = open::open(place, &config)?;
     ensure_owner(place, &instance).await?;
     let address = listen.unwrap_or(config.server.listen);
@@ -34,7 +39,10 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     if let Err(error) = edge::raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }
-    let options = edge::Options::default();
+    let options = edge::Options {
+        uncapped: config.server.trusted_proxies.clone(),
+        ..edge::Options::default()
+    };
     let listener = edge::Listener::bind(address, &options)
         .with_context(|| format!("cannot listen on {address}"))?;
     let local = listener.local_addr();
@@ -68,7 +76,7 @@ fn parts(
     stopping: CancellationToken,
 ) -> Parts {
     let (base_url, domain) = match &config.server.domain {
-        Some(domain) => (format!("https://{domain}"), domain.clone()),
+        Some(domain) => (format!("https://{}", domain.as_str()), domain.as_str().to_owned()),
         None => (format!("http://{local}"), local.to_string()),
     };
     Parts {
@@ -82,6 +90,9 @@ fn parts(
         domain,
         title: config.server.title.clone(),
         description: config.server.description.clone(),
+        contact_email: config.server.contact_email.as_ref().map_or(String::new(), |e| e.0.clone()),
+        languages: config.server.languages.iter().map(|language| language.0.clone()).collect(),
+        rules: config.server.rules.clone(),
         version: env!("CARGO_PKG_VERSION"),
     }
 }

@@ -1,0 +1,81 @@
+//! Every key of the configuration, declared once. To add one: a line here, its use where it is
+//! needed, and `fulmar config reference > docs/operating/configuration.md`; a test says when the
+//! page was forgotten. A key that nothing reads has no place here.
+
+use super::{
+    declare::configuration,
+    kinds::{Domain, Email, Language, LogFormat, LogLevel, Secret, Whole},
+};
+use ipnet::IpNet;
+use std::{net::SocketAddr, path::PathBuf};
+
+configuration! {
+    /// Where this place lives and how it is called.
+    server: Server {
+        /// The name in addresses: people here are `@name@domain`.
+        ///
+        /// Links begin with `https://` and this name. Without it links use the listening address,
+        /// which is right for a first look on your own machine and for nothing else. Addresses are
+        /// made when they are shown and never stored, so the name can be set later.
+        domain: Option<Domain> = None, like "\"example.org\"";
+        /// Address and port to listen on.
+        ///
+        /// On every address of the machine: `"[::]:443"`. Port 0 takes a free port. The word
+        /// `--listen` of `fulmar serve` comes before this key.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+        /// Networks of the proxies in front of this server.
+        ///
+        /// Connections from there are not counted against the bound on connections of one
+        /// network, because they carry everybody.
+        trusted_proxies: Vec<IpNet> = Vec::new(), like "[\"127.0.0.1\"]";
+        /// What this place is called.
+        title: String = "Fulmar".to_owned();
+        /// One sentence about it, for apps and for lists of servers.
+        description: String = "A small social network".to_owned();
+        /// Where people and authorities can write to who runs this place.
+        contact_email: Option<Email> = None, like "\"owner@example.org\"";
+        /// Languages that are mostly written here, the main one first.
+        languages: Vec<Language> = vec![Language("en".to_owned())];
+        /// Rules of this place, a sentence each. Apps show them before somebody joins.
+        rules: Vec<String> = Vec::new(), like "[\"Be kind.\", \"No advertising.\"]";
+        /// Most characters in a post.
+        ///
+        /// Posts that exist stay as they are when it is lowered.
+        status_characters: Whole<1, 100_000> =
+            Whole::new(model::limits::STATUS_CHARACTERS as u64);
+    }
+
+    /// Who may join.
+    signup: Signup {
+        /// Whether anybody may sign up.
+        ///
+        /// Closed unless said so. `fulmar account create` makes members either way.
+        open: bool = false;
+    }
+
+    /// Where everything but pictures is kept.
+    store: Store {
+        /// Address of a PostgreSQL database. Without one, SQLite in the data folder.
+        ///
+        /// It is `postgres://user:password@host:port/database`. As it may hold a password, it can
+        /// stand in a file of its own instead: `postgres_url_file`.
+        postgres_url: Option<Secret> = None, like "\"postgres://fulmar@localhost/fulmar\"";
+        /// A file that holds the address of the PostgreSQL database, and nothing else.
+        postgres_url_file: Option<PathBuf> = None, like "\"/etc/fulmar/postgres-url\"";
+    }
+
+    /// What is written to standard error, and how. Passwords, tokens and query strings never are.
+    log: Log {
+        /// How much is said.
+        level: LogLevel = LogLevel::Info;
+        /// Levels by part of the program, where one level is not enough.
+        ///
+        /// The words are those of RUST_LOG: `"info,fulmar::request=debug"`. It comes before
+        /// `level`, and the environment variable `RUST_LOG` comes before both.
+        filter: Option<String> = None, like "\"info,fulmar::request=debug\"";
+        /// What a line looks like.
+        ///
+        /// `text` is for people, `json` gives one object a line.
+        format: LogFormat = LogFormat::Text;
+    }
+}

@@ -1,0 +1,103 @@
+//! The configuration: one TOML file, every key with a default, unknown keys refused so that a
+//! misspelt one is noticed. The keys stand in `keys`, once each; everything else is made from them.
+
+mod declare;
+mod keys;
+mod kinds;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use keys::{Config, Log};
+pub(crate) use kinds::LogFormat;
+pub(crate) use print::{default_file, reference};
+
+use crate::Place;
+use anyhow::{Context as _, bail};
+use kinds::Secret;
+use std::path::{Path, PathBuf};
+
+/// Most bytes of a file that holds one secret.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// Reads the file, if one was named, and the files of secrets that it names.
+pub(crate) fn load(place: &Place) -> anyhow::Result<Config> {
+    let Some(path) = &place.config else { return parse("") };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    parse(&text).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+/// Reads a file's text; says everything that is wrong with it.
+pub(crate) fn parse(text: &str) -> anyhow::Result<Config> {
+    let mut reader = declare::Reader::new(text).map_err(anyhow::Error::msg)?;
+    let mut config = keys::read(&mut reader);
+    let mut problems = reader.problems();
+    let store = &mut config.store;
+    let read = secret(&mut store.postgres_url, &store.postgres_url_file, "store.postgres_url");
+    problems.extend(read.err());
+    problems.extend(disagreements(&config));
+    if !problems.is_empty() {
+        bail!("\n  {}", problems.join("\n  "));
+    }
+    Ok(config)
+}
+
+/// Fills a secret from the file that was named for it.
+fn secret(
+    value: &mut Option<Secret>,
+    file: &Option<PathBuf>,
+    key: &'static str,
+) -> Result<(), String> {
+    let Some(path) = file else { return Ok(()) };
+    if value.is_some() {
+        return Err(format!("`{key}` and `{key}_file` are both set: keep one"));
+    }
+    let text =
+        secret_text(path).map_err(|why| format!("`{key}_file`: {}: {why}", path.display()))?;
+    *value = Some(Secret::new(text));
+    Ok(())
+}
+
+/// One line of a file that may be a pipe or a credential of the service manager.
+fn secret_text(path: &Path) -> Result<String, String> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    let read = file.take(SECRET_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| error.to_string())?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() || text.contains('\n') {
+        return Err("it must hold the secret on one line, and nothing else".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Keys that are valid by themselves and cannot be used together.
+fn disagreements(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(filter) = &config.log.filter
+        && let Err(error) = filter.parse::<tracing_subscriber::EnvFilter>()
+    {
+        found.push(format!("`log.filter` is no list of levels by target: {error}"));
+    }
+    found
+}
+
+/// What can be used and should be seen to: secrets that others on this machine can read.
+pub(crate) fn advice(place: &Place, config: &Config) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = Vec::new();
+    let holds = config.store.postgres_url.is_some() && config.store.postgres_url_file.is_none();
+    let own = place.config.as_ref().filter(|_| holds);
+    for path in own.into_iter().chain(&config.store.postgres_url_file) {
+        let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
+        if mode & 0o007 != 0 {
+            found.push(format!(
+                "{0} holds a secret and anybody here can read it: chmod o= {0}",
+                path.display()
+            ));
+        }
+    }
+    found
+}
