@@ -21,7 +21,7 @@ pub const HOSTILE_SECONDS: u64 = 100;
 /// When one of them found something unexpected.
 pub fn run(hostile_seconds: u64) -> Result<()> {
     let mut steps = Steps::default();
-    steps.step("release build", || ground::build_server().map(|()| Outcome::Done));
+    steps.step("build", || ground::build_server().map(|()| Outcome::Done));
     add(&mut steps, hostile_seconds);
     steps.close()
 }

@@ -137,7 +137,7 @@ const FAMILIES: [&str; 5] = ["text", "ids", "paging", "multipart", "oauth"];
 /// With the first finding of each family.
 pub fn run(seconds: u64, asked: Option<u64>) -> Result<()> {
     let mut steps = Steps::default();
-    steps.step("release build", || ground::build_server().map(|()| Outcome::Done));
+    steps.step("build", || ground::build_server().map(|()| Outcome::Done));
     add(&mut steps, seconds, asked);
     steps.close()
 }

@@ -22,9 +22,18 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The release binary, where cargo puts it.
-pub fn release_binary() -> PathBuf {
-    target().join("release").join("fulmar")
+/// The variable that makes the words which try the server, and measure nothing, take the debug
+/// build: it is there in seconds while one works. CI and the final word take the release.
+const DEBUG: &str = "FULMAR_DEBUG";
+
+/// Whether the debug build is tried.
+pub fn tries_debug() -> bool {
+    variable(DEBUG).is_some()
+}
+
+/// The program that is tried, where cargo puts it.
+pub fn server_binary() -> PathBuf {
+    target().join(if tries_debug() { "debug" } else { "release" }).join("fulmar")
 }
 
 /// A folder under `target/` for what a word keeps between runs; made when missing.
@@ -119,8 +128,11 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// so that what they share is built once.
 ///
 /// # Errors
-/// When it does not build.
+/// When it does not build, or when the debug build is asked for.
 pub fn build_release() -> Result<()> {
+    if tries_debug() {
+        bail!("figures of a debug build mean nothing: unset {DEBUG}");
+    }
     let words = ["build", "--release", "--locked", "--package", "server", "--package", "xtask"];
     sh("cargo", &words)
 }
@@ -130,7 +142,8 @@ pub fn build_release() -> Result<()> {
 /// # Errors
 /// When it does not build.
 pub fn build_server() -> Result<()> {
-    sh("cargo", &["build", "--release", "--locked", "--package", "server"])
+    let profile = if tries_debug() { "dev" } else { "release" };
+    sh("cargo", &["build", "--profile", profile, "--locked", "--package", "server"])
 }
 
 /// Whether a program of that name can be found.

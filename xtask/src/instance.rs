@@ -1,4 +1,4 @@
-//! A server to try: the release binary on a data folder of its own and a free loopback port.
+//! A server to try: the built binary on a data folder of its own and a free loopback port.
 //!
 //! It is met as a host meets it: a configuration file, the command line, `ready` on standard
 //! output. It ends with this value, however the word ends.
@@ -70,7 +70,7 @@ impl Plan {
     /// # Errors
     /// When the configuration cannot be written.
     pub fn command(&self, words: &[&str]) -> Result<Command> {
-        let mut command = Command::new(ground::release_binary());
+        let mut command = Command::new(ground::server_binary());
         command.args(words).arg("--data").arg(&self.data).arg("--config").arg(self.config_file()?);
         Ok(command)
     }
@@ -125,10 +125,7 @@ impl Plan {
         }
         let started = ground::now();
         let mut child = command.spawn().with_context(|| {
-            format!(
-                "{}: build it first (cargo build --release)",
-                ground::release_binary().display()
-            )
+            format!("{}: build it first (cargo build --release)", ground::server_binary().display())
         })?;
         let output = child.stdout.take().context("no standard output")?;
         // From here on whatever goes wrong ends the child, through `Drop`.

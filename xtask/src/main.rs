@@ -47,7 +47,8 @@ And by itself, when that is what you work on:
   cargo xtask kill       Kills the server 50 times under load and counts what was lost: nothing.
   cargo xtask fuzz       Hostile bytes for every parser, a minute each.
 
-All load goes to 127.0.0.1 and ends by itself. Everything built lies in target/.";
+All load goes to 127.0.0.1 and ends by itself. Everything built lies in target/. With FULMAR_DEBUG=1
+in the environment clients, kill and fuzz try the debug build, which is there sooner.";
 
 /// Words for people and CI.
 #[derive(Parser)]

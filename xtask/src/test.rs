@@ -27,7 +27,7 @@ pub fn run(seed: Option<u64>) -> Result<()> {
         ground::shown(&mut command)?;
         Ok(Outcome::Done)
     });
-    let built = steps.step("release build", || ground::build_server().map(|()| Outcome::Done));
+    let built = steps.step("build", || ground::build_server().map(|()| Outcome::Done));
     if built {
         clients::add(&mut steps, clients::HOSTILE_SECONDS);
         kill::add(&mut steps, &kill::Wish { rounds: ROUNDS, engine: None, seed });

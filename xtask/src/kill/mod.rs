@@ -58,7 +58,7 @@ pub struct Wish {
 /// When anything that was acknowledged is missing, or a step could not be run.
 pub fn run(wish: &Wish) -> Result<()> {
     let mut steps = Steps::default();
-    steps.step("release build", || ground::build_server().map(|()| Outcome::Done));
+    steps.step("build", || ground::build_server().map(|()| Outcome::Done));
     add(&mut steps, wish);
     steps.close()
 }
