@@ -12,6 +12,7 @@ mod media;
 mod members;
 mod order;
 mod outage;
+mod power;
 mod search;
 
 use std::sync::Arc;
