@@ -145,7 +145,8 @@ routes! {
 /// All of it, ready to serve. Apps in browsers come from anywhere, so CORS admits everybody:
 /// nothing here is authorised by a cookie.
 pub fn router(api: Api) -> Router {
-    let exposed = [axum::http::header::LINK, axum::http::header::RETRY_AFTER];
+    let exposed = ["link", "retry-after", "x-request-id", "idempotency-key", "etag"]
+        .map(axum::http::HeaderName::from_static);
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let cors = CorsLayer::new()
         .allow_origin(Any)

@@ -1,0 +1,141 @@
+//! The table of endpoints in `docs/` and what every route refuses, both made from the router's own
+//! list: a route that is added is in the table or a test fails, and it is asked without a token and
+//! with one that may not, without anybody having to remember it.
+
+use crate::instance::Instance;
+use api::ROUTES;
+use expect_test::expect_file;
+use std::fmt::Write as _;
+
+/// Endpoints without which no app works, that are not answered yet.
+const WANTED: &[&str] = &[
+    "GET /oauth/userinfo",
+    "GET /api/v1/scheduled_statuses",
+    "GET /api/v1/scheduled_statuses/{id}",
+    "PUT /api/v1/scheduled_statuses/{id}",
+    "DELETE /api/v1/scheduled_statuses/{id}",
+    "POST /api/v1/reports",
+];
+
+/// Endpoints that answer without a token. Every other one must refuse.
+const OPEN: &[&str] = &[
+    "GET /health",
+    "GET /ready",
+    "GET /static/avatar.svg",
+    "GET /static/header.svg",
+    "GET /.well-known/nodeinfo",
+    "GET /.well-known/webfinger",
+    "GET /.well-known/host-meta",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /nodeinfo/2.0",
+    "GET /api/v2/instance",
+    "GET /api/v1/instance",
+    "GET /api/v1/custom_emojis",
+    "GET /api/v2/search",
+    "POST /api/v1/apps",
+    "GET /oauth/authorize",
+    "POST /oauth/authorize",
+    "POST /oauth/token",
+    "POST /oauth/revoke",
+    "GET /api/v1/accounts",
+    "GET /api/v1/accounts/lookup",
+    "GET /api/v1/accounts/{id}",
+    "GET /api/v1/accounts/{id}/statuses",
+    "GET /api/v1/accounts/{id}/followers",
+    "GET /api/v1/accounts/{id}/following",
+    "GET /media/{*key}",
+    "GET /api/v1/statuses",
+    "GET /api/v1/statuses/{id}",
+    "GET /api/v1/statuses/{id}/context",
+    "GET /api/v1/statuses/{id}/history",
+    "GET /api/v1/statuses/{id}/favourited_by",
+    "GET /api/v1/statuses/{id}/reblogged_by",
+    "GET /api/v1/polls/{id}",
+    "GET /api/v1/timelines/public",
+    "GET /api/v1/timelines/tag/{tag}",
+    "GET /api/v1/streaming/health",
+];
+
+/// Needs a token but no scope: an app asks about itself.
+const ANY_SCOPE: &[&str] = &["GET /api/v1/apps/verify_credentials"];
+
+fn named(method: &str, path: &str) -> String {
+    format!("{} {path}", method.to_uppercase())
+}
+
+#[test]
+fn the_table_of_endpoints_is_what_the_router_answers() {
+    let mut answered: Vec<String> = ROUTES.iter().map(|(m, p)| named(m, p)).collect();
+    answered.sort_by(|a, b| {
+        let key = |line: &str| line.split_once(' ').map(|(m, p)| (p.to_owned(), m.to_owned()));
+        key(a).cmp(&key(b))
+    });
+    let mut text = String::from(
+        "# Endpoints\n\nGenerated from the router; a test fails when the two part ways. After a \
+         route was added:\n\n```sh\nUPDATE_EXPECT=1 cargo test -p server --test it endpoints\n\
+         ```\n\nNames and shapes are those of \
+         [Mastodon's documentation](https://docs.joinmastodon.org/api/).\n\n\
+         | method | path | without a token |\n|---|---|---|\n",
+    );
+    for line in &answered {
+        let (method, path) = line.split_once(' ').expect("a method");
+        let open = if OPEN.contains(&line.as_str()) { "answered" } else { "401" };
+        writeln!(text, "| {method} | `{path}` | {open} |").expect("written");
+    }
+    let missing: Vec<&&str> =
+        WANTED.iter().filter(|line| !answered.iter().any(|a| a == **line)).collect();
+    if !missing.is_empty() {
+        text.push_str("\n## Not answered yet, though apps ask for it\n\n");
+        for line in missing {
+            writeln!(text, "- `{line}`").expect("written");
+        }
+    }
+    expect_file!["../../../../docs/endpoints.md"].assert_eq(&text);
+    for line in OPEN.iter().chain(ANY_SCOPE) {
+        assert!(answered.iter().any(|a| a == line), "listed, but there is no such route: {line}");
+    }
+}
+
+#[test]
+fn every_route_that_is_not_open_refuses_no_token_a_forged_one_and_one_that_may_not() {
+    let here = Instance::new();
+    here.member("ann");
+    let narrow = here.token_with("ann", "push");
+    let mut wrong = Vec::new();
+    for (method, path) in ROUTES {
+        let name = named(method, path);
+        if OPEN.contains(&name.as_str()) {
+            continue;
+        }
+        let at = path.replace("{id}", "1").replace("{tag}", "a").replace("{*stream}", "user");
+        let verb = method.to_uppercase();
+        let without_scope = match name.as_str() {
+            // Which scope is needed is decided as each channel is opened on the socket.
+            "GET /api/v1/streaming" => 426,
+            line if ANY_SCOPE.contains(&line) => 200,
+            _ => 403,
+        };
+        for (token, status) in [("", 401), ("forged", 401), (narrow.as_str(), without_scope)] {
+            let answer = here.ask(&verb, &at, token, None);
+            let shaped = status == 200 || answer.body["error"].is_string();
+            if answer.status != status || !shaped {
+                let said = answer.body;
+                wrong.push(format!("{name}, {token:.6?}: {} {said}, not {status}", answer.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn scripts_of_other_places_may_read_the_headers_that_apps_need() {
+    let here = Instance::new();
+    let origin = "origin: https://app.example\r\n";
+    let (head, _) = here.exchange("GET", "/api/v1/instance", "", origin, b"");
+    let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+    assert_eq!(line("access-control-allow-origin: "), Some("*"), "{head}");
+    let exposed = line("access-control-expose-headers: ").unwrap_or_default();
+    for name in ["link", "retry-after", "x-request-id", "idempotency-key", "etag"] {
+        assert!(exposed.split(',').any(|one| one.trim() == name), "{name} in {exposed}");
+    }
+}
