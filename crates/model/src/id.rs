@@ -83,6 +83,8 @@ id! {
     ReportId,
     /// A scheduled status.
     ScheduledId,
+    /// A decision about a member.
+    DecisionId,
     /// A job in the queue.
     JobId,
     /// A relation (follow, block, mute, favourite, bookmark): what its listing is paged by.

@@ -1,119 +1,241 @@
-//! `fulmar account` and `fulmar token`: on the store itself, also beside a running server.
+//! `fulmar account`: its words, and what is printed. What is done is in `control`.
 
 use crate::{
-    Place, config,
-    open::{self, Instance},
+    Place,
+    control::{self, Member, Reply, Request, Session},
 };
 use anyhow::{Context as _, bail};
-use model::{AccountId, AppId, Page, app::App, member::Role, scope};
-use social::{access::sha256, members::SignUp};
+use clap::{Args, Subcommand};
 use std::io::BufRead as _;
 
-/// Makes a member; says why where the form is wrong.
-pub(crate) async fn join(
-    instance: &Instance,
-    name: &str,
-    email: &str,
-    password: &str,
-    role: Role,
-) -> anyhow::Result<AccountId> {
-    let form = SignUp {
-        username: name.to_owned(),
-        email: email.to_owned(),
-        password: password.to_owned(),
-        agreement: true,
-        locale: None,
-        reason: None,
-    };
-    match instance.social.join(&form, role, None).await? {
-        Ok(id) => Ok(id),
-        Err(wrong) => {
-            let said: Vec<String> = wrong.iter().map(|(f, _, why)| format!("{f} {why}")).collect();
-            bail!("{}", said.join("; "))
-        }
-    }
-}
-
-/// `fulmar account create`.
-pub(crate) async fn create(
-    place: &Place,
-    name: &str,
-    email: &str,
-    role: &str,
-    password_stdin: bool,
+/// What every form of it takes.
+#[derive(Args, Clone)]
+pub(crate) struct Common {
+    /// Print JSON.
+    #[arg(long)]
     json: bool,
-) -> anyhow::Result<()> {
-    let role = Role::from_word(role).context("--role is member, moderator or owner")?;
-    let instance = open::open(place, &config::load(place)?)?;
-    let password = if password_stdin {
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line)?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
-    } else {
-        instance.social.secret()
-    };
-    let id = join(&instance, name, email, &password, role).await?;
-    let shown = (!password_stdin).then_some(password);
-    if json {
-        let json = serde_json::json!({ "id": id.to_string(), "username": name, "email": email,
-            "role": role.word(), "password": shown });
-        println!("{json}");
-    } else {
-        println!("made @{name}");
-        if let Some(password) = shown {
-            println!("password: {password}");
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Make a member. The password is shown once, or read from standard input.
+    #[command(after_help = "Examples:\n  \
+        fulmar account create ann --email ann@example.org\n  \
+        fulmar account create mo --email mo@example.org --role moderator\n  \
+        fulmar account create bot --email bot@example.org --password-stdin --json < password")]
+    Create {
+        /// Username: letters, digits and underscores.
+        name: String,
+        /// E-mail address.
+        #[arg(long)]
+        email: String,
+        /// member, moderator or owner.
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the members, newest first.
+    #[command(after_help = "Examples:\n  fulmar account list\n  \
+        fulmar account list --json | jq -r '.[] | select(.role == \"owner\") | .username'")]
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show one member, and what was decided about them.
+    #[command(after_help = "Example:\n  fulmar account show ann")]
+    Show {
+        /// Whom.
+        name: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Suspend a member: nobody sees them, and their apps and open streams are cut at once.
+    #[command(after_help = "Example:\n  \
+        fulmar account suspend spammer --reason \"sells watches in every thread\"")]
+    Suspend {
+        /// Whom.
+        name: String,
+        /// Why; kept with the decision.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lift a suspension.
+    #[command(after_help = "Example:\n  fulmar account unsuspend ann --reason \"it was not her\"")]
+    Unsuspend {
+        /// Whom.
+        name: String,
+        /// Why; kept with the decision.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Change a role: member, moderator or owner. The only owner stays one.
+    #[command(after_help = "Example:\n  fulmar account role ann moderator")]
+    Role {
+        /// Whose.
+        name: String,
+        /// member, moderator or owner.
+        role: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Give a new password, and end every session and token of the member.
+    #[command(after_help = "Examples:\n  \
+        fulmar account reset-password ann                    draws one and shows it once\n  \
+        fulmar account reset-password ann --password-stdin < password")]
+    ResetPassword {
+        /// Whose.
+        name: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// The password from standard input, where asked for.
+fn password(stdin: bool) -> anyhow::Result<Option<String>> {
+    if !stdin {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("no password on standard input")?;
+    let line = line.trim_end_matches(['\r', '\n']).to_owned();
+    if line.is_empty() {
+        bail!("standard input has no password in its first line");
+    }
+    Ok(Some(line))
+}
+
+/// Carries a command out and prints what came of it.
+pub(crate) async fn run(command: AccountCommand) -> anyhow::Result<()> {
+    let (request, common) = match command {
+        AccountCommand::List { common } => return list(&common).await,
+        AccountCommand::Create { name, email, role, password_stdin, common } => {
+            let password = password(password_stdin)?;
+            (Request::AccountCreate { name, email, role, password }, common)
         }
+        AccountCommand::Show { name, common } => (Request::AccountShow { name }, common),
+        AccountCommand::Suspend { name, reason, common } => {
+            (Request::AccountSuspend { name, reason }, common)
+        }
+        AccountCommand::Unsuspend { name, reason, common } => {
+            (Request::AccountUnsuspend { name, reason }, common)
+        }
+        AccountCommand::Role { name, role, common } => {
+            (Request::AccountRole { name, role }, common)
+        }
+        AccountCommand::ResetPassword { name, password_stdin, common } => {
+            let password = password(password_stdin)?;
+            (Request::AccountResetPassword { name, password }, common)
+        }
+    };
+    let reply = control::run(&common.place, request).await?;
+    if common.json { print_json(reply) } else { print(reply) }
+}
+
+/// A member's entry with more beside it.
+fn entry(member: &Member, more: serde_json::Value) -> anyhow::Result<serde_json::Value> {
+    let mut entry = serde_json::to_value(member)?;
+    if let (Some(entry), serde_json::Value::Object(more)) = (entry.as_object_mut(), more) {
+        entry.extend(more);
+    }
+    Ok(entry)
+}
+
+fn print_json(reply: Reply) -> anyhow::Result<()> {
+    let json = match reply {
+        Reply::Created { member, password } | Reply::Password { member, password } => {
+            entry(&member, serde_json::json!({ "password": password }))?
+        }
+        Reply::Shown { member, decisions } => {
+            entry(&member, serde_json::json!({ "decisions": decisions }))?
+        }
+        Reply::Decided { member, already } => {
+            entry(&member, serde_json::json!({ "already": already }))?
+        }
+        other => bail!("an answer to something else: {other:?}"),
+    };
+    println!("{json}");
+    Ok(())
+}
+
+fn print(reply: Reply) -> anyhow::Result<()> {
+    match reply {
+        Reply::Created { member, password } => {
+            println!("made @{} ({})", member.username, member.role);
+            if let Some(password) = password {
+                println!("password: {password}");
+            }
+        }
+        Reply::Password { member, password } => {
+            println!(
+                "@{} has a new password; their sessions and apps are logged out",
+                member.username
+            );
+            if let Some(password) = password {
+                println!("password: {password}");
+            }
+        }
+        Reply::Decided { member, already } => {
+            let state = if member.suspended.is_some() { "suspended" } else { "active" };
+            let was = if already { "was already" } else { "is now" };
+            println!("@{} {was} {state}, {}", member.username, member.role);
+        }
+        Reply::Shown { member, decisions } => {
+            println!("@{} {}", member.username, member.display_name);
+            println!("  id         {}", member.id);
+            println!("  e-mail     {}", member.email);
+            println!("  role       {}", member.role);
+            println!("  suspended  {}", member.suspended.as_deref().unwrap_or("no"));
+            println!("  joined     {}", member.created);
+            println!("  posts      {}", member.posts);
+            println!("  last post  {}", member.last_post.as_deref().unwrap_or("never"));
+            println!("  followers  {}", member.followers);
+            println!("  following  {}", member.following);
+            for decision in decisions {
+                let by = decision.by.as_deref().unwrap_or("the command line");
+                println!("  {} {} by {by} {}", decision.at, decision.verdict, decision.reason);
+            }
+        }
+        other => bail!("an answer to something else: {other:?}"),
     }
     Ok(())
 }
 
-/// `fulmar account list`.
-pub(crate) async fn list(place: &Place) -> anyhow::Result<()> {
-    let instance = open::open(place, &config::load(place)?)?;
-    let mut page = Page::newest(80);
+async fn list(common: &Common) -> anyhow::Result<()> {
+    let mut session = Session::open(&common.place, false).await?;
+    let (mut before, mut entries) = (None, Vec::new());
     loop {
-        let members = instance.social.store().members(page).await?;
-        let Some(last) = members.last() else { return Ok(()) };
-        page.max_id = Some(last.account.get());
+        let Reply::Members { members, more } = session.ask(Request::AccountList { before }).await?
+        else {
+            bail!("an answer to something else");
+        };
+        before = members.last().and_then(|member| member.id.parse().ok());
         for member in members {
-            let account = instance.social.account(member.account).await;
-            let name = account.map_or("(suspended)".to_owned(), |a| a.account.username.clone());
-            println!("{name}\t{}\t{}", member.role.word(), member.email);
+            if common.json {
+                entries.push(member);
+                continue;
+            }
+            let state = if member.suspended.is_some() { "\tsuspended" } else { "" };
+            println!("{}\t{}\t{}{state}", member.username, member.role, member.email);
+        }
+        if !more || before.is_none() {
+            break;
         }
     }
-}
-
-/// `fulmar token create`: prints only the token.
-pub(crate) async fn token(place: &Place, name: &str, scopes: &str) -> anyhow::Result<()> {
-    let scopes = scope::parse(scopes).context("--scopes has an unknown scope")?;
-    let instance = open::open(place, &config::load(place)?)?;
-    let store = instance.social.store();
-    let account = store.account_by_handle(name, None).await?;
-    let account = account.with_context(|| format!("there is no member @{name}"))?;
-    let app = command_line_app(&instance).await?;
-    let now = instance.social.now();
-    let token = store.create_token(app, Some(account.id), scopes, now).await?;
-    println!("{}", api::issue_token(&instance.sealer, token));
-    Ok(())
-}
-
-/// The app that tokens of the command line belong to. Nobody can log in with it: its secret is
-/// not kept.
-async fn command_line_app(instance: &Instance) -> anyhow::Result<AppId> {
-    const CLIENT: &str = "fulmar-command-line";
-    let store = instance.social.store();
-    if let Some(app) = store.app_by_client(CLIENT).await? {
-        return Ok(app.id);
+    if common.json {
+        println!("{}", serde_json::to_string(&entries)?);
     }
-    let app = App {
-        id: AppId::new(1).context("an id")?,
-        client_id: CLIENT.to_owned(),
-        client_secret_hash: sha256(instance.social.secret().as_bytes()),
-        name: "Fulmar command line".to_owned(),
-        website: None,
-        redirect_uris: vec![],
-        scopes: scope::parse("read write follow push profile").context("scopes")?,
-        created: instance.social.now(),
-    };
-    Ok(store.create_app(&app).await?)
+    Ok(())
 }

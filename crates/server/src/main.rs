@@ -3,9 +3,13 @@
 
 mod accounts;
 mod config;
+mod control;
+mod limits;
+mod lock;
 mod log;
 mod open;
 mod serve;
+mod tokens;
 mod world;
 
 use clap::{Args, Parser, Subcommand};
@@ -60,64 +64,13 @@ enum Command {
     },
     /// Members of this instance.
     #[command(subcommand)]
-    Account(AccountCommand),
+    Account(accounts::AccountCommand),
     /// Access tokens, for bots and scripts.
     #[command(subcommand)]
-    Token(TokenCommand),
+    Token(tokens::TokenCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-#[derive(Subcommand)]
-enum AccountCommand {
-    /// Make a member. The password is shown once, or read from standard input.
-    #[command(after_help = "Examples:\n  \
-        fulmar account create ann --email ann@example.org\n  \
-        fulmar account create mo --email mo@example.org --role moderator\n  \
-        fulmar account create bot --email bot@example.org --password-stdin --json < password")]
-    Create {
-        /// Username: letters, digits and underscores.
-        name: String,
-        /// E-mail address.
-        #[arg(long)]
-        email: String,
-        /// member, moderator or owner.
-        #[arg(long, default_value = "member")]
-        role: String,
-        /// Read the password from the first line of standard input.
-        #[arg(long)]
-        password_stdin: bool,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// List the members, newest first.
-    List {
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Subcommand)]
-enum TokenCommand {
-    /// Make a token and print it, and nothing else.
-    #[command(after_help = "Examples:\n  \
-        fulmar token create bot --scopes \"read write\"\n  \
-        TOKEN=$(fulmar token create ann)\n  \
-        curl -H \"Authorization: Bearer $TOKEN\" \\\n    \
-            http://127.0.0.1:8080/api/v1/timelines/home")]
-    Create {
-        /// Whose.
-        name: String,
-        /// Space-separated scopes.
-        #[arg(long, default_value = "read write follow push")]
-        scopes: String,
-        #[command(flatten)]
-        place: Place,
-    },
 }
 
 #[derive(Subcommand)]
@@ -155,18 +108,8 @@ fn run(command: Command) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         match command {
             Command::Serve { place, listen } => serve::serve(&place, listen).await,
-            Command::Account(AccountCommand::Create {
-                name,
-                email,
-                role,
-                password_stdin,
-                json,
-                place,
-            }) => accounts::create(&place, &name, &email, &role, password_stdin, json).await,
-            Command::Account(AccountCommand::List { place }) => accounts::list(&place).await,
-            Command::Token(TokenCommand::Create { name, scopes, place }) => {
-                accounts::token(&place, &name, &scopes).await
-            }
+            Command::Account(command) => accounts::run(command).await,
+            Command::Token(command) => tokens::run(command).await,
             Command::Config(command) => configuration(&command),
         }
     });

@@ -29,6 +29,15 @@ pub(crate) struct Instance {
     pub darkroom: Darkroom,
 }
 
+/// Makes the data folder where it is missing, for the owner of the process only.
+pub(crate) fn folder(data: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
 /// Opens the instance in the data folder, making what is missing.
 #[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
 pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
@@ -36,11 +45,7 @@ pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
         anyhow::bail!("`store.postgres_url` is set, and this version opens SQLite only: remove it");
     }
     let data = &place.data;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    folder(data)?;
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
     let key = key(data, &chance)?;
     let clock = Arc::new(WallClock);

@@ -1,9 +1,10 @@
 //! `fulmar serve`: the owner account where there is none, the listener, the drain at the end.
 
 use crate::{
-    Place, accounts,
+    Place,
     config::{self, Config},
-    log,
+    control::{self, Desk},
+    lock, log,
     open::{self, Instance},
 };
 use anyhow::Context as _;
@@ -32,7 +33,9 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     for advice in config::advice(place, &config) {
         tracing::warn!("{advice}");
     }
-    let instance = open::open(place, &config)?;
+    open::folder(&place.data)?;
+    let _lock = lock::take_for_server(&place.data).await?;
+    let instance = Arc::new(open::open(place, &config)?);
     ensure_owner(place, &instance).await?;
     let address = listen.unwrap_or(config.server.listen);
     // Each connection is an open file, and the usual soft limit of 1,024 would be the cap.
@@ -53,6 +56,8 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         .layer(from_fn(security::layer))
         .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
     watch_signals(shutdown.clone())?;
+    let desk = Desk::open(&place.data)?;
+    tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
             Arc::clone(&instance.social),
@@ -100,12 +105,13 @@ fn parts(
 /// Makes the owner account on the first start. Its password is shown on a terminal; where there
 /// is none it is left in the data folder, for the owner of the process only.
 async fn ensure_owner(place: &Place, instance: &Instance) -> anyhow::Result<()> {
-    let (members, _) = instance.social.store().totals().await?;
-    if members > 0 {
+    if instance.social.store().owner().await?.is_some() {
         return Ok(());
     }
     let password = instance.social.secret();
-    accounts::join(instance, "owner", "owner@localhost", &password, Role::Owner).await?;
+    control::join(instance, "owner", "owner@localhost", &password, Role::Owner)
+        .await
+        .context("this instance has no owner: `fulmar account role NAME owner` makes one")?;
     if std::io::stderr().is_terminal() {
         eprintln!("made the account @owner (owner@localhost), password: {password}");
     } else {

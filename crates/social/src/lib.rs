@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod cache;
+pub mod decide;
 pub mod error;
 pub mod follow;
 pub mod home;

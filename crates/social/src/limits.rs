@@ -37,6 +37,8 @@ pub const HASH_WAIT_MS: u64 = 5_000;
 pub const PASSWORD_CHARACTERS_MIN: usize = 8;
 /// Longest password, in bytes. Past it: refused, not cut.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Characters of the reason for a decision about a member. Past it: refused.
+pub const REASON_CHARACTERS_MAX: usize = 1_000;
 /// Minutes in which an authorization code works.
 pub const CODE_MINUTES: i64 = 10;
 /// Days that a browser session lasts.

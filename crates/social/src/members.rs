@@ -32,6 +32,19 @@ pub struct SignUp {
 /// What is wrong with a sign-up: field, Mastodon's code, sentence.
 pub type Refusal = (&'static str, &'static str, &'static str);
 
+/// What is wrong with a new password, if anything.
+pub fn check_password(password: &str) -> Option<Refusal> {
+    if password.is_empty() {
+        Some(("password", "ERR_BLANK", "can't be blank"))
+    } else if password.chars().count() < PASSWORD_CHARACTERS_MIN {
+        Some(("password", "ERR_TOO_SHORT", "is too short (minimum is 8 characters)"))
+    } else if password.len() > PASSWORD_BYTES_MAX {
+        Some(("password", "ERR_TOO_LONG", "is too long"))
+    } else {
+        None
+    }
+}
+
 /// Checks a sign-up without asking the store.
 pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
     let mut wrong = Vec::new();
@@ -54,13 +67,7 @@ pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
     {
         wrong.push(("email", "ERR_INVALID", "is not a valid e-mail address"));
     }
-    if form.password.is_empty() {
-        wrong.push(("password", "ERR_BLANK", "can't be blank"));
-    } else if form.password.chars().count() < PASSWORD_CHARACTERS_MIN {
-        wrong.push(("password", "ERR_TOO_SHORT", "is too short (minimum is 8 characters)"));
-    } else if form.password.len() > PASSWORD_BYTES_MAX {
-        wrong.push(("password", "ERR_TOO_LONG", "is too long"));
-    }
+    wrong.extend(check_password(&form.password));
     if !form.agreement {
         wrong.push(("agreement", "ERR_ACCEPTED", "must be accepted"));
     }

@@ -10,6 +10,7 @@ mod announce;
 pub mod app;
 pub mod batch;
 pub mod db;
+mod decision;
 mod ids;
 pub mod limits;
 mod list;

@@ -33,6 +33,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0002_search_sqlite.sql"),
         postgres: include_str!("../migrations/0002_search_postgres.sql"),
     },
+    Migration {
+        version: 3,
+        sql: include_str!("../migrations/0003_decision.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

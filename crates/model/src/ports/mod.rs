@@ -46,6 +46,7 @@ impl Announcer for Unheard {
 
 mod account;
 mod app;
+mod decision;
 mod media;
 mod relation;
 mod search;
@@ -53,6 +54,7 @@ mod status;
 
 pub use account::AccountStore;
 pub use app::AppStore;
+pub use decision::DecisionStore;
 pub use media::MediaStore;
 pub use relation::RelationStore;
 pub use search::SearchStore;
@@ -60,13 +62,22 @@ pub use status::{SightFacts, StatusStore, TimelineQuery};
 
 /// The whole store: every noun's port. Behind `dyn` at crate edges.
 pub trait Store:
-    AccountStore + AppStore + MediaStore + StatusStore + RelationStore + SearchStore + Send + Sync
+    AccountStore
+    + AppStore
+    + DecisionStore
+    + MediaStore
+    + StatusStore
+    + RelationStore
+    + SearchStore
+    + Send
+    + Sync
 {
 }
 
 impl<T> Store for T where
     T: AccountStore
         + AppStore
+        + DecisionStore
         + MediaStore
         + StatusStore
         + RelationStore

@@ -26,6 +26,13 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// What a command said, and whether it did what it was asked.
+pub struct Said {
+    pub is_done: bool,
+    pub out: String,
+    pub err: String,
+}
+
 fn fulmar(data: &Path, config: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar"));
     command.args(words).arg("--data").arg(data).arg("--config").arg(config);
@@ -61,6 +68,34 @@ impl Instance {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");
         (self.child, self.address) = start(self.data.path(), &self.config);
+    }
+
+    /// Killed without warning.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+
+    /// Waited for, until it has ended by itself.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("gone");
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A command on this instance, and what it said.
+    pub fn command(&self, words: &[&str]) -> Said {
+        self.command_at(self.data.path(), words)
+    }
+
+    /// The same on another data folder.
+    pub fn command_at(&self, data: &Path, words: &[&str]) -> Said {
+        let ran = fulmar(data, &self.config, words).output().expect("runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Said { is_done: ran.status.success(), out: text(ran.stdout), err: text(ran.stderr) }
     }
 
     /// A new member's token.

@@ -1,0 +1,118 @@
+//! Commands of the host, beside a running server and without one: the same words, the same result,
+//! and known to the server at once.
+
+use crate::instance::Instance;
+use serde_json::Value;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+const VERIFY: &str = "/api/v1/accounts/verify_credentials";
+
+fn json(here: &Instance, words: &[&str]) -> Value {
+    let said = here.command(words);
+    assert!(said.is_done, "{words:?}: {}", said.err);
+    serde_json::from_str(&said.out).expect("JSON")
+}
+
+/// What a token is answered, now or after the server is back.
+fn status(here: &mut Instance, served: bool, token: &str) -> u16 {
+    if !served {
+        here.kill_and_restart();
+    }
+    let status = here.ask("GET", VERIFY, token, None).status;
+    if !served {
+        here.kill();
+    }
+    status
+}
+
+#[test]
+fn decisions_take_effect_at_once_and_are_kept() {
+    for served in [true, false] {
+        let mut here = Instance::new();
+        let token = here.member("ann");
+        if !served {
+            here.kill();
+        }
+        let suspend = ["account", "suspend", "ann", "--reason", "sells watches", "--json"];
+        assert!(json(&here, &suspend)["suspended"].is_string());
+        assert_eq!(json(&here, &suspend)["already"], true);
+        assert_eq!(status(&mut here, served, &token), 401);
+        assert!(!here.command(&["token", "create", "ann"]).is_done);
+        assert!(json(&here, &["account", "unsuspend", "@ann", "--json"])["suspended"].is_null());
+        assert_eq!(status(&mut here, served, &token), 200);
+
+        let tokens = json(&here, &["token", "list", "ann", "--json"]);
+        let id = tokens[0]["id"].as_str().expect("a number").to_owned();
+        assert!(here.command(&["token", "revoke", &id]).out.contains("has ended"));
+        assert!(here.command(&["token", "revoke", &token]).out.contains("had ended before"));
+        assert_eq!(status(&mut here, served, &token), 401);
+
+        let token = here.token("ann");
+        let reset = json(&here, &["account", "reset-password", "ann", "--json"]);
+        assert!(reset["password"].as_str().is_some_and(|password| password.len() > 20));
+        assert_eq!(status(&mut here, served, &token), 401);
+
+        let role = json(&here, &["account", "role", "ann", "moderator", "--json"]);
+        assert_eq!(role["role"], "moderator");
+        let shown = json(&here, &["account", "show", "ann", "--json"]);
+        let kept = shown["decisions"].as_array().expect("decisions");
+        let verdicts: Vec<_> = kept.iter().map(|d| d["verdict"].as_str().expect("one")).collect();
+        assert_eq!(verdicts, ["role moderator", "password", "unsuspend", "suspend"]);
+        assert_eq!(kept[3]["reason"], "sells watches");
+        let list = json(&here, &["account", "list", "--json"]);
+        assert_eq!((&list[0]["username"], &list[1]["username"]), (&"ann".into(), &"owner".into()));
+    }
+}
+
+#[test]
+fn what_cannot_be_done_says_what_to_do() {
+    for served in [true, false] {
+        let mut here = Instance::new();
+        if !served {
+            here.kill();
+        }
+        for (words, expected) in [
+            (["account", "suspend", "owner"].as_slice(), "make somebody else an owner"),
+            (&["account", "role", "owner", "member"], "make somebody else an owner"),
+            (&["account", "role", "owner", "king"], "member, moderator or owner"),
+            (&["account", "show", "nobody"], "fulmar account list"),
+            (&["account", "create", "owner", "--email", "o@example.org"], "already been taken"),
+            (&["account", "create", "o o", "--email", "o@example.org"], "only letters"),
+            (&["token", "create", "owner", "--scopes", "all"], "they are: read write"),
+            (&["token", "revoke", "12"], "fulmar token list"),
+            (&["token", "revoke", "forged"], "fulmar token list"),
+        ] {
+            let said = here.command(words);
+            assert!(!said.is_done && said.out.is_empty(), "{words:?}: {}", said.out);
+            assert!(said.err.contains(expected), "{words:?}: {}", said.err);
+        }
+    }
+}
+
+#[test]
+fn a_command_makes_no_instance_where_there_is_none() {
+    let here = Instance::new();
+    let elsewhere = here.data().join("elsewhere");
+    let said = here.command_at(&elsewhere, &["account", "list"]);
+    assert!(!said.is_done && said.err.contains("fulmar serve"), "{}", said.err);
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_folder_is_served_once_and_its_socket_is_the_owners() {
+    let mut here = Instance::new();
+    let second = here.command(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!second.is_done && second.err.contains("is taken"), "{}", second.err);
+    let socket = here.data().join("control.sock");
+    let about = std::fs::metadata(&socket).expect("a socket");
+    assert!(about.file_type().is_socket());
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    // A killed server leaves its socket; the next one takes its place.
+    here.kill();
+    assert!(socket.exists());
+    here.kill_and_restart();
+    here.member("ann");
+    here.terminate();
+    here.wait();
+    assert!(!socket.exists());
+}
