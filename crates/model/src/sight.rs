@@ -64,6 +64,8 @@ pub struct Entrance {
     pub follows: bool,
     /// It is a reblog, and the reader hides this account's reblogs.
     pub hidden_reblog: bool,
+    /// It is in a language that the reader does not want of this account.
+    pub other_language: bool,
     /// It answers somebody else than its author.
     pub replies_to_other: bool,
     /// Reader follows, or is, whom it answers.
@@ -79,7 +81,7 @@ pub const fn enters_home(e: &Entrance) -> bool {
     if e.is_own {
         return true;
     }
-    if !e.follows || e.restricted || e.hidden_reblog || e.direct {
+    if !e.follows || e.restricted || e.hidden_reblog || e.other_language || e.direct {
         return false;
     }
     !e.replies_to_other || e.knows_answered
@@ -127,9 +129,12 @@ mod tests {
     #[test]
     fn what_enters_home() {
         // o = own, f = follows, h = hidden reblog, r = replies to other, k = knows the answered,
-        // x = restricted, d = direct.
+        // x = restricted, d = direct, w = wrong language.
         for (facts, enters) in [
             ("o", true),
+            ("ow", true),
+            ("fw", false),
+            ("frkw", false),
             ("or", true),
             ("", false),
             ("f", true),
@@ -146,6 +151,7 @@ mod tests {
                 is_own: has('o'),
                 follows: has('f'),
                 hidden_reblog: has('h'),
+                other_language: has('w'),
                 replies_to_other: has('r'),
                 knows_answered: has('k'),
                 restricted: has('x'),

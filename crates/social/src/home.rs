@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use model::{
     AccountId, Page, Status, StatusId, Visibility,
+    entrance::leaves_home,
     event::Mark,
     ports::{SightFacts, TimelineQuery},
     sight::{Entrance, enters_home},
@@ -33,6 +34,10 @@ pub(crate) struct Facts {
     /// Followed, and whether their reblogs are wanted.
     following: Map<AccountId, bool>,
     restricted: Set<AccountId>,
+    /// Only these languages are wanted of them; few readers choose, so it is mostly empty.
+    languages: Map<AccountId, Vec<String>>,
+    /// On an exclusive list of the reader.
+    exclusive: Set<AccountId>,
 }
 
 impl Facts {
@@ -51,11 +56,12 @@ impl Facts {
         let is_own = self.reader == Some(status.account);
         let answered = status.in_reply_to.map(|to| to.account);
         let other = answered.filter(|a| *a != status.account);
-        enters_home(&Entrance {
+        let enters = enters_home(&Entrance {
             is_own,
             follows: self.following.contains_key(&status.account),
             hidden_reblog: status.reblog_of.is_some()
                 && self.following.get(&status.account) == Some(&false),
+            other_language: self.in_other_language(status),
             replies_to_other: other.is_some(),
             knows_answered: other
                 .is_some_and(|a| self.reader == Some(a) || self.following.contains_key(&a)),
@@ -63,7 +69,14 @@ impl Facts {
                 || status.reblog_of.is_some_and(|of| restricted(&of.account))
                 || other.as_ref().is_some_and(restricted),
             direct: status.visibility == Visibility::Direct,
-        })
+        });
+        enters && !leaves_home(is_own, self.exclusive.contains(&status.account))
+    }
+
+    /// Whether a post is in a language, and in none of those wanted of its author.
+    fn in_other_language(&self, status: &Status) -> bool {
+        let Some(wanted) = self.languages.get(&status.account) else { return false };
+        status.language.as_ref().is_some_and(|language| !wanted.contains(language))
     }
 }
 
@@ -460,9 +473,16 @@ impl Social {
     async fn home_facts(&self, reader: AccountId) -> Result<Facts, VerbError> {
         let following = self.store.all_following(reader).await?;
         let restricted = self.store.all_restricted(reader).await?;
+        let exclusive = self.store.on_exclusive_lists(reader).await?;
         Ok(Facts {
             reader: Some(reader),
-            following: following.into_iter().map(|(id, how)| (id, how.reblogs)).collect(),
+            following: following.iter().map(|(id, how)| (*id, how.reblogs)).collect(),
+            languages: following
+                .into_iter()
+                .filter(|(_, how)| !how.languages.is_empty())
+                .map(|(id, how)| (id, how.languages))
+                .collect(),
+            exclusive: exclusive.into_iter().collect(),
             restricted: restricted.into_iter().collect(),
         })
     }

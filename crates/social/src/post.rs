@@ -79,9 +79,14 @@ impl Social {
     fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
         let refuse = |text: String| Err(VerbError::Invalid(text));
         let most = self.settings.status_characters;
-        let length = text::parse(&draft.text).length() + text::parse(&draft.spoiler).length();
-        if length > most {
-            return refuse(format!("Text character limit of {most} exceeded"));
+        let spoiler = text::parse(&draft.spoiler);
+        let left = most.checked_sub(spoiler.length()).filter(|_| spoiler.fits(most).is_ok());
+        match left.map(|left| text::parse(&draft.text).fits(left)) {
+            Some(Ok(())) => {}
+            None | Some(Err(text::TextError::TooLong { .. })) => {
+                return refuse(format!("Text character limit of {most} exceeded"));
+            }
+            Some(Err(other)) => return refuse(other.to_string()),
         }
         if draft.text.trim().is_empty() && draft.media.is_empty() && draft.poll.is_none() {
             return refuse("Text can't be blank".into());
@@ -328,6 +333,9 @@ impl Social {
         if mark == Mark::Pin && on {
             if author != account {
                 return Err(VerbError::Invalid("Someone else's post cannot be pinned".into()));
+            }
+            if !seen.entry.status.visibility.is_for_everybody() {
+                return Err(VerbError::Invalid("Only public posts can be pinned".into()));
             }
             if self.store.pinned(account).await?.len() >= model::limits::PINNED_STATUSES {
                 return Err(VerbError::Invalid("You have already pinned the maximum".into()));

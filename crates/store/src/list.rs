@@ -106,6 +106,12 @@ impl SqlStore {
         rows.iter().map(|r| Ok(Edge { id: r.id(0)?, account: r.id(1)? })).collect()
     }
 
+    pub(crate) async fn read_exclusive(&self, account: AccountId) -> Stored<Vec<AccountId>> {
+        let sql = "SELECT DISTINCT m.target_id FROM list l JOIN list_member m ON m.list_id = l.id \
+                   WHERE l.account_id = ?1 AND l.exclusive = 1";
+        self.db.query(sql, params![account]).await?.iter().map(|r| r.id(0)).collect()
+    }
+
     pub(crate) async fn read_lists_with(
         &self,
         account: AccountId,

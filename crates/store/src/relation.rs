@@ -123,6 +123,17 @@ fn add_unfollow(batch: &mut Batch, account: AccountId, target: AccountId) {
         "DELETE FROM follow_request WHERE account_id = ?1 AND target_id = ?2",
         params![account, target],
     );
+    // Only whom one follows is on one's lists, and what is no more is no news.
+    batch.add(
+        "DELETE FROM list_member WHERE target_id = ?2 \
+         AND list_id IN (SELECT id FROM list WHERE account_id = ?1)",
+        params![account, target],
+    );
+    batch.add(
+        "DELETE FROM notification \
+         WHERE account_id = ?2 AND from_id = ?1 AND kind IN ('follow', 'follow_request')",
+        params![account, target],
+    );
 }
 
 impl SqlStore {
@@ -313,10 +324,12 @@ impl RelationStore for SqlStore {
         );
         add_unfollow(&mut batch, account, target);
         add_unfollow(&mut batch, target, account);
-        batch.add(
-            "DELETE FROM notification WHERE account_id = ?1 AND from_id = ?2",
-            params![account, target],
-        );
+        for (told, from) in [(account, target), (target, account)] {
+            batch.add(
+                "DELETE FROM notification WHERE account_id = ?1 AND from_id = ?2",
+                params![told, from],
+            );
+        }
         let kind = Restriction::Block;
         batch.tell(move |_| Some(Event::Restricted { account, target, kind, on: true }));
         self.told(batch).await
@@ -409,6 +422,9 @@ impl RelationStore for SqlStore {
     }
     async fn remove_from_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()> {
         self.take_off_list(list, accounts).await
+    }
+    async fn on_exclusive_lists(&self, account: AccountId) -> Stored<Vec<AccountId>> {
+        self.read_exclusive(account).await
     }
     async fn list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>> {
         self.read_list_members(list, page).await

@@ -49,7 +49,7 @@ fn clause(query: &TimelineQuery) -> (String, Vec<Value>) {
         TimelineQuery::Public { local, remote, only_media } => (
             format!(
                 "status s WHERE s.visibility = 0 AND s.reblog_of_id IS NULL \
-                 AND s.reply_to_id IS NULL{}{}{}",
+                 AND (s.reply_to_account IS NULL OR s.reply_to_account = s.account_id){}{}{}",
                 pick(*local, LOCAL),
                 pick(*remote, REMOTE),
                 pick(*only_media, WITH_MEDIA)

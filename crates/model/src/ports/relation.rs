@@ -89,6 +89,8 @@ pub trait RelationStore {
     async fn add_to_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()>;
     /// Takes accounts off.
     async fn remove_from_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()>;
+    /// Who is on those of a member's lists whose accounts leave the home timeline.
+    async fn on_exclusive_lists(&self, account: AccountId) -> Stored<Vec<AccountId>>;
     /// Who is on it.
     async fn list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>>;
     /// On which of the member's lists an account is.

@@ -27,7 +27,8 @@ pub struct SightFacts {
 pub enum TimelineQuery {
     /// Of the accounts that this one follows, and its own.
     Home(AccountId),
-    /// Public originals that are no replies; `local`: of this server, `remote`: of others.
+    /// Public originals that answer nobody but their author; `local`: of this server, `remote`:
+    /// of others.
     Public {
         /// Only local authors.
         local: bool,

@@ -6,6 +6,7 @@
 
 mod commands;
 mod endpoints;
+mod entering;
 mod instance;
 mod media;
 mod reading;
