@@ -155,14 +155,21 @@ fn hostile(python: &Python, seconds: u64) -> Result<Outcome> {
     let (mut instance, folder) = fresh()?;
     instance.plan.account("mallory")?;
     let token = instance.plan.token("mallory")?;
-    let mut command = Command::new(python.program("schemathesis"));
-    command.arg("run").arg(description).args(["--url", &format!("http://{}", instance.address)]);
-    command.args(["--checks", "not_a_server_error", "--phases", "coverage,fuzzing"]);
-    command.args(["--max-time", &seconds.to_string(), "--request-timeout", "10", "--seed", "41"]);
-    command.args(["--continue-on-failure", "--suppress-health-check", "all", "--no-color"]);
-    command.args(["--warnings", "off", "--exclude-path-regex", LEFT_OUT, "--no-shrink"]);
-    command.args(["-H", &format!("Authorization: Bearer {token}")]).current_dir(folder.path());
-    ground::shown(&mut command)?;
+    // As a member and as a stranger, half of the time each.
+    let half = (seconds / 2).max(1).to_string();
+    for header in [Some(format!("Authorization: Bearer {token}")), None] {
+        let mut command = Command::new(python.program("schemathesis"));
+        let url = format!("http://{}", instance.address);
+        command.arg("run").arg(&description).args(["--url", &url]);
+        command.args(["--checks", "not_a_server_error", "--phases", "coverage,fuzzing"]);
+        command.args(["--max-time", &half, "--request-timeout", "10", "--seed", "41"]);
+        command.args(["--continue-on-failure", "--suppress-health-check", "all", "--no-color"]);
+        command.args(["--warnings", "off", "--exclude-path-regex", LEFT_OUT, "--no-shrink"]);
+        if let Some(header) = &header {
+            command.args(["-H", header]);
+        }
+        ground::shown(command.current_dir(folder.path()))?;
+    }
     ensure!(instance.lives(), "the server ended");
     let health = crate::http::Client::new(instance.address, None).get("/health")?;
     ensure!(health.status == 200, "/health is answered {} afterwards", health.status);
