@@ -7,6 +7,7 @@ mod control;
 mod limits;
 mod lock;
 mod log;
+mod memory;
 mod open;
 mod serve;
 mod tokens;
@@ -14,9 +15,6 @@ mod world;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A small social network that you host yourself, for any Mastodon app.
 #[derive(Parser)]

@@ -4,7 +4,7 @@ use crate::{
     Place,
     config::{self, Config},
     control::{self, Desk},
-    lock, log,
+    lock, log, memory,
     open::{self, Instance},
 };
 use anyhow::Context as _;
@@ -65,6 +65,8 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         )),
     );
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(index(Arc::clone(&instance.social))));
+    let memory = memory::give_back_now_and_then();
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
     let mut out = std::io::stdout();
     writeln!(out, "ready http://{local}")?;
     out.flush()?;
