@@ -10,7 +10,9 @@ mod log;
 mod memory;
 mod open;
 mod serve;
+mod tls;
 mod tokens;
+
 mod world;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,13 +48,13 @@ pub(crate) struct Place {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve. Standard output carries one line, `ready http://ADDR:PORT`; the log goes to
+    /// Serve. Standard output carries one line, `ready http://ADDR:PORT` (https with TLS); the log goes to
     /// standard error.
     #[command(after_help = "Examples:\n  \
         fulmar serve                              on 127.0.0.1:8080, data in ./fulmar-data\n  \
         fulmar serve --listen 127.0.0.1:0         on a free port, which the line `ready` names\n  \
         fulmar serve --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n\n\
-        SIGTERM and SIGINT finish what is in flight and end.")]
+        SIGTERM and SIGINT finish what is in flight and end. SIGHUP reads the certificate again.")]
     Serve {
         #[command(flatten)]
         place: Place,

@@ -6,6 +6,7 @@ use crate::{
     control::{self, Desk},
     lock, log, memory,
     open::{self, Instance},
+    tls::{self, Tls},
 };
 use anyhow::Context as _;
 use api::{Api, Parts};
@@ -46,18 +47,23 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         uncapped: config.server.trusted_proxies.clone(),
         ..edge::Options::default()
     };
-    let listener = edge::Listener::bind(address, &options)
-        .with_context(|| format!("cannot listen on {address}"))?;
-    let local = listener.local_addr();
+    let tls = Tls::from_config(&config)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let (doors, local) = doors(address, &config, tls.as_ref(), &options)?;
     let seed = instance.social.unpredictable();
     let shutdown = CancellationToken::new();
-    let parts = parts(&config, &instance, local, shutdown.clone());
-    let router = api::router(Api(Arc::new(parts)))
+    let parts = parts(&config, &instance, scheme, local, shutdown.clone());
+    let transport = tls::Transport::new(&parts.base_url, config.tls.strict_days.count());
+    let mut router = api::router(Api(Arc::new(parts)))
         .layer(from_fn(security::layer))
         .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
     watch_signals(shutdown.clone())?;
     let desk = Desk::open(&place.data)?;
     tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
+    if let Some(tls) = tls {
+        router = router.layer(from_fn_with_state(transport, tls::layer));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()?));
+    }
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
             Arc::clone(&instance.social),
@@ -68,23 +74,45 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
     let mut out = std::io::stdout();
-    writeln!(out, "ready http://{local}")?;
+    writeln!(out, "ready {scheme}://{local}")?;
     out.flush()?;
-    let drained = edge::serve(edge::Door::plain(listener), options, router, shutdown).await?;
+    let drained = edge::Edge::new(options).serve(doors, router, shutdown).await?;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
 }
 
+/// The listening sockets, and the address of the one that serves.
+fn doors(
+    address: SocketAddr,
+    config: &Config,
+    tls: Option<&Tls>,
+    options: &edge::Options,
+) -> anyhow::Result<(Vec<edge::Door>, SocketAddr)> {
+    let bind = |address| {
+        edge::Listener::bind(address, options)
+            .with_context(|| format!("cannot listen on {address}"))
+    };
+    let listener = bind(address)?;
+    let local = listener.local_addr();
+    let Some(tls) = tls else { return Ok((vec![edge::Door::plain(listener)], local)) };
+    let mut doors = vec![edge::Door::tls(listener, tls.acceptor()?)];
+    if let Some(plain) = config.tls.redirect_listen {
+        doors.push(edge::Door::plain(bind(plain)?));
+    }
+    Ok((doors, local))
+}
+
 fn parts(
     config: &Config,
     instance: &Instance,
+    scheme: &str,
     local: SocketAddr,
     stopping: CancellationToken,
 ) -> Parts {
     let (base_url, domain) = match &config.server.domain {
         Some(domain) => (format!("https://{}", domain.as_str()), domain.as_str().to_owned()),
-        None => (format!("http://{local}"), local.to_string()),
+        None => (format!("{scheme}://{local}"), local.to_string()),
     };
     Parts {
         social: Arc::clone(&instance.social),

@@ -45,6 +45,23 @@ configuration! {
             Whole::new(model::limits::STATUS_CHARACTERS as u64);
     }
 
+    /// Encryption by this server itself, with certificate files of yours.
+    ///
+    /// The files are read again when they have changed, and on SIGHUP. Where a proxy in front of
+    /// this server speaks TLS, leave this section out.
+    tls: Tls {
+        /// The certificate and its chain, in PEM. With it, `server.listen` speaks TLS.
+        certificate: Option<PathBuf> = None, like "\"/etc/fulmar/fullchain.pem\"";
+        /// The private key of the certificate, in PEM.
+        key: Option<PathBuf> = None, like "\"/etc/fulmar/privkey.pem\"";
+        /// Another address, where everything is redirected to https and nothing is served.
+        redirect_listen: Option<SocketAddr> = None, like "\"[::]:80\"";
+        /// For how many days browsers shall come by https only (HSTS).
+        ///
+        /// 0 leaves the header out. Browsers keep to it, also when TLS is switched off meanwhile.
+        strict_days: Whole<0, 3_650> = Whole::new(180);
+    }
+
     /// Who may join.
     signup: Signup {
         /// Whether anybody may sign up.

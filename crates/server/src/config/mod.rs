@@ -81,6 +81,13 @@ fn disagreements(config: &Config) -> Vec<String> {
     {
         found.push(format!("`log.filter` is no list of levels by target: {error}"));
     }
+    let tls = &config.tls;
+    if tls.certificate.is_some() != tls.key.is_some() {
+        found.push("`tls.certificate` and `tls.key` belong together: set both or none".to_owned());
+    }
+    if tls.redirect_listen.is_some() && tls.certificate.is_none() {
+        found.push("`tls.redirect_listen` redirects to TLS: set `tls.certificate` too".to_owned());
+    }
     found
 }
 

@@ -63,6 +63,8 @@ fn invalid_values_hear_what_would_be_valid() {
         let expected = format!("line 2: `{section}.{key}` must be {valid}");
         assert!(said.contains(&expected), "{said}\nshould say\n{expected}");
     }
+    assert!(said("[tls]\nkey = \"k\"").contains("belong together"));
+    assert!(said("[tls]\nredirect_listen = \"[::]:80\"").contains("set `tls.certificate` too"));
     assert!(said("signup = true").contains("`signup` is a section: write [signup]"));
     assert!(said("[log]\nfilter = \"info,,=x=\"").contains("`log.filter` is no list of levels"));
 }

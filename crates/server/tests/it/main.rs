@@ -12,5 +12,6 @@ mod media;
 mod reading;
 mod story;
 mod streaming;
+mod tls;
 mod typed;
 mod visitors;

@@ -1,0 +1,125 @@
+//! TLS with the host's own certificate files: read at the start, read again on SIGHUP and when they
+//! have changed. What comes without TLS is sent to https and nowhere else. Leaves the handshake to
+//! the shield's edge.
+
+use crate::config::Config;
+use anyhow::Context as _;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use shield::edge::{ConnectionInfo, tls::Acceptor, tls::Certificates};
+use std::{path::PathBuf, sync::Arc, time::Duration, time::SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the files are looked at, in s.
+const LOOK_S: u64 = 30;
+
+/// The certificate in force and where it comes from.
+pub(crate) struct Tls {
+    certificates: Arc<Certificates>,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Tls {
+    /// As configured; none where the configuration names no certificate.
+    pub(crate) fn from_config(config: &Config) -> anyhow::Result<Option<Self>> {
+        let (Some(chain), Some(key)) = (&config.tls.certificate, &config.tls.key) else {
+            return Ok(None);
+        };
+        let tls =
+            Self { certificates: Certificates::new(), chain: chain.clone(), key: key.clone() };
+        tls.install()?;
+        Ok(Some(tls))
+    }
+
+    /// For the door that speaks TLS.
+    pub(crate) fn acceptor(&self) -> anyhow::Result<Acceptor> {
+        Acceptor::new(Arc::clone(&self.certificates)).context("TLS cannot be started")
+    }
+
+    /// Puts what the files hold in force; what was in force stays where they cannot be used.
+    fn install(&self) -> anyhow::Result<()> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let (chain, key) = (read(&self.chain)?, read(&self.key)?);
+        self.certificates.install(&chain, &key).with_context(|| {
+            format!("{} and {} cannot be used", self.chain.display(), self.key.display())
+        })
+    }
+
+    /// When the files were last written.
+    fn written(&self) -> [Option<SystemTime>; 2] {
+        [&self.chain, &self.key]
+            .map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
+    }
+
+    /// Reads the files again whenever they have changed, or SIGHUP asks.
+    pub(crate) fn watch(self) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+        let mut asked = signal(SignalKind::hangup())?;
+        let mut seen = self.written();
+        Ok(async move {
+            let mut looks = tokio::time::interval(Duration::from_secs(LOOK_S));
+            loop {
+                let told = tokio::select! {
+                    heard = asked.recv() => heard.is_some(),
+                    _ = looks.tick() => false,
+                };
+                let now = self.written();
+                if !told && now == seen {
+                    continue;
+                }
+                seen = now;
+                match self.install() {
+                    Ok(()) => tracing::info!("the certificate was read again"),
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "the earlier certificate stays in force");
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// What the layer needs to know.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    base_url: Arc<str>,
+    strict: Option<HeaderValue>,
+}
+
+impl Transport {
+    /// Sends everybody to `base_url`; browsers remember that for so many days.
+    pub(crate) fn new(base_url: &str, days: usize) -> Self {
+        let seconds = days.saturating_mul(86_400);
+        let strict = HeaderValue::from_str(&format!("max-age={seconds}")).ok();
+        Self { base_url: base_url.into(), strict: strict.filter(|_| days > 0) }
+    }
+}
+
+/// The middleware of a server that speaks TLS: redirects what came without it, and tells browsers
+/// to come with it from then on (RFC 6797, which allows the header over TLS only).
+pub(crate) async fn layer(
+    State(transport): State<Transport>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let encrypted = request.extensions().get::<ConnectionInfo>().is_some_and(|info| info.tls);
+    if !encrypted {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        // `*`, and the authority of CONNECT, are no paths of ours.
+        let path = if path.starts_with('/') { path } else { "/" };
+        let location = format!("{}{path}", transport.base_url);
+        return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response();
+    }
+    let mut response = next.run(request).await;
+    if let Some(strict) = transport.strict {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strict);
+    }
+    response
+}
