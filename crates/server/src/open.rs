@@ -20,7 +20,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use store::{Db, Options, SqlStore};
+use store::{Db, Engine, Options, PostgresOptions, SqlStore};
 
 /// An opened instance.
 pub(crate) struct Instance {
@@ -40,18 +40,15 @@ pub(crate) fn folder(data: &Path) -> anyhow::Result<()> {
 
 /// Opens the instance in the data folder, making what is missing.
 #[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
-pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
-    if config.store.postgres_url.is_some() {
-        anyhow::bail!("`store.postgres_url` is set, and this version opens SQLite only: remove it");
-    }
+pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
     let data = &place.data;
     folder(data)?;
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
     let key = key(data, &chance)?;
     let clock = Arc::new(WallClock);
     let hub = Arc::new(Hub::default());
-    let options = Options::at(data.join("fulmar.db"));
-    let db = Db::open(&options, Arc::clone(&clock) as _, Arc::clone(&hub) as _)
+    let db = Db::connect(&engine(data, config), Arc::clone(&clock) as _, Arc::clone(&hub) as _)
+        .await
         .context("cannot open the database")?;
     let settings = Settings {
         signup_open: config.signup.open,
@@ -60,6 +57,14 @@ pub(crate) fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
     let store = Arc::new(SqlStore::new(db));
     let social = Arc::new(Social::new(store, hub, clock, chance, settings));
     Ok(Instance { social, sealer: Arc::new(Sealer::new(&key)), darkroom: darkroom(data)? })
+}
+
+/// Where everything but pictures is kept: a file in the data folder, unless a server is named.
+fn engine(data: &Path, config: &Config) -> Engine {
+    match &config.store.postgres_url {
+        Some(url) => Engine::Postgres(PostgresOptions::at(url.reveal())),
+        None => Engine::Sqlite(Options::at(data.join("fulmar.db"))),
+    }
 }
 
 /// Where pictures lie: `DATA/media`.

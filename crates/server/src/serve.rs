@@ -36,7 +36,7 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     }
     open::folder(&place.data)?;
     let _lock = lock::take_for_server(&place.data).await?;
-    let instance = Arc::new(open::open(place, &config)?);
+    let instance = Arc::new(open::open(place, &config).await?);
     ensure_owner(place, &instance).await?;
     let address = listen.unwrap_or(config.server.listen);
     // Each connection is an open file, and the usual soft limit of 1,024 would be the cap.

@@ -2,7 +2,7 @@
 //! decided once, at opening.
 
 use crate::{
-    Batch, CommitError, Done, Row, Value,
+    Batch, CommitError, Done, OpenError, Row, Value,
     limits::ID_LIST_ARITIES,
     postgres::Postgres,
     sqlite::{self, Sqlite},
@@ -36,7 +36,7 @@ impl Options {
 }
 
 /// How a PostgreSQL database is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, or `host=... user=...`. With
     /// `sslmode=require` the connection is TLS and the server's certificate is verified; without it
@@ -46,6 +46,13 @@ pub struct PostgresOptions {
     pub node: u16,
     /// Certificates (DER) trusted for the server besides the public ones.
     pub root_certificates: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    /// Without the address: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 impl PostgresOptions {
@@ -100,13 +107,13 @@ impl Db {
         engine: &Engine,
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         match engine {
             Engine::Sqlite(options) => {
                 let options = options.clone();
-                tokio::task::spawn_blocking(move || Self::open(&options, clock, announcer))
-                    .await
-                    .map_err(|e| StoreError::Broken(format!("opening: {e}")))?
+                let opening = move || Self::open(&options, clock, announcer);
+                let opened = tokio::task::spawn_blocking(opening).await;
+                Ok(opened.map_err(|e| StoreError::Broken(format!("opening: {e}")))??)
             }
             Engine::Postgres(options) => {
                 let opened = Postgres::open(options, clock, announcer).await?;

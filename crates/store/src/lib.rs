@@ -17,6 +17,7 @@ mod list;
 mod media;
 pub mod migrate;
 mod notification;
+mod open_error;
 mod poll;
 mod postgres;
 mod relation;
@@ -31,6 +32,7 @@ mod value;
 
 pub use batch::{Batch, CommitError, Done, IdSlot};
 pub use db::{Db, Engine, Options, PostgresOptions};
+pub use open_error::OpenError;
 pub use row::Row;
 pub use value::Value;
 

@@ -24,6 +24,8 @@ pub const RETRY_AFTER_S: u32 = 2;
 pub const QUERY_DEADLINE: Duration = Duration::from_secs(5);
 /// Nodes that may issue ids beside each other.
 pub const NODES_MAX: u16 = 64;
+/// The oldest PostgreSQL that is served from.
+pub const POSTGRES_VERSION_MIN: i64 = 15;
 /// PostgreSQL connections for deeds, and as many for queries. Deeds past it wait.
 pub const POSTGRES_CONNECTIONS: usize = 16;
 /// How long a connection to PostgreSQL may take to open. Past it: `Away`.

@@ -86,7 +86,7 @@ impl Session {
             }
             match lock::try_take(data, Holder::Command)? {
                 Ok(lock) => {
-                    let instance = open::open(place, &config::load(place)?)?;
+                    let instance = open::open(place, &config::load(place)?).await?;
                     return Ok(Self::Own(Box::new(instance), lock));
                 }
                 // A server that starts or stops, or another command: neither lasts.

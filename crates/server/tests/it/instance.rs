@@ -56,9 +56,19 @@ fn start(data: &Path, config: &Path) -> (Child, SocketAddr) {
 impl Instance {
     /// Started anew, with sign-up open.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with its posts in a PostgreSQL database.
+    pub fn on_postgres(url: &str) -> Self {
+        Self::with(&format!("[store]\npostgres_url = \"{url}\"\n"))
+    }
+
+    fn with(more: &str) -> Self {
         let data = TempDir::new().expect("a folder");
         let config = data.path().join("fulmar.toml");
-        std::fs::write(&config, "[signup]\nopen = true\n").expect("a configuration");
+        let text = format!("[signup]\nopen = true\n{more}");
+        std::fs::write(&config, text).expect("a configuration");
         let (child, address) = start(data.path(), &config);
         Self { data, config, child, address }
     }

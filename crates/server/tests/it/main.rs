@@ -9,6 +9,7 @@ mod endpoints;
 mod entering;
 mod instance;
 mod media;
+mod postgres;
 mod reading;
 mod story;
 mod streaming;

@@ -14,7 +14,11 @@ fn id(entity: &Value) -> String {
 
 #[test]
 fn a_followed_post_arrives_and_survives_a_kill() {
-    let mut here = Instance::new();
+    follow_post_kill(&mut Instance::new());
+}
+
+/// The main story, on whatever keeps the posts of `here`.
+pub fn follow_post_kill(here: &mut Instance) {
     let (ann, bob) = (here.member("ann"), here.member("bob"));
     let who = id(&here.ask("GET", "/api/v1/accounts/verify_credentials", &ann, None).body);
     assert!(texts(&here.ask("GET", "/api/v1/timelines/home", &bob, None).body).is_empty());
@@ -29,9 +33,9 @@ fn a_followed_post_arrives_and_survives_a_kill() {
         (home[0]["id"].clone(), told[0]["type"].clone(), told[0]["status"]["id"].clone())
     };
     let expected = (post.body["id"].clone(), json!("mention"), post.body["id"].clone());
-    assert_eq!(read(&here), expected);
+    assert_eq!(read(here), expected);
     here.kill_and_restart();
-    assert_eq!(read(&here), expected);
+    assert_eq!(read(here), expected);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Connections: how one is made, the statements it keeps prepared, and the pools that hold them.
 
 use super::{
-    error::{away, chain, is_connection_lost, store_error},
+    error::{away, chain, is_connection_lost},
     value::type_of,
 };
 use crate::{
-    PostgresOptions, Value,
+    OpenError, PostgresOptions, Value,
     limits::{
         CONNECT_DEADLINE, POOL_DEADLINE, POSTGRES_CONNECTIONS, PREPARED_MAX, RECYCLE_DEADLINE,
     },
@@ -17,7 +17,9 @@ use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
-    Client, Config, Error, NoTls, SimpleQueryMessage, Statement, config::SslMode, types::Type,
+    Client, Config, Error, NoTls, SimpleQueryMessage, Statement,
+    config::{Host, SslMode},
+    types::Type,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -123,11 +125,9 @@ pub(super) struct Connector {
 impl Connector {
     /// From the host's words. `sslmode=require` means TLS with a certificate that is verified;
     /// without it the connection is plain, as it should be on loopback or a socket.
-    pub fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
-        let mut config: Config = options
-            .url
-            .parse()
-            .map_err(|e: Error| StoreError::Broken(format!("database URL: {}", chain(&e))))?;
+    pub fn new(options: &PostgresOptions) -> Result<Self, OpenError> {
+        // What the parser says may repeat any part of the address, the password too.
+        let mut config: Config = options.url.parse().map_err(|_: Error| OpenError::Address)?;
         config.application_name("fulmar").connect_timeout(CONNECT_DEADLINE);
         let tls = match config.get_ssl_mode() {
             SslMode::Require => Some(MakeRustlsConnect::new(tls_config(options)?)),
@@ -139,20 +139,47 @@ impl Connector {
         Ok(Self { config, tls, types_met: Arc::default() })
     }
 
-    /// A fresh connection, settings said.
+    /// The first connection, whose failure the host is told of.
+    pub async fn first(&self) -> Result<Connection, OpenError> {
+        let error = match timeout(CONNECT_DEADLINE, self.dial()).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let cause = format!("nothing came within {} s", CONNECT_DEADLINE.as_secs());
+                return Err(OpenError::Unreachable { at: self.at(), cause });
+            }
+        };
+        Err(match error.as_db_error() {
+            Some(said) => OpenError::Refused {
+                at: self.at(),
+                said: format!("{} ({})", said.message(), said.code().code()),
+            },
+            None => OpenError::Unreachable { at: self.at(), cause: chain(&error) },
+        })
+    }
+
+    /// One more connection while serving. Whatever stands between us and the server, a password
+    /// that was changed included, it is away; the log says what it was.
     pub async fn connect(&self) -> Result<Connection, StoreError> {
-        match timeout(CONNECT_DEADLINE, self.dial()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(match store_error(&error) {
-                // Whatever stands between us and the server, it is away; the log says what it was.
-                StoreError::Broken(text) if error.as_db_error().is_none() => {
-                    tracing::warn!(error = text, "no connection to the database");
-                    away()
-                }
-                other => other,
-            }),
-            Err(_) => Err(away()),
-        }
+        self.first().await.map_err(|error| {
+            tracing::warn!(%error, "no connection to the database");
+            away()
+        })
+    }
+
+    /// Host, port, database and user: what may be said of the address.
+    fn at(&self) -> String {
+        let host = self.config.get_hosts().first().map_or_else(
+            || "an address".to_owned(),
+            |host| match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            },
+        );
+        let port = self.config.get_ports().first().copied().unwrap_or(5_432);
+        let user = self.config.get_user().unwrap_or("the system's user");
+        let database = self.config.get_dbname().unwrap_or(user);
+        format!("{host}:{port}, database {database}, user {user}")
     }
 
     async fn dial(&self) -> Result<Connection, Error> {
@@ -230,11 +257,9 @@ impl Manager for Connector {
 }
 
 /// A pool that makes its connections as they are needed.
-pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<Connector>, StoreError> {
-    Pool::builder(Connector::new(options)?)
-        .max_size(POSTGRES_CONNECTIONS)
-        .build()
-        .map_err(|e| StoreError::Broken(format!("database pool: {e}")))
+pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<Connector>, OpenError> {
+    let built = Pool::builder(Connector::new(options)?).max_size(POSTGRES_CONNECTIONS).build();
+    Ok(built.map_err(|e| StoreError::Broken(format!("database pool: {e}")))?)
 }
 
 /// A connection from the pool, or `Away` when none comes in time.

@@ -9,9 +9,9 @@ mod migrate;
 mod value;
 
 use crate::{
-    Batch, CommitError, Done, PostgresOptions, Row, Value,
+    Batch, CommitError, Done, OpenError, PostgresOptions, Row, Value,
     ids::Issuer,
-    limits::{QUERY_DEADLINE, READ_QUEUE_MAX, WRITE_QUEUE_MAX},
+    limits::{POSTGRES_VERSION_MIN, QUERY_DEADLINE, READ_QUEUE_MAX, WRITE_QUEUE_MAX},
 };
 use connection::{Connection, Connector, pool, spoils, take};
 use deadpool::managed::{Object, Pool};
@@ -51,8 +51,9 @@ impl Postgres {
         options: &PostgresOptions,
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
-    ) -> Result<Arc<Self>, StoreError> {
-        let mut first = Connector::new(options)?.connect().await?;
+    ) -> Result<Arc<Self>, OpenError> {
+        let mut first = Connector::new(options)?.first().await?;
+        fit_to_serve(&first).await?;
         migrate::migrate(&mut first, crate::migrate::MIGRATIONS).await?;
         let last = last_id(&first).await?;
         drop(first);
@@ -122,6 +123,29 @@ enum Attempt {
     /// The connection ended.
     Lost,
     Failed(StoreError),
+}
+
+/// Whether this server and this database can keep what we write.
+async fn fit_to_serve(connection: &Connection) -> Result<(), OpenError> {
+    let sql = "SELECT current_setting('server_version'), \
+               current_setting('server_version_num')::bigint / 10000, \
+               current_setting('server_encoding'), \
+               has_schema_privilege(current_schema(), 'CREATE')";
+    let failed = |e| store_error(&e);
+    let row = connection.client.query_one(sql, &[]).await.map_err(failed)?;
+    let major: i64 = row.try_get(1).map_err(failed)?;
+    if major < POSTGRES_VERSION_MIN {
+        return Err(OpenError::Version { found: row.try_get(0).map_err(failed)? });
+    }
+    let encoding: String = row.try_get(2).map_err(failed)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { found: encoding });
+    }
+    // NULL where there is no schema at all that the user may look into.
+    match row.try_get::<_, Option<bool>>(3).map_err(failed)? {
+        Some(true) => Ok(()),
+        _ => Err(OpenError::Rights),
+    }
 }
 
 /// The highest id in use: ids never go back, even where the clock did.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::{Batch, CommitError, Db, Engine, Options, PostgresOptions, params};
 use testkit::{
     clock::StillClock,
-    conformance::{Case, Ground, Kind, check_on},
+    conformance::{Case, Kind, check_on},
     heard::Heard,
     postgres::Cluster,
     proxy::{ChaosProxy, Mood},
@@ -130,18 +130,34 @@ fn a_full_disk_is_said_and_nothing_breaks() {
 }
 
 #[test]
-fn an_unreachable_server_is_away_at_the_start() {
+fn what_stands_in_the_way_at_the_start_is_said_without_the_password() {
     check_on(Kind::Sqlite, |_| async {
-        let ground = Ground::fresh(Kind::Postgres).await;
-        let Engine::Postgres(options) = &ground.engine else { panic!("not PostgreSQL") };
-        let proxy =
-            ChaosProxy::to(([127, 0, 0, 1], Cluster::shared().port()).into()).await.unwrap();
+        let cluster = Cluster::shared();
+        let proxy = ChaosProxy::to(([127, 0, 0, 1], cluster.port()).into()).await.unwrap();
         proxy.set(Mood::Cut);
-        let name = options.url.rsplit('/').next().unwrap();
-        let url = format!("postgres://postgres@{}/{name}", proxy.address());
-        let engine = Engine::Postgres(PostgresOptions::at(url));
-        let (clock, heard) = (Arc::new(StillClock::default()), Arc::new(Heard::default()));
-        let opened = Db::connect(&engine, clock, heard).await;
-        assert!(matches!(opened, Err(StoreError::Away { .. })));
+        let admin = cluster.client("postgres").await;
+        let latin = "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'";
+        admin.batch_execute(latin).await.unwrap();
+        let ours = cluster.database().await;
+        admin.batch_execute("CREATE ROLE guest LOGIN").await.unwrap();
+        let (cut, here) = (proxy.address().to_string(), format!("127.0.0.1:{}", cluster.port()));
+        for (url, said) in [
+            (format!("postgres://postgres:hush@{cut}/{ours}"), "does not answer"),
+            (format!("postgres://postgres:hush@{here}/nowhere"), "\"nowhere\" does not exist"),
+            (format!("postgres://nobody:hush@{here}/{ours}"), "\"nobody\" does not exist"),
+            (format!("postgres://postgres:hush@{here}/latin"), "LATIN1"),
+            (format!("postgres://guest:hush@{here}/{ours}"), "may not make tables"),
+            (format!("postgres:hush@{here}/{ours}?a=b"), "is written as"),
+            (format!("postgres://postgres:hush@{here}/{ours}?sslmode=perhaps"), "is written as"),
+        ] {
+            let engine = Engine::Postgres(PostgresOptions::at(&url));
+            let (clock, heard) = (Arc::new(StillClock::default()), Arc::new(Heard::default()));
+            let opened = Db::connect(&engine, clock, heard).await;
+            let Err(error) = opened else { panic!("{url} was opened") };
+            let error = error.to_string();
+            assert!(error.contains(said), "{url}: {error}");
+            assert!(!error.contains("hush"), "{url}: {error}");
+            assert!(!format!("{engine:?}").contains("hush"));
+        }
     });
 }

@@ -17,7 +17,7 @@ use model::{
     status::{NewStatus, Visibility},
 };
 use std::{path::Path, sync::Arc};
-use store::{Db, Engine, Options, SqlStore, params};
+use store::{Db, Engine, OpenError, Options, SqlStore, params};
 use testkit::{
     clock::{START, StillClock},
     heard::Heard,
@@ -64,7 +64,11 @@ async fn open(vfs: &Vfs, folder: &Path, durable: bool) -> Result<SqlStore, model
     let vfs = Some(vfs.name.clone());
     let options = Options { durable, vfs, ..Options::at(folder.join("fulmar.db")) };
     let (clock, heard) = (Arc::new(StillClock::default()), Arc::new(Heard::default()));
-    Ok(SqlStore::new(Db::connect(&Engine::Sqlite(options), clock, heard).await?))
+    match Db::connect(&Engine::Sqlite(options), clock, heard).await {
+        Ok(db) => Ok(SqlStore::new(db)),
+        Err(OpenError::Store(error)) => Err(error),
+        Err(other) => panic!("SQLite speaks of a server: {other}"),
+    }
 }
 
 /// Writes until the power is gone.

@@ -1,0 +1,54 @@
+//! Why a database could not be opened, in words for the host who started the program. None of them
+//! repeats an address as it was written: it may hold a password.
+
+use crate::limits::POSTGRES_VERSION_MIN;
+use model::StoreError;
+
+/// Opening failed; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is none.
+    #[error(
+        "the address of PostgreSQL cannot be read; it is written as \
+         postgres://user:password@host:port/database, with % and two hexadecimal digits for \
+         characters such as @ or / within the password"
+    )]
+    Address,
+    /// Nobody answered.
+    #[error("PostgreSQL does not answer at {at} ({cause}); is it running, and the address right?")]
+    Unreachable {
+        /// Host, port, database and user.
+        at: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// It answered, and did not let us in: password, user, database, right to connect.
+    #[error("PostgreSQL at {at} does not let us in: {said}")]
+    Refused {
+        /// Host, port, database and user.
+        at: String,
+        /// What it said, with its code.
+        said: String,
+    },
+    /// An older server lacks statements that are used.
+    #[error("this is PostgreSQL {found}; version {POSTGRES_VERSION_MIN} or newer is needed")]
+    Version {
+        /// As the server names it.
+        found: String,
+    },
+    /// Text would be lost.
+    #[error(
+        "the database is kept in {found}; make one with CREATE DATABASE ... TEMPLATE template0 \
+         ENCODING 'UTF8'"
+    )]
+    Encoding {
+        /// The encoding of the database.
+        found: String,
+    },
+    /// The user may connect but not make tables.
+    #[error("the user may not make tables there; make it the owner: ALTER DATABASE ... OWNER TO")]
+    Rights,
+    /// Anything past the door: the disk, the migrations.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
