@@ -38,7 +38,7 @@ pub struct Parts {
     /// Takes pictures in and keeps their files.
     pub darkroom: social::media::Darkroom,
     /// Answers that visitors share.
-    pub shared: httpkit::SharedPages,
+    pub shared: Arc<httpkit::SharedPages>,
     /// Of open streams.
     pub seats: Seats,
     /// The server stops: streams end.

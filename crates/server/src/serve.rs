@@ -54,9 +54,12 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = tls::Transport::new(&parts.base_url, config.tls.strict_days.count());
+    let site = site(&parts);
     let mut router = api::router(Api(Arc::new(parts)))
+        .merge(web::router(site.clone()))
         .layer(from_fn(security::layer))
-        .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer));
+        .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer))
+        .layer(from_fn_with_state(site, web::failures_as_pages));
     watch_signals(shutdown.clone())?;
     let desk = Desk::open(&place.data)?;
     tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
@@ -116,7 +119,7 @@ fn parts(
     };
     Parts {
         social: Arc::clone(&instance.social),
-        shared: httpkit::SharedPages::default(),
+        shared: Arc::default(),
         seats: api::Seats::default(),
         stopping,
         sealer: Arc::clone(&instance.sealer),
@@ -130,6 +133,18 @@ fn parts(
         rules: config.server.rules.clone(),
         version: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// The pages stand on the same parts as the API, and share its room for shared answers.
+fn site(parts: &Parts) -> web::Site {
+    web::Site(Arc::new(web::Parts {
+        social: Arc::clone(&parts.social),
+        shared: Arc::clone(&parts.shared),
+        base_url: parts.base_url.clone(),
+        domain: parts.domain.clone(),
+        title: parts.title.clone(),
+        description: parts.description.clone(),
+    }))
 }
 
 /// Makes the owner account on the first start. Its password is shown on a terminal; where there

@@ -1,1 +1,54 @@
-//! Room `web`.
+//! Pages: rendered on the server, without scripts, so that they work in any browser and cost one
+//! rendering however many visitors ask. A handler gathers through the verbs as the visitor that
+//! somebody is, fills a typed page, and its template escapes every text.
+//!
+//! No rules and no SQL here. What a page may load and where its forms may go is said by its Content
+//! Security Policy: our own files, nothing inline.
+
+mod cards;
+mod failure;
+mod files;
+mod frame;
+mod front;
+mod limits;
+mod post;
+mod profile;
+mod refusal;
+mod routes;
+#[cfg(test)]
+mod samples;
+mod tag;
+mod urls;
+
+pub use failure::layer as failures_as_pages;
+pub use routes::{ROUTES, router};
+
+use social::Social;
+use std::sync::Arc;
+
+/// What every page has.
+#[derive(Clone)]
+pub struct Site(pub Arc<Parts>);
+
+/// The parts of [`Site`].
+pub struct Parts {
+    /// The verbs.
+    pub social: Arc<Social>,
+    /// Pages that visitors share.
+    pub shared: Arc<httpkit::SharedPages>,
+    /// Where this instance lives: `https://example.org`, without a slash at the end.
+    pub base_url: String,
+    /// `server.domain`.
+    pub domain: String,
+    /// What this instance is called.
+    pub title: String,
+    /// One sentence about it.
+    pub description: String,
+}
+
+impl std::ops::Deref for Site {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

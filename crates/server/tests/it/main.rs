@@ -9,6 +9,7 @@ mod endpoints;
 mod entering;
 mod instance;
 mod media;
+mod pages;
 mod postgres;
 mod reading;
 mod story;

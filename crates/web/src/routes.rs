@@ -1,0 +1,42 @@
+//! Every page on one screen.
+
+use crate::{Site, files, front, post, profile, tag};
+use axum::{
+    Router,
+    routing::{self, MethodRouter},
+};
+
+/// Declares the pages once: for the router, and for whoever asks which there are.
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:expr;)*) => {
+        /// Method and path of every page.
+        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn routed() -> Router<Site> {
+            let mut router = Router::new();
+            $(
+                let method: MethodRouter<Site> = routing::$method($handler);
+                router = router.route($path, method);
+            )*
+            router
+        }
+    };
+}
+
+routes! {
+    get "/" => front::show;
+    get "/@{name}" => profile::posts;
+    get "/@{name}/with_replies" => profile::with_replies;
+    get "/@{name}/media" => profile::media;
+    get "/@{name}/{id}" => post::show;
+    get "/tags/{name}" => tag::show;
+    get "/assets/{file}" => files::asset;
+    get "/favicon.svg" => files::icon;
+    get "/favicon.ico" => files::icon;
+    get "/robots.txt" => files::robots;
+}
+
+/// All of it, ready to serve. What has no route is the business of whoever joins the rooms.
+pub fn router(site: Site) -> Router {
+    routed().with_state(site)
+}
