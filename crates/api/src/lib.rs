@@ -13,6 +13,7 @@ mod notifications;
 mod oauth;
 mod refusal;
 mod relations;
+mod reports;
 mod routes;
 mod statuses;
 mod streaming;

@@ -1,8 +1,8 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
 use crate::{
-    Api, accounts, instance, lists, media, notifications, oauth, relations, statuses, streaming,
-    timelines,
+    Api, accounts, instance, lists, media, notifications, oauth, relations, reports, statuses,
+    streaming, timelines,
 };
 use axum::{
     Extension, Router,
@@ -87,6 +87,7 @@ routes! {
     get "/api/v1/follow_requests" => relations::requests;
     post "/api/v1/follow_requests/{id}/authorize" => relations::authorize;
     post "/api/v1/follow_requests/{id}/reject" => relations::reject;
+    post "/api/v1/reports" => reports::create;
     get "/api/v1/preferences" => accounts::preferences;
     get "/api/v1/markers" => accounts::markers;
     post "/api/v1/markers" => accounts::set_markers;

@@ -34,6 +34,12 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 pub const LISTS_PER_ACCOUNT: usize = 50;
 /// Accounts on one list.
 pub const ACCOUNTS_PER_LIST: usize = 5_000;
+/// Characters of a report's comment, as Mastodon allows. Past it: 422.
+pub const REPORT_CHARACTERS: usize = 1_000;
+/// Posts that one report names. Past it: 422.
+pub const STATUSES_PER_REPORT: usize = 100;
+/// Reports that one member may make in a day. Past it: 422.
+pub const REPORTS_DAILY: u32 = 400;
 /// Accounts that one member may follow.
 pub const FOLLOWS_PER_ACCOUNT: usize = 7_500;
 /// Scheduled posts of one member, in all and for one day.

@@ -55,6 +55,12 @@ pub const fn may_reblog(sight: &Sight) -> bool {
         }
 }
 
+/// Whether the reader may report the post: whoever sees it may, and whoever saw it until a block
+/// came between them. Nobody reports their own.
+pub const fn may_report(sight: &Sight) -> bool {
+    !sight.is_author && may_see(&Sight { blocked: false, ..*sight })
+}
+
 /// What a home timeline needs to know about a post that its reader may see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entrance {
@@ -123,6 +129,32 @@ mod tests {
             assert_eq!(may_see(&sight), see, "{visibility:?} {facts}");
             assert_eq!(may_reply(&sight), see, "{visibility:?} {facts}");
             assert_eq!(may_reblog(&sight), reblog, "{visibility:?} {facts}");
+        }
+    }
+
+    #[test]
+    fn who_may_report() {
+        for (visibility, facts, report) in [
+            (Public, "", true),
+            (Public, "b", true),
+            (Public, "a", false),
+            (Public, "s", false),
+            (Followers, "", false),
+            (Followers, "f", true),
+            (Followers, "b", false),
+            (Direct, "f", false),
+            (Direct, "mb", true),
+        ] {
+            let has = |c| facts.contains(c);
+            let sight = Sight {
+                visibility,
+                is_author: has('a'),
+                follows: has('f'),
+                mentioned: has('m'),
+                blocked: has('b'),
+                suspended: has('s'),
+            };
+            assert_eq!(may_report(&sight), report, "{visibility:?} {facts}");
         }
     }
 

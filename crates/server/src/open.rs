@@ -53,6 +53,7 @@ pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Insta
     let settings = Settings {
         signup_open: config.signup.open,
         status_characters: config.server.status_characters.count(),
+        rules: config.server.rules.len(),
     };
     let store = Arc::new(SqlStore::new(db));
     let social = Arc::new(Social::new(store, hub, clock, chance, settings));

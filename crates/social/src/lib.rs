@@ -17,6 +17,7 @@ pub mod media;
 pub mod members;
 pub mod post;
 pub mod read;
+pub mod report;
 pub mod search;
 pub mod streams;
 pub mod view;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub signup_open: bool,
     /// Most characters in a post.
     pub status_characters: usize,
+    /// How many rules this place has; they are numbered from one.
+    pub rules: usize,
 }
 
 /// All verbs, and what they need.

@@ -21,6 +21,7 @@ mod open_error;
 mod poll;
 mod postgres;
 mod relation;
+mod report;
 mod row;
 mod search;
 mod sqlite;

@@ -39,6 +39,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 4,
+        sql: include_str!("../migrations/0004_report.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -1,9 +1,9 @@
-//! Small entities: apps, lists, markers, notifications, preferences.
+//! Small entities: apps, lists, markers, notifications, preferences, reports.
 
 use super::{Urls, account, put, status, time};
-use model::{Timestamp, app::App, list::List, marker::Marker, member::Preferences};
+use model::{Timestamp, app::App, list::List, marker::Marker, member::Preferences, report::Report};
 use serde_json::{Value, json};
-use social::read::NotificationView;
+use social::{AccountView, read::NotificationView};
 
 /// An app, with its secret where it is being shown for the only time.
 pub fn app(app: &App, secret: Option<&str>) -> Value {
@@ -59,5 +59,23 @@ pub fn notification(n: &NotificationView, urls: &Urls, now: Timestamp) -> Value 
         "group_key": format!("ungrouped-{id}"),
         "account": account::account(&n.from, urls),
         "status": n.status.as_ref().map(|s| status::status(s, urls, now)),
+    })
+}
+
+/// A report, as its maker gets it back.
+pub fn report(r: &Report, target: &AccountView, urls: &Urls) -> Value {
+    let content = &r.content;
+    let texts = |ids: &mut dyn Iterator<Item = String>| ids.collect::<Vec<_>>();
+    json!({
+        "id": r.id.to_string(),
+        "action_taken": r.resolved.is_some(),
+        "action_taken_at": r.resolved.map(time),
+        "category": content.category.word(),
+        "comment": content.comment,
+        "forwarded": content.forward,
+        "created_at": time(content.created),
+        "status_ids": texts(&mut content.statuses.iter().map(ToString::to_string)),
+        "rule_ids": texts(&mut content.rules.iter().map(ToString::to_string)),
+        "target_account": account::account(target, urls),
     })
 }

@@ -49,6 +49,7 @@ mod app;
 mod decision;
 mod media;
 mod relation;
+mod report;
 mod search;
 mod status;
 
@@ -57,6 +58,7 @@ pub use app::AppStore;
 pub use decision::DecisionStore;
 pub use media::MediaStore;
 pub use relation::RelationStore;
+pub use report::ReportStore;
 pub use search::SearchStore;
 pub use status::{SightFacts, StatusStore, TimelineQuery};
 
@@ -68,6 +70,7 @@ pub trait Store:
     + MediaStore
     + StatusStore
     + RelationStore
+    + ReportStore
     + SearchStore
     + Send
     + Sync
@@ -81,6 +84,7 @@ impl<T> Store for T where
         + MediaStore
         + StatusStore
         + RelationStore
+        + ReportStore
         + SearchStore
         + Send
         + Sync

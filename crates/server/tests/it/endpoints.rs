@@ -14,7 +14,6 @@ const WANTED: &[&str] = &[
     "GET /api/v1/scheduled_statuses/{id}",
     "PUT /api/v1/scheduled_statuses/{id}",
     "DELETE /api/v1/scheduled_statuses/{id}",
-    "POST /api/v1/reports",
 ];
 
 /// Endpoints that answer without a token. Every other one must refuse.

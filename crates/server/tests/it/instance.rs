@@ -64,7 +64,8 @@ impl Instance {
         Self::with(&format!("[store]\npostgres_url = \"{url}\"\n"))
     }
 
-    fn with(more: &str) -> Self {
+    /// The same, with more lines of configuration.
+    pub fn with(more: &str) -> Self {
         let data = TempDir::new().expect("a folder");
         let config = data.path().join("fulmar.toml");
         let text = format!("[signup]\nopen = true\n{more}");

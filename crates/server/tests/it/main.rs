@@ -12,6 +12,7 @@ mod media;
 mod pages;
 mod postgres;
 mod reading;
+mod shelter;
 mod story;
 mod streaming;
 mod tls;

@@ -13,6 +13,7 @@ mod members;
 mod order;
 mod outage;
 mod power;
+mod reports;
 mod search;
 
 use std::sync::Arc;
