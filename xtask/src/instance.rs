@@ -36,8 +36,9 @@ pub struct Plan {
     pub core: Option<usize>,
 }
 
-/// Configuration of an instance where anyone may sign up and use the account at once.
-pub const OPEN: &str = "[signup]\nopen = true\n";
+/// Configuration of an instance where anyone may sign up and use the account at once; test suites
+/// of clients make all their users from one address.
+pub const OPEN: &str = "[signup]\nopen = true\nper_address = 100000\n";
 
 impl Plan {
     /// On a folder, with a configuration.

@@ -9,6 +9,7 @@ mod instance;
 mod limits;
 mod lists;
 mod media;
+mod meter;
 mod notifications;
 mod oauth;
 mod refusal;
@@ -24,9 +25,12 @@ pub use caller::{issue_token, token_of};
 pub use routes::{ROUTES, router};
 pub use streaming::Seats;
 
-use httpkit::Sealer;
+use httpkit::{Sealer, allowance::Allowance, rate::RateMeter};
 use social::Social;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
+
+/// Tells where a request comes from, past the proxies of this place.
+pub type AddressOf = Box<dyn Fn(&http::request::Parts) -> IpAddr + Send + Sync>;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -40,6 +44,12 @@ pub struct Parts {
     pub darkroom: social::media::Darkroom,
     /// Answers that visitors share.
     pub shared: Arc<httpkit::SharedPages>,
+    /// Counts requests, to be reported.
+    pub meter: RateMeter,
+    /// Sign-ups of an address, which are refused when used up.
+    pub sign_ups: Allowance,
+    /// Where a request comes from.
+    pub address_of: AddressOf,
     /// Of open streams.
     pub seats: Seats,
     /// The server stops: streams end.

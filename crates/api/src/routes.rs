@@ -1,8 +1,8 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
 use crate::{
-    Api, accounts, instance, lists, media, notifications, oauth, relations, reports, statuses,
-    streaming, timelines,
+    Api, accounts, instance, lists, media, meter, notifications, oauth, relations, reports,
+    statuses, streaming, timelines,
 };
 use axum::{
     Extension, Router,
@@ -146,13 +146,15 @@ routes! {
 /// All of it, ready to serve. Apps in browsers come from anywhere, so CORS admits everybody:
 /// nothing here is authorised by a cookie.
 pub fn router(api: Api) -> Router {
-    let exposed = ["link", "retry-after", "x-request-id", "idempotency-key", "etag"]
-        .map(axum::http::HeaderName::from_static);
+    let exposed = ["link", "retry-after", "x-request-id", "idempotency-key", "etag"];
+    let exposed = exposed.iter().chain(&httpkit::rate::HEADERS);
+    let exposed: Vec<_> = exposed.map(|n| axum::http::HeaderName::from_static(n)).collect();
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods(methods)
         .allow_headers(Any)
         .expose_headers(exposed);
-    routed().fallback(instance::nowhere).layer(cors).with_state(api)
+    let metered = axum::middleware::from_fn_with_state(api.clone(), meter::layer);
+    routed().fallback(instance::nowhere).layer(metered).layer(cors).with_state(api)
 }

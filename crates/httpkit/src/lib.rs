@@ -6,7 +6,9 @@
 //! Connections, deadlines and refusing under load belong to `shield`.
 
 pub mod address;
+pub mod allowance;
 pub mod body;
+pub mod client_address;
 pub mod cookie;
 pub mod csrf;
 pub mod error;
@@ -28,6 +30,7 @@ pub mod upload;
 pub mod value;
 
 pub use body::{Body, BodyLimit, Query};
+pub use client_address::client_address;
 pub use error::ApiError;
 pub use paging::PageQuery;
 pub use seal::Sealer;

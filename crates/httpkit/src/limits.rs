@@ -26,6 +26,11 @@ pub const COOKIES_MAX: usize = 64;
 /// Slots of the rate meter, 8 bytes each. When principals outnumber slots, two may share one and
 /// see a lower remainder than their own; nobody is refused by it.
 pub const RATE_SLOTS: usize = 65_536;
+/// Sets of an allowance that is refused when used up, and principals in each. Past it: whoever used
+/// least in a set is forgotten, and may begin anew.
+pub const ALLOWANCE_SETS: usize = 4_096;
+/// See `ALLOWANCE_SETS`.
+pub const ALLOWANCE_WAYS: usize = 4;
 /// Answers kept that are the same for every visitor. Past it: those that nobody wanted lately go.
 pub const SHARED_PAGES: usize = 512;
 /// Bytes of an answer that is kept. A larger one is made for each request.
@@ -57,3 +62,4 @@ const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is p
 const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
 const _: () = assert!(SHARED_PAGES * SHARED_BYTES_MAX <= 256 * 1024 * 1024, "memory of all pages");
 const _: () = assert!(RATE_SLOTS.is_power_of_two(), "slots are chosen by a mask");
+const _: () = assert!(ALLOWANCE_SETS.is_power_of_two(), "sets are chosen by a mask");

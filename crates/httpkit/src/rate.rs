@@ -1,7 +1,9 @@
 //! Reports `X-RateLimit-*` as Mastodon does, which apps read to pace themselves. It only reports:
-//! refusing is the shield's, by what the machine can bear. Memory is fixed: counts live in slots
-//! chosen by a hash of the principal, so strangers cannot grow it.
+//! refusing is the shield's, by what the machine can bear; [`crate::allowance`] has the one rule
+//! that refuses. Memory is fixed: counts live in slots chosen by a hash of the principal, so
+//! strangers cannot grow it.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -29,6 +31,19 @@ pub const ADDRESS: Rule = Rule { limit: 300, window_ms: 5 * MINUTE_MS, name: 1 }
 pub const MEDIA: Rule = Rule { limit: 30, window_ms: 30 * MINUTE_MS, name: 2 };
 /// Sign-ups of an address.
 pub const SIGN_UP: Rule = Rule { limit: 5, window_ms: 30 * MINUTE_MS, name: 3 };
+/// Posts that an account deletes, and reblogs that it takes back.
+pub const DELETE: Rule = Rule { limit: 30, window_ms: 30 * MINUTE_MS, name: 4 };
+
+/// The headers, for whoever lets scripts of other origins read them.
+pub const HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+
+impl Rule {
+    /// The number of the window that a moment is in, and when it ends, in milliseconds since 1970.
+    pub(crate) fn window(self, now_ms: i64) -> (i64, i64) {
+        let window = now_ms.div_euclid(self.window_ms);
+        (window, (window + 1).saturating_mul(self.window_ms))
+    }
+}
 
 /// What is left of a rule's allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +61,46 @@ impl Report {
     pub fn write(&self, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("x-ratelimit-limit"), self.limit.into());
         headers.insert(HeaderName::from_static("x-ratelimit-remaining"), self.remaining.into());
-        let reset = jiff::Timestamp::from_millisecond(self.reset_ms).unwrap_or_default();
-        if let Ok(value) = HeaderValue::from_str(&format!("{reset:.6}")) {
-            headers.insert(HeaderName::from_static("x-ratelimit-reset"), value);
-        }
+        headers.insert(HeaderName::from_static("x-ratelimit-reset"), shown_time(self.reset_ms));
     }
+
+    /// The one of two that is nearer to its end: what Mastodon shows where several rules count.
+    #[must_use]
+    pub fn or_tighter(self, other: Self) -> Self {
+        if other.remaining < self.remaining { other } else { self }
+    }
+
+    /// Whole seconds from a moment until the next window, at least one.
+    #[must_use]
+    pub fn wait_s(&self, now_ms: i64) -> u32 {
+        let wait_ms = self.reset_ms.saturating_sub(now_ms).max(1);
+        u32::try_from((wait_ms + 999) / 1_000).unwrap_or(u32::MAX)
+    }
+}
+
+/// A moment as Mastodon writes it. All callers of a window share it, so each thread keeps the last
+/// one that it has written.
+fn shown_time(at_ms: i64) -> HeaderValue {
+    thread_local! {
+        static LAST: RefCell<(i64, HeaderValue)> =
+            const { RefCell::new((i64::MIN, HeaderValue::from_static(""))) };
+    }
+    LAST.with_borrow_mut(|(last_ms, shown)| {
+        if *last_ms != at_ms {
+            let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+            let text = HeaderValue::from_str(&format!("{at:.6}"));
+            *shown = text.unwrap_or(HeaderValue::from_static(""));
+            *last_ms = at_ms;
+        }
+        shown.clone()
+    })
+}
+
+/// A number whose bits all depend on all bits of another (the finaliser of MurmurHash3).
+pub(crate) fn mixed(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    hash ^ (hash >> 33)
 }
 
 /// Counts requests in windows, in fixed memory.
@@ -69,8 +119,7 @@ impl RateMeter {
 
     /// Counts one request of a principal (an account's id, a hash of an address) and reports.
     pub fn count(&self, rule: Rule, principal: u64, now_ms: i64) -> Report {
-        let window = now_ms.div_euclid(rule.window_ms);
-        let reset_ms = (window + 1).saturating_mul(rule.window_ms);
+        let (window, reset_ms) = rule.window(now_ms);
         let number = u64::try_from(window).unwrap_or(0) & u64::from(u32::MAX);
         let count = self.slot(rule, principal).map_or(1, |slot| {
             let next = |old: u64| {
@@ -86,11 +135,9 @@ impl RateMeter {
     }
 
     fn slot(&self, rule: Rule, principal: u64) -> Option<&AtomicU64> {
-        let mut hash = principal ^ self.seed.rotate_left(u32::from(rule.name) * 8 + 1);
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+        let hash = mixed(principal ^ self.seed.rotate_left(u32::from(rule.name) * 8 + 1));
         let mask = u64::try_from(RATE_SLOTS - 1).unwrap_or(0);
-        self.slots.get(usize::try_from((hash ^ (hash >> 33)) & mask).unwrap_or(0))
+        self.slots.get(usize::try_from(hash & mask).unwrap_or(0))
     }
 }
 
@@ -120,5 +167,15 @@ mod tests {
         assert_eq!(shown("x-ratelimit-limit"), Some("300"));
         assert_eq!(shown("x-ratelimit-remaining"), Some("299"));
         assert_eq!(shown("x-ratelimit-reset"), Some("2023-11-14T22:15:00.000000Z"));
+    }
+
+    #[test]
+    fn the_tighter_rule_is_shown_and_its_wait_is_at_least_a_second() {
+        let near = Report { limit: 30, remaining: 2, reset_ms: 1_000 };
+        let far = Report { limit: 1_500, remaining: 9, reset_ms: 5_000 };
+        assert_eq!((near.or_tighter(far), far.or_tighter(near)), (near, near));
+        assert_eq!((near.wait_s(999), near.wait_s(1_000), far.wait_s(0)), (1, 1, 5));
+        assert_ne!(shown_time(0), shown_time(60_000));
+        assert_eq!(shown_time(0), shown_time(0));
     }
 }

@@ -12,6 +12,9 @@ use anyhow::Context as _;
 use api::{Api, Parts};
 use axum::middleware::{from_fn, from_fn_with_state};
 use httpkit::{
+    allowance::Allowance,
+    client_address,
+    rate::{self, RateMeter, Rule},
     request_id::{self, RequestIds},
     security,
 };
@@ -20,7 +23,7 @@ use shield::edge;
 use social::{Social, media::Darkroom};
 use std::{
     io::{IsTerminal as _, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -120,6 +123,9 @@ fn parts(
     Parts {
         social: Arc::clone(&instance.social),
         shared: Arc::default(),
+        meter: RateMeter::new(instance.social.unpredictable()),
+        sign_ups: sign_ups(config, instance.social.unpredictable()),
+        address_of: address_of(config),
         seats: api::Seats::default(),
         stopping,
         sealer: Arc::clone(&instance.sealer),
@@ -145,6 +151,23 @@ fn site(parts: &Parts) -> web::Site {
         title: parts.title.clone(),
         description: parts.description.clone(),
     }))
+}
+
+/// The allowance of sign-ups that the host gives an address.
+fn sign_ups(config: &Config, seed: u64) -> Allowance {
+    let limit = u32::try_from(config.signup.per_address.count()).unwrap_or(u32::MAX);
+    Allowance::new(Rule { limit, ..rate::SIGN_UP }, seed)
+}
+
+/// Where a request comes from: its connection, or what a proxy of the host says of it.
+fn address_of(config: &Config) -> api::AddressOf {
+    let proxies = config.server.trusted_proxies.clone();
+    Box::new(move |request| {
+        let info = request.extensions.get::<edge::ConnectionInfo>();
+        let peer = info.map_or(Ipv4Addr::UNSPECIFIED.into(), |info| info.peer.ip());
+        let is_proxy = |address| proxies.iter().any(|network| network.contains(&address));
+        client_address(peer, &request.headers, is_proxy)
+    })
 }
 
 /// Makes the owner account on the first start. Its password is shown on a terminal; where there

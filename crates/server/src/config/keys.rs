@@ -26,7 +26,8 @@ configuration! {
         /// Networks of the proxies in front of this server.
         ///
         /// Connections from there are not counted against the bound on connections of one
-        /// network, because they carry everybody.
+        /// network, because they carry everybody, and the address that they write into
+        /// `X-Forwarded-For` is believed.
         trusted_proxies: Vec<IpNet> = Vec::new(), like "[\"127.0.0.1\"]";
         /// What this place is called.
         title: String = "Fulmar".to_owned();
@@ -68,6 +69,11 @@ configuration! {
         ///
         /// Closed unless said so. `fulmar account create` makes members either way.
         open: bool = false;
+        /// Most sign-ups of one address in half an hour. Past it they are refused until it is over.
+        ///
+        /// An IPv6 address counts with its whole /64. Behind a proxy, name its network in
+        /// `server.trusted_proxies`: else all who come through it are one address.
+        per_address: Whole<0, 1_000_000> = Whole::new(httpkit::rate::SIGN_UP.limit as u64);
     }
 
     /// Where everything but pictures is kept.

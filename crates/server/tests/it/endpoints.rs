@@ -134,7 +134,16 @@ fn scripts_of_other_places_may_read_the_headers_that_apps_need() {
     let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
     assert_eq!(line("access-control-allow-origin: "), Some("*"), "{head}");
     let exposed = line("access-control-expose-headers: ").unwrap_or_default();
-    for name in ["link", "retry-after", "x-request-id", "idempotency-key", "etag"] {
+    for name in [
+        "link",
+        "retry-after",
+        "x-request-id",
+        "idempotency-key",
+        "etag",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ] {
         assert!(exposed.split(',').any(|one| one.trim() == name), "{name} in {exposed}");
     }
 }

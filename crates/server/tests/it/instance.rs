@@ -64,11 +64,16 @@ impl Instance {
         Self::with(&format!("[store]\npostgres_url = \"{url}\"\n"))
     }
 
-    /// The same, with more lines of configuration.
+    /// The same, with more lines of configuration. All tests' people come from one address.
     pub fn with(more: &str) -> Self {
+        Self::with_sign_ups(100_000, more)
+    }
+
+    /// Where an address may sign up so often, with more lines of configuration.
+    pub fn with_sign_ups(per_address: u32, more: &str) -> Self {
         let data = TempDir::new().expect("a folder");
         let config = data.path().join("fulmar.toml");
-        let text = format!("[signup]\nopen = true\n{more}");
+        let text = format!("[signup]\nopen = true\nper_address = {per_address}\n{more}");
         std::fs::write(&config, text).expect("a configuration");
         let (child, address) = start(data.path(), &config);
         Self { data, config, child, address }
