@@ -18,4 +18,25 @@ pub(crate) const FOLDER_LOOK_MS: u64 = 50;
 pub(crate) const MEMBERS_PER_ANSWER: u32 = 80;
 /// Decisions shown with an account. Past it: the older ones are not shown.
 pub(crate) const DECISIONS_SHOWN: u32 = 50;
+/// Entries of a backup. Past it: refused; so many files want a backup of the file system.
+pub(crate) const BACKUP_ENTRIES_MAX: usize = 4_000_000;
+/// Bytes of the manifest of a backup. Past it: refused.
+pub(crate) const BACKUP_MANIFEST_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of the first entry of a backup, and of the zeros after its last. Past it: refused.
+pub(crate) const BACKUP_HEADER_BYTES_MAX: u64 = 64 * 1024;
+/// Characters in the name of a key's file. Past it: it is none of ours, and not saved.
+pub(crate) const BACKUP_KEY_NAME_MAX: usize = 64;
+/// Backups kept of those that are taken before migrations. Past it: the oldest goes.
+pub(crate) const MIGRATION_BACKUPS_KEPT: usize = 3;
+/// How often a command shows how far it is, in milliseconds.
+pub(crate) const PROGRESS_LOOK_MS: u64 = 200;
+/// Free bytes on the disk below which `fulmar doctor` calls it wrong.
+pub(crate) const DISK_FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+/// Free bytes on the disk below which it says so.
+pub(crate) const DISK_FREE_BYTES_LOW: u64 = 2 * 1024 * 1024 * 1024;
+/// Open files below which it says so.
+pub(crate) const OPEN_FILES_FEW: usize = 16_384;
+/// Days after which a backup is old to it.
+pub(crate) const BACKUP_AGE_DAYS: i64 = 7;
+const _: () = assert!(DISK_FREE_BYTES_MIN < DISK_FREE_BYTES_LOW);
 const _: () = assert!(CONTROL_PULSE_S * 4 < CONTROL_SILENCE_S);

@@ -2,8 +2,10 @@
 //! module of its name. Only this room reads files, the clock and the operating system's chance.
 
 mod accounts;
+mod backup;
 mod config;
 mod control;
+mod doctor;
 mod limits;
 mod lock;
 mod log;
@@ -12,7 +14,6 @@ mod open;
 mod serve;
 mod tls;
 mod tokens;
-
 mod world;
 
 use clap::{Args, Parser, Subcommand};
@@ -68,6 +69,45 @@ enum Command {
     /// Access tokens, for bots and scripts.
     #[command(subcommand)]
     Token(tokens::TokenCommand),
+    /// Save posts, pictures and keys in one file, also while the server runs.
+    #[command(after_help = "Examples:\n  \
+        fulmar backup /srv/backups/fulmar-$(date +%F).tar.zst\n  \
+        fulmar backup /mnt/usb/fulmar.tar.zst --force      over the one of yesterday\n\n\
+        The running server writes the file itself. It holds the keys: keep it to yourself.")]
+    Backup {
+        /// The file to write.
+        file: PathBuf,
+        /// Overwrite a file that is there.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a backup into an empty data folder. No server may be running there.
+    #[command(after_help = "Examples:\n  \
+        fulmar restore fulmar.tar.zst --data /var/lib/fulmar\n  \
+        fulmar restore fulmar.tar.zst --force      moves what is there into a folder beside it\n\n\
+        Everything is verified before anything is moved.")]
+    Restore {
+        /// The file to read.
+        file: PathBuf,
+        /// Move what is in the data folder aside.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Look whether all is well here, and say what to do. Ends with 1 if something is wrong.
+    #[command(after_help = "Examples:\n  \
+        fulmar doctor --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n  \
+        fulmar doctor --json | jq '.[] | select(.verdict != \"good\")'")]
+    Doctor {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -110,6 +150,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Serve { place, listen } => serve::serve(&place, listen).await,
             Command::Account(command) => accounts::run(command).await,
             Command::Token(command) => tokens::run(command).await,
+            Command::Backup { file, force, place } => backup::run(&place, &file, force).await,
+            Command::Restore { file, force, place } => backup::restore(&place, &file, force).await,
+            Command::Doctor { json, place } => doctor::run(&place, json).await,
             Command::Config(command) => configuration(&command),
         }
     });

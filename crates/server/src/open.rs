@@ -2,6 +2,7 @@
 
 use crate::{
     Place,
+    backup::{self, Backups},
     config::Config,
     world::{SystemChance, WallClock},
 };
@@ -27,6 +28,7 @@ pub(crate) struct Instance {
     pub social: Arc<Social>,
     pub sealer: Arc<Sealer>,
     pub darkroom: Darkroom,
+    pub backups: Backups,
 }
 
 /// Makes the data folder where it is missing, for the owner of the process only.
@@ -43,11 +45,18 @@ pub(crate) fn folder(data: &Path) -> anyhow::Result<()> {
 pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
     let data = &place.data;
     folder(data)?;
+    if let Some(why) = backup::is_unfinished(data) {
+        anyhow::bail!("{why}");
+    }
+    let engine = engine(data, config);
+    if matches!(engine, Engine::Sqlite(_)) {
+        save_before_migration(data).await?;
+    }
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
     let key = key(data, &chance)?;
     let clock = Arc::new(WallClock);
     let hub = Arc::new(Hub::default());
-    let db = Db::connect(&engine(data, config), Arc::clone(&clock) as _, Arc::clone(&hub) as _)
+    let db = Db::connect(&engine, Arc::clone(&clock) as _, Arc::clone(&hub) as _)
         .await
         .context("cannot open the database")?;
     let settings = Settings {
@@ -55,16 +64,32 @@ pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Insta
         status_characters: config.server.status_characters.count(),
         rules: config.server.rules.len(),
     };
+    let backups = Backups::new(data, db.clone());
     let store = Arc::new(SqlStore::new(db));
     let social = Arc::new(Social::new(store, hub, clock, chance, settings));
-    Ok(Instance { social, sealer: Arc::new(Sealer::new(&key)), darkroom: darkroom(data)? })
+    let (sealer, darkroom) = (Arc::new(Sealer::new(&key)), darkroom(data)?);
+    Ok(Instance { social, sealer, darkroom, backups })
+}
+
+/// Where this version is about to change how data is kept, what is there is saved first.
+async fn save_before_migration(data: &Path) -> anyhow::Result<()> {
+    let data = data.to_owned();
+    let saved = tokio::task::spawn_blocking(move || backup::before_migration(&data)).await?;
+    let saved = saved.context(
+        "the data is of an older version and could not be saved before it \
+                               is brought up to this one; nothing was changed",
+    )?;
+    if let Some(path) = saved {
+        tracing::info!(path = %path.display(), "the data was saved before it is migrated");
+    }
+    Ok(())
 }
 
 /// Where everything but pictures is kept: a file in the data folder, unless a server is named.
 fn engine(data: &Path, config: &Config) -> Engine {
     match &config.store.postgres_url {
         Some(url) => Engine::Postgres(PostgresOptions::at(url.reveal())),
-        None => Engine::Sqlite(Options::at(data.join("fulmar.db"))),
+        None => Engine::Sqlite(Options::at(data.join(backup::DATABASE))),
     }
 }
 

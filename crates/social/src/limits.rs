@@ -86,3 +86,5 @@ const _: () = assert!(PICTURES_AT_ONCE <= PICTURES_WAITING_MAX);
 const _: () = assert!(PICTURE_PIXELS_MAX * 8 < PICTURE_ALLOC_BYTES);
 const _: () =
     assert!(PREVIEW_PIXELS < PICTURE_PIXELS_KEPT && PICTURE_PIXELS_KEPT < PICTURE_PIXELS_MAX);
+/// Files that are kept for a backup after their rows are gone. Past it: they stay for good.
+pub const HELD_FILES_MAX: usize = 10_000;

@@ -194,6 +194,11 @@ impl Db {
         Ok(rows)
     }
 
+    /// Whether the database is a file, of which [`Db::backup`] can make a copy.
+    pub fn is_file(&self) -> bool {
+        matches!(self.driver, Driver::Sqlite(_))
+    }
+
     /// A consistent copy into a fresh file, while serving.
     pub async fn backup(&self, into: PathBuf) -> Result<(), StoreError> {
         match &self.driver {

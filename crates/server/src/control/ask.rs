@@ -1,7 +1,7 @@
 //! The asking end: a command beside a running server.
 
 use super::{
-    SOCKET, address,
+    SOCKET, Show, address,
     wire::{Reply, Request},
 };
 use crate::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_LINE_S, CONTROL_SILENCE_S};
@@ -37,8 +37,12 @@ impl Connection {
         }
     }
 
-    /// Says what is wanted and waits for what comes of it.
-    pub(super) async fn ask(&mut self, request: &Request) -> anyhow::Result<Reply> {
+    /// Says what is wanted and waits for what comes of it; `show` hears how far it is.
+    pub(super) async fn ask(
+        &mut self,
+        request: &Request,
+        show: &Show<'_>,
+    ) -> anyhow::Result<Reply> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         if line.len() > CONTROL_LINE_BYTES_MAX {
@@ -61,7 +65,7 @@ impl Connection {
             let reply = serde_json::from_slice(&line)
                 .context("the running server is of another version: restart it first")?;
             match reply {
-                Reply::Working {} => {}
+                Reply::Working { done, total } => show((done, total)),
                 Reply::Refused { why } => bail!("{why}"),
                 reply => return Ok(reply),
             }

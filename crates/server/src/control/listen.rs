@@ -135,12 +135,16 @@ async fn answer(
     request: Request,
     socket: &mut UnixStream,
 ) -> anyhow::Result<Reply> {
+    let is_backup = matches!(request, Request::Backup { .. });
     let mut work = std::pin::pin!(perform(instance, request));
     loop {
         match timeout(Duration::from_secs(CONTROL_PULSE_S), &mut work).await {
             Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(error)) => return Ok(Reply::Refused { why: format!("{error:#}") }),
-            Err(_) => say(socket, &Reply::Working {}).await?,
+            Err(_) => {
+                let (done, total) = if is_backup { instance.backups.progress() } else { (0, 0) };
+                say(socket, &Reply::Working { done, total }).await?;
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use wire::{Member, Reply, Request};
 
 use crate::{
     Place, config,
-    limits::{FOLDER_LOOK_MS, FOLDER_WAIT_S},
+    limits::{FOLDER_LOOK_MS, FOLDER_WAIT_S, PROGRESS_LOOK_MS},
     lock::{self, Holder},
     open,
 };
@@ -42,9 +42,17 @@ fn address(folder: &std::fs::File, data: &Path, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
 
+/// Hears bytes done, and of how many.
+type Show<'s> = dyn Fn((u64, u64)) + Sync + 's;
+
 /// Whether an instance lives in this folder.
 pub(crate) fn is_instance(data: &Path) -> bool {
     data.join("token.key").exists()
+}
+
+/// Whether a server runs there and takes commands.
+pub(crate) async fn is_served(data: &Path) -> bool {
+    matches!(ask::Connection::open(data).await, Ok(Some(_)))
 }
 
 /// Has a request carried out by the running server, or here.
@@ -102,9 +110,29 @@ impl Session {
     /// # Errors
     /// What it was refused for.
     pub(crate) async fn ask(&mut self, request: Request) -> anyhow::Result<Reply> {
-        match self {
-            Self::Served(connection) => connection.ask(&request).await,
-            Self::Own(instance, _) => perform::perform(instance, request).await,
+        self.ask_showing(request, &|_| ()).await
+    }
+
+    /// The same for what takes long; `show` hears now and then how far it is.
+    ///
+    /// # Errors
+    /// What it was refused for.
+    pub(crate) async fn ask_showing(
+        &mut self,
+        request: Request,
+        show: &Show<'_>,
+    ) -> anyhow::Result<Reply> {
+        let instance = match self {
+            Self::Served(connection) => return connection.ask(&request, show).await,
+            Self::Own(instance, _) => instance,
+        };
+        let mut work = std::pin::pin!(perform::perform(instance, request));
+        loop {
+            let look = Duration::from_millis(PROGRESS_LOOK_MS);
+            match tokio::time::timeout(look, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => show(instance.backups.progress()),
+            }
         }
     }
 }

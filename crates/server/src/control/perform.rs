@@ -15,6 +15,7 @@ use model::{
     scope,
 };
 use social::{VerbError, access::sha256, decide::Cause, members::SignUp};
+use std::path::Path;
 
 /// Carries a request out.
 ///
@@ -40,6 +41,10 @@ pub(super) async fn perform(instance: &Instance, request: Request) -> anyhow::Re
         Request::TokenCreate { name, scopes } => token(instance, &name, &scopes).await,
         Request::TokenList { name } => tokens(instance, &name).await,
         Request::TokenRevoke { token } => revoke(instance, &token).await,
+        Request::Backup { path, force } => {
+            let taken = instance.backups.take(&instance.darkroom, Path::new(&path), force).await?;
+            Ok(Reply::Backup { taken })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is said on the control socket. Not a public interface: both ends are this program, though
 //! perhaps of two versions, so that an unknown word is refused and never guessed at.
 
+use crate::backup::Taken;
 use serde::{Deserialize, Serialize};
 
 /// What a command wants.
@@ -27,6 +28,8 @@ pub(crate) enum Request {
     TokenList { name: String },
     /// Ends a token, named by its number or by itself.
     TokenRevoke { token: String },
+    /// Saves everything in a file of this absolute path; over one that is there only if forced.
+    Backup { path: String, force: bool },
 }
 
 impl Request {
@@ -58,8 +61,15 @@ pub(crate) enum Reply {
     Revoked { already: bool },
     /// Nothing was done, for this reason.
     Refused { why: String },
-    /// It is being worked on.
-    Working {},
+    /// A backup was taken.
+    Backup { taken: Taken },
+    /// It is being worked on: bytes done, and of how many, where that can be said.
+    Working {
+        #[serde(default)]
+        done: u64,
+        #[serde(default)]
+        total: u64,
+    },
 }
 
 /// A member as a command shows one.

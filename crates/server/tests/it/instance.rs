@@ -39,6 +39,12 @@ fn fulmar(data: &Path, config: &Path, words: &[&str]) -> Command {
     command
 }
 
+fn said(mut command: Command) -> Said {
+    let ran = command.output().expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Said { is_done: ran.status.success(), out: text(ran.stdout), err: text(ran.stderr) }
+}
+
 fn start(data: &Path, config: &Path) -> (Child, SocketAddr) {
     let mut child = fulmar(data, config, &["serve", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
@@ -79,6 +85,18 @@ impl Instance {
         Self { data, config, child, address }
     }
 
+    /// Another instance, from a backup; and what the restore said.
+    pub fn restored(archive: &Path) -> (Self, Said) {
+        let data = TempDir::new().expect("a folder");
+        let config = data.path().join("fulmar.toml");
+        std::fs::write(&config, "").expect("a configuration");
+        let words = ["restore", archive.to_str().expect("text")];
+        let said = said(fulmar(data.path(), &config, &words));
+        assert!(said.is_done, "{}", said.err);
+        let (child, address) = start(data.path(), &config);
+        (Self { data, config, child, address }, said)
+    }
+
     /// Killed without warning, and started on the same data.
     pub fn kill_and_restart(&mut self) {
         self.child.kill().expect("killed");
@@ -97,6 +115,11 @@ impl Instance {
         self.child.wait().expect("gone");
     }
 
+    /// Given another configuration, for what starts from now on.
+    pub fn configure(&self, text: &str) {
+        std::fs::write(&self.config, text).expect("a configuration");
+    }
+
     /// The data folder.
     pub fn data(&self) -> &Path {
         self.data.path()
@@ -109,9 +132,7 @@ impl Instance {
 
     /// The same on another data folder.
     pub fn command_at(&self, data: &Path, words: &[&str]) -> Said {
-        let ran = fulmar(data, &self.config, words).output().expect("runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Said { is_done: ran.status.success(), out: text(ran.stdout), err: text(ran.stderr) }
+        said(fulmar(data, &self.config, words))
     }
 
     /// A new member's token.

@@ -5,7 +5,9 @@
 #![allow(clippy::disallowed_methods, reason = "apps connect from outside")]
 
 mod allowances;
+mod backup;
 mod commands;
+mod doctor;
 mod endpoints;
 mod entering;
 mod instance;

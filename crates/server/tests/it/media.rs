@@ -42,7 +42,7 @@ fn status(head: &str) -> u16 {
 }
 
 /// Uploaded and waited for, as apps do.
-fn uploaded(here: &Instance, token: &str, fields: &[(&str, &str)]) -> Value {
+pub fn uploaded(here: &Instance, token: &str, fields: &[(&str, &str)]) -> Value {
     let (code, mut media) =
         send(here, "POST", "/api/v2/media", token, &form("file", &picture(), fields));
     assert!(code == 200 || code == 202, "{media}");
@@ -56,7 +56,7 @@ fn uploaded(here: &Instance, token: &str, fields: &[(&str, &str)]) -> Value {
 }
 
 /// The path of an address on this instance.
-fn path(address: &Value) -> String {
+pub fn path(address: &Value) -> String {
     let address = address.as_str().expect("an address");
     address.splitn(4, '/').nth(3).map(|path| format!("/{path}")).expect("a path")
 }

@@ -5,9 +5,11 @@
 
 pub mod files;
 mod gif;
+mod held;
 pub mod picture;
 
 pub use files::{Files, FilesError, GetRange, content_type};
+pub use held::Hold;
 
 use crate::{
     Social, VerbError,
@@ -35,6 +37,8 @@ pub struct Darkroom {
     waiting: Arc<Semaphore>,
     /// Uploads that are decoded.
     working: Arc<Semaphore>,
+    /// Files whose rows are gone, while a backup still reads them.
+    held: Arc<held::Held>,
 }
 
 /// Which picture of a profile.
@@ -51,7 +55,7 @@ impl Darkroom {
     pub fn new(files: Files) -> Self {
         let waiting = Arc::new(Semaphore::new(PICTURES_WAITING_MAX));
         let working = Arc::new(Semaphore::new(PICTURES_AT_ONCE));
-        Self { files, waiting, working }
+        Self { files, waiting, working, held: Arc::default() }
     }
     /// The files, to be served.
     pub fn files(&self) -> &Files {
@@ -192,6 +196,7 @@ impl Social {
     /// [`ORPHANS_AT_ONCE`] means that there may be more.
     pub async fn sweep_media(&self, room: &Darkroom) -> Result<usize, VerbError> {
         let before = Timestamp::from_ms(self.now().ms() - ORPHAN_HOURS * 3_600_000);
+        room.remove_held().await;
         let mut gone = 0;
         for media in self.store.orphaned_media(before, ORPHANS_AT_ONCE).await? {
             gone += usize::from(self.discard(room, &media).await?);
@@ -217,9 +222,7 @@ impl Social {
             return Ok(false);
         }
         for key in [&media.file, &media.thumbnail].into_iter().filter(|key| !key.is_empty()) {
-            if let Err(error) = room.files.delete(key).await {
-                tracing::warn!(%error, key, "a file was left behind");
-            }
+            room.remove(key).await;
         }
         Ok(true)
     }

@@ -2,6 +2,7 @@
 //! checkpointer beside them. WAL with `synchronous=FULL`: what was acknowledged survives the loss
 //! of power.
 
+pub(crate) mod inspect;
 mod migrate;
 mod reader;
 mod writer;

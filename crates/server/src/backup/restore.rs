@@ -1,0 +1,247 @@
+//! Puts a backup into a data folder. Everything is unpacked beside and verified first; only then,
+//! with a marker on the disk that says so, do things take their places. An interrupted restore is
+//! either nothing yet or finished by the next one; no instance opens in between.
+
+use super::{
+    archive::{self, DATABASE, Header, MEDIA, Manifest, is_key},
+    created, dated, progress, sync_parent,
+};
+use crate::{
+    Place, config,
+    lock::{self, Holder},
+    open,
+};
+use anyhow::{Context as _, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File},
+    io::BufReader,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Where a backup is unpacked to.
+const STAGE: &str = "restoring";
+/// Its marker: what is in the stage is whole, and is being moved to its places.
+const MARKER: &str = "moving.json";
+/// Where in the stage the new entries are.
+const NEW: &str = "new";
+/// How the name of a folder for what was there before begins.
+const BEFORE: &str = "before-restore-";
+
+/// The marker's text.
+#[derive(Serialize, Deserialize, Debug)]
+struct Moving {
+    /// Which backup.
+    file: PathBuf,
+    /// Where what was there goes, in the data folder.
+    aside: String,
+    header: Header,
+    accounts: i64,
+    posts: i64,
+    media_files: u64,
+}
+
+/// Whether a restore was begun here and has not ended; what to do about it.
+pub(crate) fn is_unfinished(data: &Path) -> Option<String> {
+    let stage = data.join(STAGE);
+    if !stage.exists() {
+        return None;
+    }
+    let shown = stage.display();
+    Some(if stage.join(MARKER).exists() {
+        format!("a restore was interrupted in {shown}: run `fulmar restore` again to finish it")
+    } else {
+        format!(
+            "a restore was interrupted in {shown} before it changed anything: run `fulmar \
+             restore` again, or remove that folder to go on with what is here"
+        )
+    })
+}
+
+/// `fulmar restore`.
+pub(crate) async fn restore(place: &Place, file: &Path, force: bool) -> anyhow::Result<()> {
+    let config = config::load(place)?;
+    ensure!(
+        config.store.postgres_url.is_none(),
+        "the configuration names PostgreSQL, and this version restores into SQLite only"
+    );
+    let (data, file) = (place.data.clone(), std::path::absolute(file)?);
+    open::folder(&data)?;
+    let lock = match lock::try_take(&data, Holder::Command)? {
+        Ok(lock) => lock,
+        Err(by) => bail!("{} is in use: {by}. Stop it first, then restore", data.display()),
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        let _lock = lock;
+        put(&data, &file, force)
+    });
+    println!("{}", done.await??);
+    Ok(())
+}
+
+/// Does it; what was done, in words.
+fn put(data: &Path, file: &Path, force: bool) -> anyhow::Result<String> {
+    let stage = data.join(STAGE);
+    if stage.join(MARKER).exists() {
+        let moving: Moving = serde_json::from_slice(&fs::read(stage.join(MARKER))?)
+            .with_context(|| format!("{} cannot be read", stage.join(MARKER).display()))?;
+        move_in(data, &moving)?;
+        let said = said(data, &moving);
+        ensure!(
+            moving.file == file,
+            "an earlier restore was finished first: {said}. For {}, run this again with --force",
+            file.display()
+        );
+        return Ok(said);
+    }
+    let old = taken_names(data, true)?;
+    if let Some(name) = old.first().filter(|_| !force) {
+        bail!(
+            "{} is not empty (there is {name}): choose another folder with --data, or let --force \
+             move what is there into a folder beside",
+            data.display()
+        );
+    }
+    let _ = fs::remove_dir_all(&stage);
+    let unpacked = unpack(data, &stage, file);
+    let (header, manifest) = match unpacked {
+        Ok(unpacked) => unpacked,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&stage);
+            return Err(error.context(format!("{} was not restored", file.display())));
+        }
+    };
+    let moving = Moving {
+        file: file.to_owned(),
+        aside: format!("{BEFORE}{}", dated(created())),
+        header,
+        accounts: manifest.accounts,
+        posts: manifest.posts,
+        media_files: manifest.media_files,
+    };
+    open::write_secret(&stage.join(MARKER), &serde_json::to_vec(&moving)?)?;
+    sync_parent(&stage.join(MARKER))?;
+    move_in(data, &moving)?;
+    Ok(said(data, &moving))
+}
+
+/// Unpacks and verifies: each file by its digest, the database by SQLite's own check.
+fn unpack(data: &Path, stage: &Path, file: &Path) -> anyhow::Result<(Header, Manifest)> {
+    let new = stage.join(NEW);
+    let opened = File::open(file).context("it cannot be opened")?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&new)?;
+    sync_parent(stage)?;
+    let bar = progress::bar("restoring");
+    bar.set_length(opened.metadata()?.len());
+    let reader = BufReader::new(bar.wrap_read(opened));
+    let unpacked = archive::unpack(reader, &new, &progress::Progress::default());
+    bar.finish_and_clear();
+    let (header, manifest) = unpacked?;
+    let found = store::inspect_sqlite(&new.join(DATABASE), store::Look::Pages);
+    let found = found.context("its database cannot be used by this version")?;
+    if let Some(damage) = found.damage {
+        bail!("its database is damaged: {damage}");
+    }
+    let is_said = (found.level, found.accounts, found.statuses)
+        == (manifest.migration, manifest.accounts, manifest.posts);
+    ensure!(is_said, "its database holds something else than its manifest says");
+    if header.media {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(new.join(MEDIA))?;
+    } else if !data.join(MEDIA).exists() {
+        tracing::warn!("this backup holds no pictures, and there are none in the folder");
+    }
+    sync_folders(&new)?;
+    Ok((header, manifest))
+}
+
+/// Syncs the names in a folder and in those below it.
+fn sync_folders(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+/// What belongs to an instance in the data folder, by name.
+fn taken_names(data: &Path, media: bool) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(data)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // The database with what SQLite keeps beside it.
+        let is_database = name == DATABASE
+            || name.strip_prefix(DATABASE).is_some_and(|rest| rest == "-wal" || rest == "-shm");
+        let is_note = name == "owner-password";
+        if is_database || is_key(name) || is_note || (media && name == MEDIA) {
+            found.push(name.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Moves what was there aside, and what was unpacked to its places. Begun anew it goes on where it
+/// was: a name that is still in the stage has not been moved, so what has that name is old; and
+/// what only the old instance had is no less old for as long as nobody could open this folder.
+fn move_in(data: &Path, moving: &Moving) -> anyhow::Result<()> {
+    let stage = data.join(STAGE);
+    let (new, aside) = (stage.join(NEW), data.join(&moving.aside));
+    // Which names are new was settled before the first of them moved.
+    let list = stage.join("names");
+    if !list.exists() {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&new)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        open::write_secret(&list, &serde_json::to_vec(&names)?)?;
+        sync_parent(&list)?;
+    }
+    let names: Vec<String> = serde_json::from_slice(&fs::read(&list)?)?;
+    for name in taken_names(data, moving.header.media)? {
+        if names.contains(&name) && !new.join(&name).exists() {
+            continue;
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+        fs::rename(data.join(&name), aside.join(&name))?;
+    }
+    for name in names {
+        if new.join(&name).exists() {
+            fs::rename(new.join(&name), data.join(&name))?;
+        }
+    }
+    File::open(data)?.sync_all()?;
+    if aside.exists() {
+        File::open(&aside)?.sync_all()?;
+    }
+    // At once, with the marker: from here on the folder opens again.
+    let gone = data.join("restored");
+    let _ = fs::remove_dir_all(&gone);
+    fs::rename(&stage, &gone)?;
+    File::open(data)?.sync_all()?;
+    fs::remove_dir_all(&gone)?;
+    Ok(())
+}
+
+fn said(data: &Path, moving: &Moving) -> String {
+    let Moving { accounts, posts, media_files, header, .. } = moving;
+    let pictures = if header.media {
+        format!("{media_files} files of pictures")
+    } else {
+        "no pictures (it was taken before a migration, which leaves them alone)".to_owned()
+    };
+    let mut text = format!(
+        "restored {accounts} accounts, {posts} posts and {pictures} as of {} (version {}) into {}",
+        header.created,
+        header.version,
+        data.display()
+    );
+    let aside = data.join(&moving.aside);
+    if aside.exists() {
+        text.push_str(&format!("; what was there before is in {}", aside.display()));
+    }
+    text
+}

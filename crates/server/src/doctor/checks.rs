@@ -1,0 +1,256 @@
+//! What the doctor looks at, one function each.
+
+use super::{Finding, disk, good, note, wrong};
+use crate::{
+    Place, backup,
+    config::{self, Config},
+    control,
+    limits::{BACKUP_AGE_DAYS, DISK_FREE_BYTES_LOW, DISK_FREE_BYTES_MIN, OPEN_FILES_FEW},
+    world::WallClock,
+};
+use model::ports::Clock as _;
+use shield::edge;
+use std::{
+    fs,
+    io::ErrorKind,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+/// Looks at everything that can be looked at.
+pub(super) async fn all(place: &Place) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let config = match config::load(place) {
+        Ok(config) => {
+            let advice = config::advice(place, &config).into_iter();
+            findings.extend(advice.map(|said| wrong("configuration", "a secret lies open", said)));
+            findings.push(good("configuration", "it can be used"));
+            Some(config)
+        }
+        Err(error) => {
+            let said = format!("{error:#}");
+            findings.push(wrong("configuration", said, "mend it; `fulmar config check` helps"));
+            None
+        }
+    };
+    let data = &place.data;
+    if !control::is_instance(data) {
+        let found = format!("there is no instance in {}", data.display());
+        let advice = "name its folder with --data, or begin one with `fulmar serve`";
+        findings.push(wrong("data folder", found, advice));
+        return findings;
+    }
+    let is_served = control::is_served(data).await;
+    findings.push(folder(data));
+    findings.extend(keys(data));
+    findings.push(room(data));
+    findings.push(open_files());
+    findings.extend(restore(data));
+    if let Some(config) = &config {
+        if config.store.postgres_url.is_none() {
+            let data = data.to_owned();
+            let looked = tokio::task::spawn_blocking(move || database(&data, is_served)).await;
+            findings.extend(looked.unwrap_or_default());
+        }
+        findings.push(domain(config));
+        findings.push(listening(config, is_served));
+        findings.push(sign_up(config));
+        findings.push(last_backup(data, config));
+    }
+    findings
+}
+
+fn folder(data: &Path) -> Finding {
+    const NAME: &str = "data folder";
+    let shown = data.display();
+    let (Ok(found), Ok(own)) = (fs::metadata(data), fs::metadata("/proc/self")) else {
+        return wrong(NAME, format!("{shown} cannot be read"), "run this as the server's user");
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let found = format!("{shown} has mode {mode:o}: others here can look into it");
+        return wrong(NAME, found, format!("chmod 700 {shown}"));
+    }
+    if found.uid() != own.uid() && own.uid() != 0 {
+        let found = format!("{shown} belongs to another user (number {})", found.uid());
+        return wrong(NAME, found, "run this, and the server, as that user");
+    }
+    good(NAME, format!("{shown} is for its owner only"))
+}
+
+fn keys(data: &Path) -> Vec<Finding> {
+    const NAME: &str = "secrets";
+    let mut findings = Vec::new();
+    let entries = fs::read_dir(data).into_iter().flatten().flatten();
+    let mut count = 0;
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !(name.ends_with(".key") || name == "owner-password") {
+            continue;
+        }
+        count += 1;
+        let mode = entry.metadata().map_or(0, |found| found.permissions().mode() & 0o777);
+        if mode & 0o077 != 0 {
+            let path = entry.path();
+            let found = format!("{name} has mode {mode:o}: others here can read it");
+            findings.push(wrong(NAME, found, format!("chmod 600 {}", path.display())));
+        }
+    }
+    if fs::metadata(data.join("token.key")).map_or(0, |found| found.len()) != 32 {
+        let advice = "put it back from a backup: without it nobody's app is logged in any more";
+        findings.push(wrong(NAME, "token.key is damaged", advice));
+    }
+    if data.join("owner-password").exists() {
+        let advice = "log in, choose another password, and remove the file";
+        findings.push(note(NAME, "owner-password still holds the first password", advice));
+    }
+    if findings.is_empty() {
+        findings.push(good(NAME, format!("{count} files, for their owner only")));
+    }
+    findings
+}
+
+fn room(data: &Path) -> Finding {
+    const NAME: &str = "disk";
+    const MIB: u64 = 1024 * 1024;
+    let (free, total) = match disk::room(data) {
+        Ok(found) => found,
+        Err(error) => return note(NAME, format!("not known: {error}"), "look with `df`"),
+    };
+    let found = format!("{} MiB of {} MiB are free", free / MIB, total / MIB);
+    let advice = "make room or give it more: with a full disk nobody can post";
+    match free {
+        ..DISK_FREE_BYTES_MIN => wrong(NAME, found, advice),
+        ..DISK_FREE_BYTES_LOW => note(NAME, found, advice),
+        _ => good(NAME, found),
+    }
+}
+
+fn open_files() -> Finding {
+    const NAME: &str = "open files";
+    // As the server does it, so that what is said is what the server gets.
+    let _ = edge::raise_open_files();
+    match edge::open_files_max() {
+        Ok(files) if files < OPEN_FILES_FEW => note(
+            NAME,
+            format!("at most {files}, and each connection is one"),
+            "raise the hard limit: LimitNOFILE=65536 in the unit, or `ulimit -Hn`",
+        ),
+        Ok(files) => good(NAME, format!("at most {files}")),
+        Err(error) => note(NAME, format!("not known: {error}"), "look with `ulimit -Hn`"),
+    }
+}
+
+fn restore(data: &Path) -> Option<Finding> {
+    let said = backup::is_unfinished(data)?;
+    Some(wrong("restore", said, "the server does not start before"))
+}
+
+fn database(data: &Path, is_served: bool) -> Vec<Finding> {
+    const NAME: &str = "database";
+    let found = match store::inspect_sqlite(&data.join(backup::DATABASE), store::Look::Pages) {
+        Ok(found) => found,
+        Err(error) => {
+            let advice = "is this the version that wrote it? Else restore a backup";
+            return vec![wrong(NAME, format!("it cannot be opened: {error}"), advice)];
+        }
+    };
+    let mut findings = Vec::new();
+    findings.push(match found.damage {
+        Some(damage) => {
+            let advice = "stop the server, keep a copy of the folder, and restore a backup";
+            wrong(NAME, format!("it is damaged: {damage}"), advice)
+        }
+        None => good(NAME, format!("sound; {} posts", found.statuses)),
+    });
+    findings.push(match found.pending {
+        0 => good("migrations", format!("all applied, up to {}", found.level)),
+        pending if is_served => note(
+            "migrations",
+            format!("{pending} pending: the running server is older than this program"),
+            "restart the server",
+        ),
+        pending => note(
+            "migrations",
+            format!("{pending} pending"),
+            "the next start applies them, after a backup into the folder `backups`",
+        ),
+    });
+    findings
+}
+
+fn domain(config: &Config) -> Finding {
+    const NAME: &str = "domain";
+    let advice = "set server.domain in the configuration";
+    match &config.server.domain {
+        Some(domain) => good(NAME, domain.as_str()),
+        None if config.server.listen.ip().is_loopback() => {
+            note(NAME, "not set: links lead to this machine only", advice)
+        }
+        None => wrong(NAME, "not set, though others can reach this server", advice),
+    }
+}
+
+fn listening(config: &Config, is_served: bool) -> Finding {
+    const NAME: &str = "listening";
+    let address = config.server.listen;
+    if is_served {
+        return good(NAME, "the server of this folder runs and answers");
+    }
+    match TcpListener::bind(address) {
+        Ok(_) => good(NAME, format!("{address} is free; no server runs")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => wrong(
+            NAME,
+            format!("another program listens on {address}"),
+            "stop that one, or change server.listen (`ss -ltnp` shows who it is)",
+        ),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => wrong(
+            NAME,
+            format!("{address} is not for this user: {error}"),
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, or a port above 1023",
+        ),
+        Err(error) => wrong(
+            NAME,
+            format!("{address}: {error}"),
+            "set server.listen to an address of this machine",
+        ),
+    }
+}
+
+fn sign_up(config: &Config) -> Finding {
+    const NAME: &str = "sign-up";
+    if !config.signup.open {
+        return good(NAME, "closed: `fulmar account create` makes members");
+    }
+    note(
+        NAME,
+        "open to everybody at once, without confirmation by mail",
+        "watch who joins (`fulmar account list`), or close it with signup.open = false",
+    )
+}
+
+fn last_backup(data: &Path, config: &Config) -> Finding {
+    const NAME: &str = "backup";
+    if config.store.postgres_url.is_some() {
+        let advice = "save it with pg_dump, and copy the folder of media and the keys";
+        return note(NAME, "posts are in PostgreSQL, which this program does not back up", advice);
+    }
+    let advice = "`fulmar backup FILE` each night, and keep a copy on another machine";
+    let Some(last) = backup::last(data) else {
+        return note(NAME, "none was ever taken", advice);
+    };
+    let taken = last.created.parse::<jiff::Timestamp>();
+    let age_ms = taken.map_or(i64::MAX, |at| WallClock.now().ms() - at.as_millisecond());
+    let age_days = age_ms / 86_400_000;
+    let path = last.path.display();
+    if age_days >= BACKUP_AGE_DAYS {
+        return note(NAME, format!("the last is {age_days} days old: {path}"), advice);
+    }
+    if fs::metadata(&last.path).map_or(0, |found| found.len()) != last.bytes {
+        let found = format!("{} is not there any more as it was written", path);
+        return note(NAME, found, "was it moved to another machine? Then all is well");
+    }
+    good(NAME, format!("{} hours old: {path}", age_ms / 3_600_000))
+}
