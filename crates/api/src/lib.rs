@@ -70,6 +70,8 @@ pub struct Parts {
     pub languages: Vec<String>,
     /// Rules of this place, a sentence each.
     pub rules: Vec<String>,
+    /// Whether apps may trade a member's password for a token (RFC 6749 section 4.3).
+    pub password_grant: bool,
     /// Version of the software.
     pub version: &'static str,
 }

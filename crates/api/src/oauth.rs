@@ -18,7 +18,7 @@ use httpkit::{ApiError, Body, Query, lenient};
 use model::{AppId, app::App, scope, text::escape, token::Scopes};
 use serde::Deserialize;
 use serde_json::json;
-use social::access::sha256;
+use social::access::{is_same_secret, sha256};
 
 /// The redirect that means "show the code" (out of band).
 const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -53,7 +53,9 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
         form.redirect_uris.iter().flat_map(|t| t.split_whitespace()).map(str::to_owned).collect();
     let harmful = |u: &String| {
         let scheme = u.split(':').next().unwrap_or("").to_ascii_lowercase();
-        !u.contains(':') || matches!(scheme.as_str(), "javascript" | "data" | "vbscript")
+        !u.contains(':')
+            || u.contains('#')
+            || matches!(scheme.as_str(), "javascript" | "data" | "vbscript")
     };
     if uris.is_empty() || uris.len() > 16 || uris.iter().any(|u| harmful(u) || u.len() > 2_000) {
         return Err(wrong("Redirect URI must be an absolute URI.").into());
@@ -92,6 +94,29 @@ pub(crate) struct TokenForm {
     code_verifier: Option<String>,
     scope: Option<String>,
     token: Option<String>,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+}
+
+/// The grants that [`token`] takes, for the metadata.
+pub(crate) fn grants(api: &Api) -> Vec<&'static str> {
+    let mut grants = vec!["authorization_code", "client_credentials"];
+    if api.password_grant {
+        grants.push("password");
+    }
+    grants
+}
+
+/// What an app asks for, if it registered that.
+fn granted(app: &App, scope: Option<&str>) -> Result<Scopes, ApiError> {
+    let scopes = scopes_of(scope)?;
+    if app.scopes.contains(scopes) {
+        return Ok(scopes);
+    }
+    let text = "The app has not registered this scope";
+    Err(ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_scope", text))
 }
 
 /// The app whose identifier and secret were sent, in the body or as HTTP Basic.
@@ -106,8 +131,7 @@ async fn client(api: &Api, headers: &HeaderMap, form: &TokenForm) -> Result<App,
         _ => basic(headers).ok_or_else(wrong)?,
     };
     let app = api.social.store().app_by_client(&id).await?.ok_or_else(wrong)?;
-    // Hashes of high-entropy secrets: what their comparison could leak is of no use.
-    if sha256(secret.as_bytes()) != app.client_secret_hash {
+    if !is_same_secret(&sha256(secret.as_bytes()), &app.client_secret_hash) {
         return Err(wrong().into());
     }
     Ok(app)
@@ -122,7 +146,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((id.to_owned(), secret.to_owned()))
 }
 
-/// `POST /oauth/token`: for a code, or for the app itself.
+/// `POST /oauth/token`: for a code, for the app itself, or for a password where the host allows it.
 pub(crate) async fn token(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -146,17 +170,24 @@ pub(crate) async fn token(
             (id, scopes)
         }
         "client_credentials" => {
-            let scopes = scopes_of(form.scope.as_deref())?;
-            if !app.scopes.contains(scopes) {
-                return Err(wrong("invalid_scope", "The app has not registered this scope").into());
-            }
+            let scopes = granted(&app, form.scope.as_deref())?;
             (api.social.store().create_token(app.id, None, scopes, now).await?, scopes)
+        }
+        "password" if api.password_grant => {
+            let scopes = granted(&app, form.scope.as_deref())?;
+            let Some(member) = api.social.log_in(&form.username, &form.password).await? else {
+                let text = "This name and password do not belong together.";
+                return Err(wrong("invalid_grant", text).into());
+            };
+            let account = Some(member.account);
+            (api.social.store().create_token(app.id, account, scopes, now).await?, scopes)
         }
         _ => {
             let text = "The authorization grant type is not supported by this server.";
             return Err(wrong("unsupported_grant_type", text).into());
         }
     };
+    // Nobody may keep this (RFC 6749 section 5.1): the layer around all of `/oauth/` says so.
     Ok(Json(json!({
         "access_token": issue_token(&api.sealer, id),
         "token_type": "Bearer",
@@ -165,19 +196,39 @@ pub(crate) async fn token(
     })))
 }
 
-/// `POST /oauth/revoke`: 200 also for a token that is dead already, 403 for another app's.
+/// `GET` and `POST /oauth/userinfo`: who the token's member is, as OpenID Connect names it.
+/// Source: <https://docs.joinmastodon.org/methods/oauth/#userinfo>.
+pub(crate) async fn userinfo(State(api): State<Api>, caller: Caller) -> Answer {
+    let account = caller.member("profile").or_else(|_| caller.member("read:accounts"))?;
+    let view = api.social.account(account).await?;
+    let shown = wire::account::account(&view, &wire::Urls { base: &api.base_url });
+    Ok(Json(json!({
+        "iss": format!("{}/", api.base_url),
+        "sub": shown["uri"],
+        "name": shown["display_name"],
+        "preferred_username": shown["username"],
+        "profile": shown["url"],
+        "picture": shown["avatar"],
+    })))
+}
+
+/// `POST /oauth/revoke` (RFC 7009): 200 also for a token that is dead already or never was, 400
+/// without any, 403 for another app's.
 pub(crate) async fn revoke(
     State(api): State<Api>,
     headers: HeaderMap,
     Body(form): Body<TokenForm>,
 ) -> Answer {
     let app = client(&api, &headers, &form).await?;
-    let id = form.token.as_deref().and_then(|t| token_of(&api.sealer, t));
-    if let Some(id) = id
+    let text = form.token.as_deref().filter(|token| !token.is_empty()).ok_or_else(|| {
+        ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_request", "The token is missing")
+    })?;
+    if let Some(id) = token_of(&api.sealer, text)
         && let Some(token) = api.social.store().token(id).await?
     {
         if token.app != app.id {
-            return Err(ApiError::forbidden("You are not authorized to revoke this token").into());
+            let text = "You are not authorized to revoke this token";
+            return Err(ApiError::oauth(StatusCode::FORBIDDEN, "unauthorized_client", text).into());
         }
         api.social.store().revoke_token(id, api.social.now()).await?;
     }
@@ -237,24 +288,54 @@ fn challenge_of(challenge: Option<&str>, method: Option<&str>) -> Result<(), Api
     }
 }
 
-/// What an app asks for, checked: nothing is sent to an address that it did not register.
-async fn request(api: &Api, q: &AuthorizeQuery) -> Result<(App, Scopes), Refused> {
+/// What an app asks for, checked. The outer error is a page: nothing is sent to an address that the
+/// app did not register. The inner one goes to that address (RFC 6749 section 4.1.2.1).
+async fn request(
+    api: &Api,
+    q: &AuthorizeQuery,
+) -> Result<Result<(App, Scopes), Response>, Refused> {
     let app = api.social.store().app_by_client(&q.client_id).await?;
     let app = app.ok_or_else(|| ApiError::bad_request("This app is not known here"))?;
     if !app.redirect_uris.contains(&q.redirect_uri) {
         return Err(ApiError::bad_request("The redirect URI is not one the app registered").into());
     }
-    if q.response_type != "code" {
-        return Err(ApiError::bad_request("Only response_type=code is supported").into());
+    let (code, error) = if q.response_type != "code" {
+        let text = "Only response_type=code is supported";
+        ("unsupported_response_type", ApiError::bad_request(text))
+    } else if let Err(error) =
+        challenge_of(q.code_challenge.as_deref(), q.code_challenge_method.as_deref())
+    {
+        ("invalid_request", error)
+    } else {
+        match granted(&app, q.scope.as_deref()) {
+            Ok(scopes) => return Ok(Ok((app, scopes))),
+            Err(error) => ("invalid_scope", error),
+        }
+    };
+    if q.redirect_uri == OUT_OF_BAND {
+        return Err(error.into());
     }
-    let challenge = q.code_challenge.as_deref();
-    challenge_of(challenge, q.code_challenge_method.as_deref())?;
-    let scopes = scopes_of(q.scope.as_deref())?;
-    if !app.scopes.contains(scopes) {
-        return Err(ApiError::bad_request("The app has not registered this scope").into());
-    }
-    Ok((app, scopes))
+    let text = error.description();
+    Ok(Err(to_app(q, &[("error", code), ("error_description", text)])))
 }
+
+/// Sends the browser back to the app with an answer, and with the app's own `state`.
+fn to_app(q: &AuthorizeQuery, answer: &[(&str, &str)]) -> Response {
+    let mut to = q.redirect_uri.clone();
+    let mut glue = if to.contains('?') { '&' } else { '?' };
+    for (name, value) in answer.iter().copied().chain(q.state.as_deref().map(|s| ("state", s))) {
+        to.push(glue);
+        to.push_str(name);
+        to.push('=');
+        to.extend(percent_encoding::utf8_percent_encode(value, IN_QUERY));
+        glue = '&';
+    }
+    Redirect::to(&to).into_response()
+}
+
+/// Everything but what RFC 3986 section 2.3 leaves unreserved.
+const IN_QUERY: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The origin (or scheme) of a redirect, for `form-action`: Chromium applies it to redirects too.
 fn redirect_source(uri: &str) -> String {
@@ -342,7 +423,10 @@ pub(crate) async fn authorize_page(
     State(api): State<Api>,
     Query(q): Query<AuthorizeQuery>,
 ) -> Result<Response, Refused> {
-    let (app, scopes) = request(&api, &q).await?;
+    let (app, scopes) = match request(&api, &q).await? {
+        Ok(asked) => asked,
+        Err(refusal) => return Ok(refusal),
+    };
     Ok(log_in_page(&app, scopes, &q, None))
 }
 
@@ -356,7 +440,10 @@ pub(crate) async fn authorize(
     if !is_our_form(&headers) {
         return Err(ApiError::forbidden("This form was sent from elsewhere").into());
     }
-    let (app, scopes) = request(&api, &q).await?;
+    let (app, scopes) = match request(&api, &q).await? {
+        Ok(asked) => asked,
+        Err(refusal) => return Ok(refusal),
+    };
     let Some(member) = api.social.log_in(&q.username, &q.password).await? else {
         let wrong = "This name and password do not belong together.";
         return Ok(log_in_page(&app, scopes, &q, Some(wrong)));
@@ -369,14 +456,7 @@ pub(crate) async fn authorize(
             format!("<h1>Your code</h1><p>Copy it into the app:</p><p><code>{code}</code></p>");
         return Ok(page("Your code", &body, ""));
     }
-    let glue = if q.redirect_uri.contains('?') { '&' } else { '?' };
-    let mut to = format!("{}{glue}code={code}", q.redirect_uri);
-    if let Some(state) = &q.state {
-        let safe = percent_encoding::NON_ALPHANUMERIC;
-        to.push_str("&state=");
-        to.extend(percent_encoding::utf8_percent_encode(state, safe));
-    }
-    Ok(Redirect::to(&to).into_response())
+    Ok(to_app(&q, &[("code", &code)]))
 }
 
 #[cfg(test)]

@@ -62,6 +62,8 @@ routes! {
     post "/oauth/authorize" => oauth::authorize;
     post "/oauth/token" => oauth::token;
     post "/oauth/revoke" => oauth::revoke;
+    get "/oauth/userinfo" => oauth::userinfo;
+    post "/oauth/userinfo" => oauth::userinfo;
     post "/api/v1/accounts" => accounts::create;
     get "/api/v1/accounts" => accounts::many;
     get "/api/v1/accounts/verify_credentials" => accounts::verify;

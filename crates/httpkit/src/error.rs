@@ -110,6 +110,11 @@ impl ApiError {
     pub fn message(&self) -> &str {
         self.body.get("error").and_then(Value::as_str).unwrap_or_default()
     }
+    /// What is wrong in words: an OAuth error's description, else the message.
+    pub fn description(&self) -> &str {
+        let described = self.body.get("error_description").and_then(Value::as_str);
+        described.unwrap_or_else(|| self.message())
+    }
     /// The status it answers with.
     pub fn status(&self) -> StatusCode {
         self.status

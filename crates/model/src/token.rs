@@ -53,6 +53,10 @@ pub struct AuthCode {
     pub challenge: Option<String>,
     /// When it stops working.
     pub expires: Timestamp,
+    /// When it was redeemed, rightly or not; it works no more.
+    pub taken: Option<Timestamp>,
+    /// The token that it gave.
+    pub token: Option<TokenId>,
 }
 
 /// A browser session.

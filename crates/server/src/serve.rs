@@ -137,6 +137,7 @@ fn parts(
         contact_email: config.server.contact_email.as_ref().map_or(String::new(), |e| e.0.clone()),
         languages: config.server.languages.iter().map(|language| language.0.clone()).collect(),
         rules: config.server.rules.clone(),
+        password_grant: config.oauth.password_grant,
         version: env!("CARGO_PKG_VERSION"),
     }
 }

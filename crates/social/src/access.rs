@@ -3,13 +3,13 @@
 
 use crate::{
     Social, VerbError,
-    limits::{CODE_MINUTES, HASH_WAIT_MS},
+    limits::{CODE_MEMORY_HOURS, CODE_MINUTES, HASH_WAIT_MS},
 };
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use aws_lc_rs::digest;
+use aws_lc_rs::{constant_time, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{
     AccountId, AppId, TokenId,
@@ -116,12 +116,17 @@ impl Social {
         let expires = self.now().plus_ms(CODE_MINUTES * 60_000);
         let redirect_uri = redirect_uri.to_owned();
         let hash = sha256(code.as_bytes());
-        let stored = AuthCode { hash, app, account, scopes, redirect_uri, challenge, expires };
-        self.store.create_code(&stored).await?;
+        let forget = self.now().plus_ms(-CODE_MEMORY_HOURS * 3_600_000);
+        let (taken, token) = (None, None);
+        let stored =
+            AuthCode { hash, app, account, scopes, redirect_uri, challenge, expires, taken, token };
+        self.store.create_code(&stored, forget).await?;
         Ok(code)
     }
 
-    /// A token for a code, once. `None`: the code, the redirect or the PKCE verifier is wrong.
+    /// A token for a code, once. `None`: the code, the redirect or the PKCE verifier is wrong. A
+    /// code that comes a second time has leaked, so the token that it gave ends (RFC 6749 section
+    /// 4.1.2); one that is presented wrongly is spent.
     pub async fn redeem_code(
         &self,
         app: AppId,
@@ -130,23 +135,29 @@ impl Social {
         verifier: Option<&str>,
     ) -> Result<Option<(TokenId, AccountId, Scopes)>, VerbError> {
         let now = self.now();
-        let Some(stored) = self.store.take_code(&sha256(code.as_bytes()), now).await? else {
-            return Ok(None);
-        };
+        let hash = sha256(code.as_bytes());
+        let Some(stored) = self.store.code(&hash).await? else { return Ok(None) };
         let proven = match (&stored.challenge, verifier) {
             (None, _) => true,
             (Some(challenge), Some(verifier)) => {
                 let made = URL_SAFE_NO_PAD.encode(sha256(verifier.as_bytes()));
-                made.as_bytes() == challenge.as_bytes()
+                is_same_secret(made.as_bytes(), challenge.as_bytes())
             }
             (Some(_), None) => false,
         };
-        if stored.app != app || stored.redirect_uri != redirect_uri || !proven {
+        let fits = stored.app == app && stored.redirect_uri == redirect_uri && proven;
+        if stored.taken.is_none() && fits {
+            if let Some(id) = self.store.redeem_code(&stored, now).await? {
+                return Ok(Some((id, stored.account, stored.scopes)));
+            }
+        } else if stored.taken.is_none() && self.store.burn_code(&hash, now).await? {
             return Ok(None);
         }
-        let account = Some(stored.account);
-        let id = self.store.create_token(app, account, stored.scopes, now).await?;
-        Ok(Some((id, stored.account, stored.scopes)))
+        // Redeemed before, perhaps only just now by somebody faster.
+        if let Some(given) = self.store.code(&hash).await?.and_then(|code| code.token) {
+            self.store.revoke_token(given, now).await?;
+        }
+        Ok(None)
     }
 
     /// 64 unpredictable bits.
@@ -167,6 +178,11 @@ impl Social {
 /// SHA-256, for what is compared and never shown.
 pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+}
+
+/// Whether two secrets, or their hashes, are the same; takes as long wherever they differ.
+pub fn is_same_secret(one: &[u8], other: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(one, other).is_ok()
 }
 
 #[cfg(test)]

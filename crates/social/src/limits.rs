@@ -41,6 +41,8 @@ pub const PASSWORD_BYTES_MAX: usize = 1_024;
 pub const REASON_CHARACTERS_MAX: usize = 1_000;
 /// Minutes in which an authorization code works.
 pub const CODE_MINUTES: i64 = 10;
+/// Hours after its end that a code is remembered, so that its second use is noticed.
+pub const CODE_MEMORY_HOURS: i64 = 24;
 /// Days that a browser session lasts.
 pub const SESSION_DAYS: i64 = 30;
 /// Followers that are told of a post they asked to hear of, in the same deed. Past it: not told.

@@ -13,6 +13,8 @@ const APP: &str = "SELECT id, client_id, client_secret_hash, name, website, redi
     scopes, created_ms FROM app WHERE ";
 const TOKEN: &str =
     "SELECT id, app_id, account_id, scopes, created_ms, revoked_ms FROM token WHERE ";
+const CREATE_TOKEN: &str = "INSERT INTO token \
+     (id, app_id, account_id, scopes, created_ms, revoked_ms) VALUES (?1, ?2, ?3, ?4, ?5, NULL)";
 const SESSION: &str =
     "SELECT id, account_id, user_agent, address, created_ms, expires_ms FROM session WHERE ";
 
@@ -45,6 +47,20 @@ fn token_of(row: &Row) -> Stored<Token> {
         scopes: scopes_of(row.int(3)?),
         created: Timestamp::from_ms(row.int(4)?),
         revoked: row.opt_int(5)?.map(Timestamp::from_ms),
+    })
+}
+
+fn code_of(row: &Row) -> Stored<AuthCode> {
+    Ok(AuthCode {
+        hash: row.bytes(0)?.to_vec(),
+        app: row.id(1)?,
+        account: row.id(2)?,
+        scopes: scopes_of(row.int(3)?),
+        redirect_uri: row.text(4)?.to_owned(),
+        challenge: row.opt_text(5)?.map(str::to_owned),
+        expires: Timestamp::from_ms(row.int(6)?),
+        taken: row.opt_int(7)?.map(Timestamp::from_ms),
+        token: row.opt_id(8)?,
     })
 }
 
@@ -100,11 +116,7 @@ impl AppStore for SqlStore {
     ) -> Stored<TokenId> {
         let mut batch = Batch::new();
         let id = batch.id();
-        batch.add(
-            "INSERT INTO token (id, app_id, account_id, scopes, created_ms, revoked_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, NULL)",
-            params![id, app, account, scopes_raw(scopes), at],
-        );
+        batch.add(CREATE_TOKEN, params![id, app, account, scopes_raw(scopes), at]);
         self.db.commit(batch).await.map_err(|e| e.into_store("token"))?.id(id)
     }
 
@@ -128,8 +140,10 @@ impl AppStore for SqlStore {
         self.ended(batch).await
     }
 
-    async fn create_code(&self, code: &AuthCode) -> Stored<()> {
+    async fn create_code(&self, code: &AuthCode, forget: Timestamp) -> Stored<()> {
         let mut batch = Batch::new();
+        // The old ones go in passing: the table stays as small as what is remembered.
+        batch.add("DELETE FROM auth_code WHERE expires_ms <= ?1", params![forget]);
         batch.add(
             "INSERT INTO auth_code \
              (hash, app_id, account_id, scopes, redirect_uri, challenge, expires_ms) \
@@ -148,26 +162,36 @@ impl AppStore for SqlStore {
         Ok(())
     }
 
-    async fn take_code(&self, hash: &[u8], now: Timestamp) -> Stored<Option<AuthCode>> {
+    async fn code(&self, hash: &[u8]) -> Stored<Option<AuthCode>> {
+        let sql = "SELECT hash, app_id, account_id, scopes, redirect_uri, challenge, expires_ms, \
+                   taken_ms, token_id FROM auth_code WHERE hash = ?1";
+        self.db.first(sql, params![hash]).await?.as_ref().map(code_of).transpose()
+    }
+
+    async fn redeem_code(&self, code: &AuthCode, at: Timestamp) -> Stored<Option<TokenId>> {
         let mut batch = Batch::new();
-        // Those that ran out go in passing: the table stays as small as what is under way.
-        batch.add("DELETE FROM auth_code WHERE expires_ms <= ?1", params![now]);
-        let place = batch.add(
-            "DELETE FROM auth_code WHERE hash = ?1 RETURNING \
-             app_id, account_id, scopes, redirect_uri, challenge, expires_ms",
-            params![hash],
+        let id = batch.id();
+        batch.must(
+            "UPDATE auth_code SET taken_ms = ?2, token_id = ?3 \
+             WHERE hash = ?1 AND taken_ms IS NULL AND expires_ms > ?2",
+            params![code.hash.as_slice(), at, id],
         );
-        let done = self.db.commit(batch).await.map_err(|e| e.into_store("code"))?;
-        let Some(row) = done.rows(place).first() else { return Ok(None) };
-        Ok(Some(AuthCode {
-            hash: hash.to_vec(),
-            app: row.id(0)?,
-            account: row.id(1)?,
-            scopes: scopes_of(row.int(2)?),
-            redirect_uri: row.text(3)?.to_owned(),
-            challenge: row.opt_text(4)?.map(str::to_owned),
-            expires: Timestamp::from_ms(row.int(5)?),
-        }))
+        let scopes = scopes_raw(code.scopes);
+        batch.add(CREATE_TOKEN, params![id, code.app, code.account, scopes, at]);
+        match self.db.commit(batch).await {
+            Ok(done) => done.id(id).map(Some),
+            Err(CommitError::Unmet(_)) => Ok(None),
+            Err(other) => Err(other.into_store("code")),
+        }
+    }
+
+    async fn burn_code(&self, hash: &[u8], at: Timestamp) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(
+            "UPDATE auth_code SET taken_ms = ?2 WHERE hash = ?1 AND taken_ms IS NULL",
+            params![hash, at],
+        );
+        self.ended(batch).await
     }
 
     async fn create_session(&self, session: &Session) -> Stored<SessionId> {

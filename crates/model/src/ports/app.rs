@@ -31,10 +31,16 @@ pub trait AppStore {
     async fn tokens_of(&self, account: AccountId) -> Stored<Vec<Token>>;
     /// Ends a token. Tells `TokenRevoked`. `false` if it was already dead or never was.
     async fn revoke_token(&self, id: TokenId, at: Timestamp) -> Stored<bool>;
-    /// Keeps a code until it is used or expires.
-    async fn create_code(&self, code: &AuthCode) -> Stored<()>;
-    /// Takes a code out: it works once. Expired ones are `None`.
-    async fn take_code(&self, hash: &[u8], now: Timestamp) -> Stored<Option<AuthCode>>;
+    /// Keeps a code, and forgets those that expired before `forget`.
+    async fn create_code(&self, code: &AuthCode, forget: Timestamp) -> Stored<()>;
+    /// By the code's hash, redeemed and expired ones included while they are remembered.
+    async fn code(&self, hash: &[u8]) -> Stored<Option<AuthCode>>;
+    /// Marks a code as redeemed and issues its token, in one deed. `None`: it was redeemed already,
+    /// or has expired.
+    async fn redeem_code(&self, code: &AuthCode, at: Timestamp) -> Stored<Option<TokenId>>;
+    /// Marks a code as redeemed without a token: somebody presented it wrongly. `false`: it was
+    /// redeemed already.
+    async fn burn_code(&self, hash: &[u8], at: Timestamp) -> Stored<bool>;
     /// Begins a session; the `id` field is ignored.
     async fn create_session(&self, session: &Session) -> Stored<SessionId>;
     /// By id, if it has not ended.

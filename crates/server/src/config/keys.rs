@@ -76,6 +76,15 @@ configuration! {
         per_address: Whole<0, 1_000_000> = Whole::new(httpkit::rate::SIGN_UP.limit as u64);
     }
 
+    /// How apps get their tokens.
+    oauth: OAuth {
+        /// Whether apps may trade a member's name and password for a token.
+        ///
+        /// An app that asks for passwords can keep them, so this is for scripts of your own that
+        /// have no browser. Every app may log in by a browser either way.
+        password_grant: bool = false;
+    }
+
     /// Where everything but pictures is kept.
     store: Store {
         /// Address of a PostgreSQL database. Without one, SQLite in the data folder.

@@ -12,6 +12,7 @@ mod endpoints;
 mod entering;
 mod instance;
 mod media;
+mod oauth;
 mod pages;
 mod postgres;
 mod reading;
