@@ -14,6 +14,7 @@ pub mod csrf;
 pub mod error;
 pub mod etag;
 pub mod form;
+pub mod hook;
 pub mod json;
 pub mod lenient;
 pub mod limits;

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Method, Request, Uri};
 
 use crate::error::Failure;
+use crate::hook::{After, Hook};
 
 /// The header that carries the id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,6 +19,19 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The id of the request at hand, in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(u64);
+
+impl RequestId {
+    /// As a header, its sixteen digits written without going through formatting.
+    fn header(self) -> HeaderValue {
+        let mut digits = [0_u8; 16];
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            let four = (self.0 >> (4 * place)) & 0xF;
+            let four = u8::try_from(four).unwrap_or(0);
+            *digit = if four < 10 { b'0' + four } else { b'a' + four - 10 };
+        }
+        HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
 
 impl std::fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,25 +58,36 @@ impl RequestIds {
     }
 }
 
-/// The middleware: `axum::middleware::from_fn_with_state(ids, request_id::layer)`.
-pub async fn layer(State(ids): State<RequestIds>, mut request: Request, next: Next) -> Response {
-    let id = ids.next();
-    request.extensions_mut().insert(id);
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
-    let shown = id.to_string();
-    if response.status().is_server_error() {
-        let cause = response.extensions_mut().remove::<Failure>();
-        let cause = cause.map_or_else(String::new, |failure| failure.0);
-        let status = response.status().as_u16();
-        tracing::error!(request_id = %id, %method, path, status, cause, "request failed");
-        explain(&mut response, &shown);
+/// Gives each request its id, and its answer the same.
+impl Hook for RequestIds {
+    type Kept = Asked;
+
+    fn before<B>(&self, request: &mut Request<B>) -> Result<Asked, Box<Response>> {
+        let id = self.next();
+        request.extensions_mut().insert(id);
+        Ok(Asked { id, method: request.method().clone(), uri: request.uri().clone() })
     }
-    if let Ok(value) = HeaderValue::from_str(&shown) {
-        response.headers_mut().insert(REQUEST_ID, value);
+
+    fn after(&self, asked: Asked, mut response: Response) -> After {
+        let Asked { id, method, uri } = asked;
+        if response.status().is_server_error() {
+            let cause = response.extensions_mut().remove::<Failure>();
+            let cause = cause.map_or_else(String::new, |failure| failure.0);
+            let (status, path) = (response.status().as_u16(), uri.path());
+            tracing::error!(request_id = %id, %method, path, status, cause, "request failed");
+            explain(&mut response, &id.to_string());
+        }
+        response.headers_mut().insert(REQUEST_ID, id.header());
+        After::Now(response)
     }
-    response
+}
+
+/// What is remembered of a request until its answer is there.
+#[derive(Debug)]
+pub struct Asked {
+    id: RequestId,
+    method: Method,
+    uri: Uri,
 }
 
 /// Replaces the body of a 5xx by one that says the id and nothing else.
@@ -80,6 +103,7 @@ fn explain(response: &mut Response, id: &str) {
 mod tests {
     use super::*;
     use crate::error::ApiError;
+    use crate::hook::Hooked;
     use axum::Router;
     use axum::routing::get;
     use http_body_util::BodyExt;
@@ -88,8 +112,8 @@ mod tests {
     async fn answer(path: &str) -> (u16, String, String) {
         let router = Router::new()
             .route("/fine", get(async || "fine"))
-            .route("/broken", get(async || ApiError::internal().with_cause("secret")))
-            .layer(axum::middleware::from_fn_with_state(RequestIds::starting_at(7), layer));
+            .route("/broken", get(async || ApiError::internal().with_cause("secret")));
+        let router = Hooked::new(router, RequestIds::starting_at(7));
         let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
         let response = router.oneshot(request).await.expect("an answer");
         let id = response.headers().get(REQUEST_ID).expect("an id").to_str().expect("text");
@@ -104,6 +128,14 @@ mod tests {
         assert_eq!(status, 500);
         assert!(body.contains(&id) && !body.contains("secret"), "{body}");
         assert_eq!(answer("/fine").await.2, "fine");
+    }
+
+    #[test]
+    fn an_id_reads_the_same_in_the_header_and_in_the_log() {
+        for raw in [0, 1, 0x0123_4567_89AB_CDEF, u64::MAX] {
+            let id = RequestId(raw);
+            assert_eq!(id.header().to_str().expect("text"), id.to_string());
+        }
     }
 
     #[test]

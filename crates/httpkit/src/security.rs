@@ -1,12 +1,13 @@
 //! Headers that tell browsers what our answers may do: nothing for the API, and for pages what each
 //! page declares through [`Csp`]. Source: Content Security Policy Level 3; OWASP Secure Headers.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
+use http::Request;
 use http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+
+use crate::hook::{After, Hook};
 
 /// What one page may load and where its forms may go. Starts at nothing but our own style and
 /// pictures: pages work without scripts, so none may run.
@@ -69,17 +70,25 @@ fn source_of(address: &str) -> Option<String> {
     (!host.is_empty() && host.bytes().all(allowed)).then(|| format!("{scheme}://{host}"))
 }
 
-/// The middleware: adds what is not already set by the page.
-pub async fn layer(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
-    headers
-        .entry(HeaderName::from_static("x-frame-options"))
-        .or_insert(HeaderValue::from_static("DENY"));
-    response
+/// Adds to every answer what its page has not set already.
+#[derive(Clone, Copy, Debug)]
+pub struct Security;
+
+impl Hook for Security {
+    type Kept = ();
+
+    fn before<B>(&self, _: &mut Request<B>) -> Result<(), Box<Response>> {
+        Ok(())
+    }
+
+    fn after(&self, (): (), mut response: Response) -> After {
+        let headers = response.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
+        headers.entry(X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+        After::Now(response)
+    }
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use crate::{
 };
 use anyhow::Context as _;
 use api::{Api, Parts};
-use axum::middleware::{from_fn, from_fn_with_state};
 use httpkit::{
     allowance::Allowance,
     client_address,
+    hook::Hooked,
     rate::{self, RateMeter, Rule},
-    request_id::{self, RequestIds},
-    security,
+    request_id::RequestIds,
+    security::Security,
 };
 use model::member::Role;
 use shield::edge;
@@ -58,16 +58,15 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = tls::Transport::new(&parts.base_url, config.tls.strict_days.count());
     let site = site(&parts);
-    let mut router = api::router(Api(Arc::new(parts)))
-        .merge(web::router(site.clone()))
-        .layer(from_fn(security::layer))
-        .layer(from_fn_with_state(RequestIds::starting_at(seed), request_id::layer))
-        .layer(from_fn_with_state(site, web::failures_as_pages));
+    let router = api::router(Api(Arc::new(parts))).merge(web::router(site.clone()));
+    let service = Hooked::new(router, Security);
+    let service = Hooked::new(service, RequestIds::starting_at(seed));
+    let service = Hooked::new(service, web::FailuresAsPages(site));
+    let service = Hooked::new(service, tls.as_ref().map(|_| transport));
     watch_signals(shutdown.clone())?;
     let desk = Desk::open(&place.data)?;
     tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
     if let Some(tls) = tls {
-        router = router.layer(from_fn_with_state(transport, tls::layer));
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()?));
     }
     tokio::spawn(
@@ -82,7 +81,7 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let mut out = std::io::stdout();
     writeln!(out, "ready {scheme}://{local}")?;
     out.flush()?;
-    let drained = edge::Edge::new(options).serve(doors, router, shutdown).await?;
+    let drained = edge::Edge::new(options).serve(doors, service, shutdown).await?;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())

@@ -5,11 +5,10 @@
 use crate::config::Config;
 use anyhow::Context as _;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
-    middleware::Next,
+    http::{HeaderValue, Request, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use httpkit::hook::{After, Hook};
 use shield::edge::{ConnectionInfo, tls::Acceptor, tls::Certificates};
 use std::{path::PathBuf, sync::Arc, time::Duration, time::SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -86,7 +85,7 @@ impl Tls {
     }
 }
 
-/// What the layer needs to know.
+/// What holds for everything that comes to a server that speaks TLS.
 #[derive(Clone)]
 pub(crate) struct Transport {
     base_url: Arc<str>,
@@ -102,24 +101,27 @@ impl Transport {
     }
 }
 
-/// The middleware of a server that speaks TLS: redirects what came without it, and tells browsers
-/// to come with it from then on (RFC 6797, which allows the header over TLS only).
-pub(crate) async fn layer(
-    State(transport): State<Transport>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let encrypted = request.extensions().get::<ConnectionInfo>().is_some_and(|info| info.tls);
-    if !encrypted {
+/// Redirects what came without TLS, and tells browsers to come with it from then on (RFC 6797,
+/// which allows the header over TLS only).
+impl Hook for Transport {
+    type Kept = ();
+
+    fn before<B>(&self, request: &mut Request<B>) -> Result<(), Box<Response>> {
+        if request.extensions().get::<ConnectionInfo>().is_some_and(|info| info.tls) {
+            return Ok(());
+        }
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         // `*`, and the authority of CONNECT, are no paths of ours.
         let path = if path.starts_with('/') { path } else { "/" };
-        let location = format!("{}{path}", transport.base_url);
-        return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response();
+        let location = format!("{}{path}", self.base_url);
+        let moved = (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]);
+        Err(Box::new(moved.into_response()))
     }
-    let mut response = next.run(request).await;
-    if let Some(strict) = transport.strict {
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strict);
+
+    fn after(&self, (): (), mut response: Response) -> After {
+        if let Some(strict) = &self.strict {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strict.clone());
+        }
+        After::Now(response)
     }
-    response
 }

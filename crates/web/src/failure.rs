@@ -1,4 +1,4 @@
-//! Refusals and failures as pages, for those who asked for pages: a layer around everything, so
+//! Refusals and failures as pages, for those who asked for pages: a hook around everything, so
 //! that what a visitor meets (no such page, a form that was not understood, the store away) reads
 //! the same wherever it was decided. Apps keep their JSON.
 
@@ -10,12 +10,14 @@ use crate::{
 use askama::Template;
 use axum::{
     body::to_bytes,
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::Next,
+    http::{HeaderMap, Request, StatusCode, header},
     response::Response,
 };
-use httpkit::{request_id::REQUEST_ID, security::Csp};
+use httpkit::{
+    hook::{After, Hook},
+    request_id::REQUEST_ID,
+    security::Csp,
+};
 use serde::Deserialize;
 
 /// A refusal or a failure.
@@ -93,16 +95,35 @@ struct Said {
     error: String,
 }
 
-/// The layer. Put it outside of the one that gives requests their ids.
-pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let page = wants_page(request.uri().path(), request.headers());
-    let response = next.run(request).await;
+/// Shows failures as pages. Put it outside of what gives requests their ids.
+#[derive(Clone)]
+pub struct FailuresAsPages(pub Site);
+
+impl Hook for FailuresAsPages {
+    type Kept = bool;
+
+    fn before<B>(&self, request: &mut Request<B>) -> Result<bool, Box<Response>> {
+        Ok(wants_page(request.uri().path(), request.headers()))
+    }
+
+    fn after(&self, page: bool, response: Response) -> After {
+        let status = response.status();
+        let failed = status.is_client_error() || status.is_server_error();
+        if page && failed {
+            After::Later(Box::pin(as_page(self.0.clone(), response)))
+        } else {
+            After::Now(response)
+        }
+    }
+}
+
+/// The failure as a page, unless its answer is one already.
+async fn as_page(site: Site, response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let json = kind.is_some_and(|kind| kind.starts_with("application/json"));
     let bare = kind.is_none_or(|kind| kind.starts_with("text/plain"));
-    let failed = status.is_client_error() || status.is_server_error();
-    if !page || !failed || !(json || bare) {
+    if !(json || bare) {
         return response;
     }
     let (parts, body) = response.into_parts();

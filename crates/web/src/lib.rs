@@ -20,7 +20,7 @@ mod samples;
 mod tag;
 mod urls;
 
-pub use failure::layer as failures_as_pages;
+pub use failure::FailuresAsPages;
 pub use routes::{ROUTES, router};
 
 use social::Social;
