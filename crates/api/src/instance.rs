@@ -5,6 +5,7 @@ use crate::{
     Api,
     accounts::Answer,
     caller::Viewer,
+    timelines::for_all,
     wire::{self, Urls},
 };
 use axum::{
@@ -20,7 +21,9 @@ use serde_json::{Value, json};
 
 fn configuration(api: &Api) -> Value {
     json!({
-        "urls": { "streaming": api.base_url.replacen("http", "ws", 1) },
+        "urls": { "streaming": api.base_url.replacen("http", "ws", 1), "status": null,
+            "about": null, "privacy_policy": null, "terms_of_service": null },
+        "vapid": { "public_key": "" },
         "accounts": { "max_featured_tags": 0, "max_pinned_statuses": limits::PINNED_STATUSES },
         "statuses": {
             "max_characters": api.social.settings().status_characters,
@@ -64,39 +67,51 @@ fn rules(api: &Api) -> Value {
     numbered.map(|(text, id)| json!({ "id": id.to_string(), "text": text, "hint": "" })).collect()
 }
 
+/// An answer that everybody shares, and that is not sent again to who has it.
+type Shared = Result<Response, crate::refusal::Refused>;
+
 /// `GET /api/v2/instance`.
-pub(crate) async fn v2(State(api): State<Api>) -> Answer {
+pub(crate) async fn v2(State(api): State<Api>, asked: HeaderMap) -> Shared {
+    for_all(&api, "/api/v2/instance", &asked, async || described(&api).await).await
+}
+
+async fn described(api: &Api) -> Result<Value, crate::refusal::Refused> {
     let (members, _) = api.social.store().totals().await?;
-    Ok(Json(json!({
+    Ok(json!({
         "domain": api.domain,
         "title": api.title,
-        "version": version(&api),
+        "version": version(api),
         "source_url": "",
         "description": api.description,
         "usage": { "users": { "active_month": members } },
         "thumbnail": { "url": format!("{}/static/header.svg", api.base_url) },
         "icon": [],
         "languages": api.languages,
-        "configuration": configuration(&api),
+        "configuration": configuration(api),
         "registrations": { "enabled": api.social.settings().signup_open,
-            "approval_required": false, "message": null },
+            "approval_required": false, "reason_required": null, "message": null,
+            "min_age": null, "url": null },
         "api_versions": { "mastodon": 1 },
-        "contact": { "email": api.contact_email, "account": contact(&api).await? },
-        "rules": rules(&api),
-    })))
+        "contact": { "email": api.contact_email, "account": contact(api).await? },
+        "rules": rules(api),
+    }))
 }
 
 /// `GET /api/v1/instance`.
-pub(crate) async fn v1(State(api): State<Api>) -> Answer {
+pub(crate) async fn v1(State(api): State<Api>, asked: HeaderMap) -> Shared {
+    for_all(&api, "/api/v1/instance", &asked, async || described_v1(&api).await).await
+}
+
+async fn described_v1(api: &Api) -> Result<Value, crate::refusal::Refused> {
     let (members, statuses) = api.social.store().totals().await?;
-    let configuration = configuration(&api);
-    Ok(Json(json!({
+    let configuration = configuration(api);
+    Ok(json!({
         "uri": api.domain,
         "title": api.title,
         "short_description": api.description,
         "description": api.description,
         "email": api.contact_email,
-        "version": version(&api),
+        "version": version(api),
         "urls": { "streaming_api": configuration.pointer("/urls/streaming") },
         "stats": { "user_count": members, "status_count": statuses, "domain_count": 0 },
         "thumbnail": null,
@@ -105,9 +120,9 @@ pub(crate) async fn v1(State(api): State<Api>) -> Answer {
         "approval_required": false,
         "invites_enabled": false,
         "configuration": configuration,
-        "contact_account": contact(&api).await?,
-        "rules": rules(&api),
-    })))
+        "contact_account": contact(api).await?,
+        "rules": rules(api),
+    }))
 }
 
 /// `GET /.well-known/nodeinfo`.
@@ -117,9 +132,13 @@ pub(crate) async fn nodeinfo_links(State(api): State<Api>) -> Json<Value> {
 }
 
 /// `GET /nodeinfo/2.0`. `upstream` tells clients whose API this is.
-pub(crate) async fn nodeinfo(State(api): State<Api>) -> Answer {
+pub(crate) async fn nodeinfo(State(api): State<Api>, asked: HeaderMap) -> Shared {
+    for_all(&api, "/nodeinfo/2.0", &asked, async || node(&api).await).await
+}
+
+async fn node(api: &Api) -> Result<Value, crate::refusal::Refused> {
     let (members, statuses) = api.social.store().totals().await?;
-    Ok(Json(json!({
+    Ok(json!({
         "version": "2.0",
         "software": { "name": "fulmar", "version": api.version },
         "protocols": [],
@@ -127,7 +146,7 @@ pub(crate) async fn nodeinfo(State(api): State<Api>) -> Answer {
         "usage": { "users": { "total": members }, "localPosts": statuses },
         "openRegistrations": api.social.settings().signup_open,
         "metadata": { "upstream": { "name": "mastodon" } },
-    })))
+    }))
 }
 
 #[derive(Deserialize)]
@@ -258,7 +277,7 @@ pub(crate) async fn search(
     };
     let tags: Vec<Value> = named
         .iter()
-        .map(|name| json!({ "name": name, "url": urls.tag(name), "history": [] }))
+        .map(|name| json!({ "id": name, "name": name, "url": urls.tag(name), "history": [] }))
         .collect();
     let statuses = if wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
     Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
@@ -275,8 +294,8 @@ pub(crate) async fn search_accounts(
 }
 
 /// `GET /api/v1/custom_emojis`: this server has none.
-pub(crate) async fn emojis() -> Json<Value> {
-    Json(json!([]))
+pub(crate) async fn emojis(State(api): State<Api>, asked: HeaderMap) -> Shared {
+    for_all(&api, "/api/v1/custom_emojis", &asked, async || Ok(json!([]))).await
 }
 
 /// `GET /health`: the process answers.

@@ -5,13 +5,14 @@ use crate::{
     accounts::{Answer, ManyQuery, Paged, edges, id},
     caller::{Caller, Viewer},
     refusal::Refused,
-    timelines::{Timeline, posts},
+    timelines::{Timeline, for_all, posts},
     wire::{self, Urls},
 };
 use axum::{
     Json,
     extract::{OriginalUri, Path, State},
     http::HeaderMap,
+    response::{IntoResponse as _, Response},
 };
 use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging};
 use model::{MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_BYTES};
@@ -113,13 +114,19 @@ pub(crate) async fn create(
     Ok(shown(&api, &api.social.post(account, draft).await?))
 }
 
-/// `GET /api/v1/statuses/:id`.
+/// `GET /api/v1/statuses/:id`. Visitors share it.
 pub(crate) async fn show(
     State(api): State<Api>,
     Viewer(viewer): Viewer,
     Path(status): Path<String>,
-) -> Answer {
-    Ok(shown(&api, &api.social.status(viewer, id(&status)?).await?))
+    asked: HeaderMap,
+) -> Result<Response, Refused> {
+    let status = id::<StatusId>(&status)?;
+    let made = async || Ok(shown(&api, &api.social.status(viewer, status).await?).0);
+    if viewer.is_some() {
+        return Ok(Json(made().await?).into_response());
+    }
+    for_all(&api, &format!("/api/v1/statuses/{status}"), &asked, made).await
 }
 
 /// `GET /api/v1/statuses?id[]=`.

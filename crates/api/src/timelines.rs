@@ -70,6 +70,22 @@ pub(crate) fn page(api: &Api, uri: &Uri, views: &[StatusView]) -> Posts {
     posts(api, headers, views)
 }
 
+/// An answer that is the same for whoever may have it, made once for all who ask at the time.
+/// `key` names it: a path of ours, with nothing that a stranger has invented.
+pub(crate) async fn for_all(
+    api: &Api,
+    key: &str,
+    asked: &HeaderMap,
+    make: impl AsyncFnOnce() -> Result<serde_json::Value, Refused>,
+) -> Result<Response, Refused> {
+    let pulse = api.social.hub().pulse();
+    let shared = api.shared.page(key, pulse, api.social.now(), async || {
+        let json = make().await?.to_string();
+        Ok::<_, Refused>(SharedPage::new(JSON, HeaderMap::new(), json.into()))
+    });
+    Ok(shared.await?.response(asked))
+}
+
 /// A listing as a visitor sees it, from the answers that visitors share. `path` names what is
 /// listed and `flags` the choices that are on; parameters that mean nothing here are not in the
 /// key, so that inventing some does not make the answer anew.

@@ -135,6 +135,7 @@ pub fn relationship(r: &Relationship) -> Value {
         "blocked_by": r.blocked_by,
         "muting": r.muting.is_some(),
         "muting_notifications": r.muting.is_some_and(|m| m.notifications),
+        "muting_expires_at": r.muting.and_then(|m| m.expires).map(time),
         "requested": r.requested,
         "requested_by": r.requested_by,
         "domain_blocking": false,

@@ -163,3 +163,43 @@ fn an_answer_for_one_is_kept_by_nobody() {
         assert_eq!(line(&answer.head, "cache-control"), private, "{method} {path}");
     }
 }
+
+#[test]
+fn what_all_may_have_is_not_sent_again_to_who_has_it() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let post = |text: &str, visibility: &str| {
+        let form = json!({ "status": text, "visibility": visibility });
+        let made = here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body;
+        format!("/api/v1/statuses/{}", made["id"].as_str().expect("an id"))
+    };
+    let (open, closed) = (post("one", "public"), post("two", "private"));
+    for path in [
+        "/api/v2/instance",
+        "/api/v1/instance",
+        "/api/v1/custom_emojis",
+        "/nodeinfo/2.0",
+        open.as_str(),
+    ] {
+        let full = here.ask("GET", path, "", None);
+        let tag = line(&full.head, "etag").unwrap_or_else(|| panic!("{path}: {}", full.head));
+        let kept = line(&full.head, "cache-control").expect("cache-control");
+        assert!(kept.starts_with("public, max-age=0"), "{path}: {kept}");
+        let held = format!("if-none-match: {tag}\r\n");
+        let (head, body) = here.exchange("GET", path, "", &held, b"");
+        assert!(head.starts_with("HTTP/1.1 304") && body.is_empty(), "{path}: {head}");
+    }
+    let tag = line(&here.ask("GET", &open, "", None).head, "etag").expect("a tag");
+    let held = format!("if-none-match: {tag}\r\n");
+    here.ask("PUT", &open, &ann, Some(json!({ "status": "changed" })));
+    let (head, body) = here.exchange("GET", &open, "", &held, b"");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(String::from_utf8_lossy(&body).contains("changed"));
+    let own = here.ask("GET", &open, &ann, None);
+    assert_eq!(line(&own.head, "cache-control").as_deref(), Some("private, no-store"));
+    assert_eq!((line(&own.head, "etag"), &own.body["favourited"]), (None, &json!(false)));
+    assert_eq!(here.ask("GET", &closed, &ann, None).status, 200);
+    assert_eq!(here.ask("GET", &closed, "", None).status, 404, "not kept from its author's look");
+    here.ask("DELETE", &open, &ann, None);
+    assert_eq!(here.ask("GET", &open, "", None).status, 404);
+}

@@ -6,6 +6,7 @@
 
 mod allowances;
 mod backup;
+mod bodies;
 mod commands;
 mod doctor;
 mod endpoints;
@@ -14,8 +15,10 @@ mod instance;
 mod media;
 mod oauth;
 mod pages;
+mod paging;
 mod postgres;
 mod reading;
+mod rows;
 mod shelter;
 mod story;
 mod streaming;

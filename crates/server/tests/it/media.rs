@@ -18,7 +18,7 @@ pub fn picture() -> Vec<u8> {
 }
 
 /// A multipart body with a file and the other fields.
-fn form(name: &str, file: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn form(name: &str, file: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
     let mut body = Vec::new();
     for (field, value) in fields {
         let part = format!("content-disposition: form-data; name=\"{field}\"\r\n\r\n{value}");
