@@ -1,18 +1,4 @@
-//! Ids and handles from outside: nothing panics, and each has one spelling.
+//! libFuzzer's door to `fuzz::ids`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use model::{StatusId, text::Handle};
-
-fuzz_target!(|text: &str| {
-    if let Ok(id) = text.parse::<StatusId>() {
-        assert_eq!(id.to_string(), text, "an id has two spellings");
-    }
-    if let Some(handle) = Handle::parse(text) {
-        assert_eq!(
-            Handle::parse(&handle.to_string()),
-            Some(handle),
-            "a handle changes when read back"
-        );
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::ids::run(data));

@@ -3,8 +3,8 @@
 //! The parsers are met where strangers meet them, over HTTP: text, ids, paging, the three body
 //! encodings, OAuth's parameters. Each case starts from something that works and is then cut,
 //! swapped, repeated, nested or filled with bytes that no text has. A 5xx, a hang or an ended
-//! process is a finding, and the finding names its seed. It needs no nightly toolchain, so that
-//! it can run in every test.
+//! process is a finding, and the finding names its seed. Parsers that are called directly, without
+//! a server, are in `fuzz_targets`.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -151,7 +151,7 @@ pub fn add(steps: &mut Steps, seconds: u64, asked: Option<u64>) {
             one_family(family, seconds, start).map(|()| Outcome::Done)
         });
     }
-    fuzz_targets::add(steps, seconds);
+    fuzz_targets::add(steps, seconds, start);
 }
 
 fn one_family(family: &str, seconds: u64, start: u64) -> Result<()> {

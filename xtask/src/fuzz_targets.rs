@@ -1,8 +1,8 @@
-//! The coverage-guided half of `cargo xtask fuzz`: the targets of `fuzz/`, by libFuzzer.
+//! The half of `cargo xtask fuzz` that calls parsers directly: the targets of `fuzz/`.
 //!
-//! They need the nightly compiler for its instrumentation. Where it is missing the step says so
-//! and is skipped; the other half, over HTTP, runs everywhere. The flags are those that
-//! cargo-fuzz would give, so that nobody has to build that first.
+//! libFuzzer drives them, which sees what an input reached; that needs the nightly compiler for
+//! its instrumentation. Where it is missing chance alone drives them, from a seed, and the step
+//! says so. The flags are those that cargo-fuzz would give, so that nobody has to build that first.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,20 +33,26 @@ struct Target {
 }
 
 /// Adds a step for each target.
-pub fn add(steps: &mut Steps, seconds: u64) {
+pub fn add(steps: &mut Steps, seconds: u64, seed: u64) {
     let mut targets = BTreeSet::new();
+    let guided = has_nightly();
     let built = steps.step("build the fuzz targets", || {
-        if !cfg!(all(target_arch = "x86_64", target_os = "linux")) || !has_nightly() {
-            return Ok(Outcome::Skipped("no nightly compiler for this machine".to_owned()));
-        }
         let text = std::fs::read_to_string(manifest()).context("fuzz/Cargo.toml")?;
         let manifest: Manifest = toml::from_str(&text).context("fuzz/Cargo.toml")?;
-        ground::shown(&mut cargo("build"))?;
+        if guided {
+            ground::shown(&mut cargo("build"))?;
+        } else {
+            println!("no nightly compiler for this machine: chance alone drives the targets");
+            ground::shown(&mut blind("build"))?;
+        }
         targets.extend(manifest.bin.into_iter().map(|target| target.name));
         Ok(Outcome::Done)
     });
+    let how = if guided { "by libFuzzer" } else { "by chance alone" };
     for target in targets.iter().filter(|_| built) {
-        steps.step(&format!("fuzz target {target}, {seconds} s"), || run(target, seconds));
+        steps.step(&format!("fuzz target {target} {how}, {seconds} s"), || {
+            if guided { run(target, seconds) } else { run_blind(target, seconds, seed) }
+        });
     }
 }
 
@@ -54,28 +60,50 @@ fn manifest() -> PathBuf {
     ground::root().join("fuzz/Cargo.toml")
 }
 
+/// Whether libFuzzer can drive them here.
 fn has_nightly() -> bool {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return false;
+    }
     let asked = Command::new("rustc").arg("+nightly").arg("--version").output();
     asked.is_ok_and(|answer| answer.status.success())
 }
 
 fn cargo(word: &str) -> Command {
     let mut command = Command::new("cargo");
-    command.args(["+nightly", word, "--quiet", "--release", "--target", TRIPLE]);
+    command.args(["+nightly", word, "--quiet", "--release", "--locked", "--target", TRIPLE]);
     command.arg("--manifest-path").arg(manifest());
     // The pinned toolchain of the calling cargo must not reach the nightly one.
+    command.env("CARGO_TARGET_DIR", ground::target().join("fuzz"));
     command.env("RUSTFLAGS", FLAGS).env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
     command
+}
+
+/// Cargo for `blind`, which any compiler builds. In a folder of its own, as the flags differ.
+fn blind(word: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command.args([word, "--quiet", "--release", "--locked", "--no-default-features"]);
+    command.args(["--bin", "blind", "--manifest-path"]).arg(manifest());
+    command.env("CARGO_TARGET_DIR", ground::target().join("fuzz-blind"));
+    command
+}
+
+fn run_blind(target: &str, seconds: u64, seed: u64) -> Result<Outcome> {
+    let mut command = blind("run");
+    command.args(["--", target, &seconds.to_string(), &seed.to_string()]);
+    ground::shown(&mut command)?;
+    Ok(Outcome::Done)
 }
 
 fn run(target: &str, seconds: u64) -> Result<Outcome> {
     let corpus = ground::kept("fuzz-corpus")?.join(target);
     let findings = ground::kept("fuzz-findings")?.join(target);
+    let seeds = ground::root().join("fuzz/seeds").join(target);
     for folder in [&corpus, &findings] {
         std::fs::create_dir_all(folder)?;
     }
     let mut command = cargo("run");
-    command.args(["--bin", target, "--"]).arg(&corpus);
+    command.args(["--bin", target, "--"]).arg(&corpus).arg(&seeds);
     command.arg(format!("-max_total_time={seconds}")).args(["-timeout=10", "-rss_limit_mb=2048"]);
     command.args(["-print_final_stats=1", "-verbosity=0"]);
     command.arg(format!("-artifact_prefix={}/", findings.display()));

@@ -92,8 +92,8 @@ impl Client {
         self.send("POST", path, &[], Some(body))
     }
 
-    /// Any request. It is sent once more only when a kept connection turned out to be closed before
-    /// a byte of the answer came, which is how a server ends idle ones.
+    /// Any request, on the kept connection when the server has not ended that. A GET is sent once
+    /// more when it ended just then; anything else is never sent twice, since it may have acted.
     ///
     /// # Errors
     /// When no whole answer came.
@@ -105,11 +105,14 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Answer> {
         let bytes = self.bytes(method, path, headers, body);
-        if let Some(mut kept) = self.stream.take()
-            && method == "GET"
-            && let Ok(answer) = exchange(&mut kept, &bytes)
-        {
-            return Ok(self.keep(kept, answer));
+        if let Some(mut kept) = self.stream.take().filter(is_open) {
+            match exchange(&mut kept, &bytes) {
+                Ok(answer) => return Ok(self.keep(kept, answer)),
+                Err(error) if method != "GET" => {
+                    return Err(error).with_context(|| format!("{method} {path}"));
+                }
+                Err(_) => {}
+            }
         }
         let mut fresh = connect(self.address)?;
         let answer = exchange(&mut fresh, &bytes).with_context(|| format!("{method} {path}"))?;
@@ -148,6 +151,14 @@ impl Client {
         head.push_str(&body);
         head.into_bytes()
     }
+}
+
+/// Whether a connection between two requests is as it should be: open, and silent.
+fn is_open(stream: &TcpStream) -> bool {
+    let silent = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
+    stream.set_nonblocking(true).is_ok()
+        && stream.peek(&mut [0]).is_err_and(silent)
+        && stream.set_nonblocking(false).is_ok()
 }
 
 fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
@@ -233,6 +244,52 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
         assert!(parse(&text[..text.len() - 2]).unwrap().is_none());
         assert_eq!(parse(text).unwrap().unwrap().body, b"abcd");
+    }
+
+    /// Answers so many requests on each connection, then ends it; counts connections.
+    fn server(each: usize) -> (SocketAddr, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&count);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                for _ in 0..each {
+                    let mut piece = [0; 4096];
+                    if !matches!(stream.read(&mut piece), Ok(count) if count > 0) {
+                        break;
+                    }
+                    let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+                }
+            }
+        });
+        (address, count)
+    }
+
+    #[test]
+    fn posts_share_a_connection_and_take_a_new_one_once_it_was_ended() {
+        use std::sync::atomic::Ordering;
+        let (address, count) = server(3);
+        let mut client = Client::new(address, None);
+        for _ in 0..3 {
+            client.post("/", &Value::Null).unwrap().fine().unwrap();
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        let ended = || client.stream.as_ref().filter(|kept| !is_open(kept)).map(|_| ());
+        crate::ground::poll("the end is seen", HANG, ended).unwrap();
+        client.post("/", &Value::Null).unwrap().fine().unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_post_whose_answer_is_lost_is_not_sent_again() {
+        use std::sync::atomic::Ordering;
+        let (address, count) = server(0);
+        let mut client = Client::new(address, None);
+        assert!(client.post("/", &Value::Null).is_err());
+        assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[test]

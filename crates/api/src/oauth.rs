@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse as _, Redirect, Response},
 };
-use httpkit::{ApiError, Body, Query, lenient};
+use httpkit::{ApiError, Body, Query, lenient, oauth};
 use model::{AppId, app::App, scope, text::escape, token::Scopes};
 use serde::Deserialize;
 use serde_json::json;
@@ -128,22 +128,13 @@ async fn client(api: &Api, headers: &HeaderMap, form: &TokenForm) -> Result<App,
     };
     let (id, secret) = match (&form.client_id, &form.client_secret) {
         (Some(id), Some(secret)) => (id.clone(), secret.clone()),
-        _ => basic(headers).ok_or_else(wrong)?,
+        _ => oauth::basic(headers).ok_or_else(wrong)?,
     };
     let app = api.social.store().app_by_client(&id).await?.ok_or_else(wrong)?;
     if !is_same_secret(&sha256(secret.as_bytes()), &app.client_secret_hash) {
         return Err(wrong().into());
     }
     Ok(app)
-}
-
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    use base64::Engine as _;
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(value.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    Some((id.to_owned(), secret.to_owned()))
 }
 
 /// `POST /oauth/token`: for a code, for the app itself, or for a password where the host allows it.
@@ -268,26 +259,6 @@ fn is_our_form(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether PKCE is asked for in a form that proves something, or not at all (RFC 7636 section 4.3).
-/// A method without a challenge is an app that believes itself protected and is not.
-fn challenge_of(challenge: Option<&str>, method: Option<&str>) -> Result<(), ApiError> {
-    // BASE64URL of SHA-256 without padding.
-    const LENGTH: usize = 43;
-    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    match (challenge.filter(|c| !c.is_empty()), method.filter(|m| !m.is_empty())) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => Err(ApiError::bad_request("code_challenge is missing")),
-        (Some(challenge), Some("S256")) => {
-            if challenge.len() == LENGTH && challenge.bytes().all(is_base64url) {
-                Ok(())
-            } else {
-                Err(ApiError::bad_request("code_challenge is not a SHA-256 in base64url"))
-            }
-        }
-        (Some(_), _) => Err(ApiError::bad_request("Only code_challenge_method=S256 is supported")),
-    }
-}
-
 /// What an app asks for, checked. The outer error is a page: nothing is sent to an address that the
 /// app did not register. The inner one goes to that address (RFC 6749 section 4.1.2.1).
 async fn request(
@@ -302,10 +273,10 @@ async fn request(
     let (code, error) = if q.response_type != "code" {
         let text = "Only response_type=code is supported";
         ("unsupported_response_type", ApiError::bad_request(text))
-    } else if let Err(error) =
-        challenge_of(q.code_challenge.as_deref(), q.code_challenge_method.as_deref())
+    } else if let Err(why) =
+        oauth::challenge(q.code_challenge.as_deref(), q.code_challenge_method.as_deref())
     {
-        ("invalid_request", error)
+        ("invalid_request", ApiError::bad_request(why))
     } else {
         match granted(&app, q.scope.as_deref()) {
             Ok(scopes) => return Ok(Ok((app, scopes))),
@@ -336,20 +307,6 @@ fn to_app(q: &AuthorizeQuery, answer: &[(&str, &str)]) -> Response {
 /// Everything but what RFC 3986 section 2.3 leaves unreserved.
 const IN_QUERY: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// The origin (or scheme) of a redirect, for `form-action`: Chromium applies it to redirects too.
-fn redirect_source(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else {
-        return uri.split(':').next().map(|s| format!("{s}:")).unwrap_or_default();
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '[' | ']');
-    if matches!(scheme, "http" | "https") && !host.is_empty() && host.chars().all(plain) {
-        format!("{scheme}://{host}")
-    } else {
-        format!("{scheme}:")
-    }
-}
 
 fn page(title: &str, body: &str, form_action: &str) -> Response {
     let action: String =
@@ -415,7 +372,7 @@ fn log_in_page(app: &App, scopes: Scopes, q: &AuthorizeQuery, wrong: Option<&str
          type=\"password\" required autocomplete=\"current-password\"></label>\
          <button>Log in and allow</button></form>",
     );
-    page("Log in", &body, &redirect_source(&q.redirect_uri))
+    page("Log in", &body, &oauth::redirect_source(&q.redirect_uri))
 }
 
 /// `GET /oauth/authorize`: the log-in page, which is the consent too.
@@ -471,25 +428,6 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_that_proves_nothing_is_refused() {
-        let proof = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"; // RFC 7636 appendix B
-        for (challenge, method, fine) in [
-            (None, None, true),
-            (Some(""), Some(""), true),
-            (Some(proof), Some("S256"), true),
-            (None, Some("S256"), false),
-            (Some(""), Some("S256"), false),
-            (Some(proof), None, false),
-            (Some(proof), Some("plain"), false),
-            (Some("short"), Some("S256"), false),
-            (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), Some("S256"), false),
-        ] {
-            let answer = challenge_of(challenge, method);
-            assert_eq!(answer.is_ok(), fine, "{challenge:?} {method:?}");
-        }
-    }
-
-    #[test]
     fn a_form_from_elsewhere_is_known_by_either_header() {
         for (site, origin, ours) in [
             (Some("same-origin"), None, true),
@@ -509,19 +447,6 @@ mod tests {
                 }
             }
             assert_eq!(is_our_form(&headers), ours, "{site:?} {origin:?}");
-        }
-    }
-
-    #[test]
-    fn form_action_admits_the_redirect_and_nothing_smuggled() {
-        for (uri, source) in [
-            ("https://app.example/cb?x=1", "https://app.example"),
-            ("http://127.0.0.1:9/cb", "http://127.0.0.1:9"),
-            ("myapp://cb", "myapp:"),
-            ("urn:ietf:wg:oauth:2.0:oob", "urn:"),
-            ("https://a;script-src *", "https:"),
-        ] {
-            assert_eq!(redirect_source(uri), source, "{uri}");
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod json;
 pub mod lenient;
 pub mod limits;
 pub mod multipart;
+pub mod oauth;
 pub mod outbound;
 pub mod paging;
 pub mod rate;

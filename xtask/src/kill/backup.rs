@@ -1,7 +1,6 @@
 //! A backup taken while people write restores to one moment: nothing half, no gap, and nothing
 //! missing that was acknowledged before the backup began.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -22,8 +21,7 @@ pub fn run(plan: &Plan, seed: u64) -> Result<()> {
     let address = server.address;
     let mut ledger = Ledger::cast(plan, address, seed)?;
     // What is there before the backup begins must be in it.
-    let first = Arc::new(AtomicBool::new(false));
-    ledger.write(address, &first, || {
+    ledger.write(address, &AtomicBool::new(false), || {
         ground::pause(Duration::from_millis(1_500));
         Ok(())
     })?;
@@ -34,8 +32,7 @@ pub fn run(plan: &Plan, seed: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("backup.tar.zst");
     let name = archive.to_string_lossy().into_owned();
-    let second = Arc::new(AtomicBool::new(false));
-    ledger.write(address, &second, || {
+    ledger.write(address, &AtomicBool::new(false), || {
         ground::pause(Duration::from_millis(300));
         plan.say(&["backup", &name]).context("backup under load")?;
         Ok(())

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
@@ -102,21 +101,23 @@ impl Ledger {
         posts.filter(|post| post.id.is_some()).count()
     }
 
-    /// Lets all writers write until told to stop, or until the server is gone.
+    /// Lets all writers write until what is done meanwhile is done, or until the server is gone,
+    /// which is allowed only once `doomed` is set.
     ///
     /// # Errors
-    /// When an answer was of a kind that no misfortune excuses.
+    /// When an answer was of a kind that no misfortune excuses, or did not come while the server
+    /// was to live.
     pub fn write(
         &mut self,
         address: SocketAddr,
-        stop: &Arc<AtomicBool>,
+        doomed: &AtomicBool,
         meanwhile: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
+        let stop = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
             for writer in &mut self.writers {
-                let stop = Arc::clone(stop);
-                threads.push(scope.spawn(move || writer.write(address, &stop)));
+                threads.push(scope.spawn(move || writer.write(address, stop, doomed)));
             }
             let done = meanwhile();
             stop.store(true, Ordering::SeqCst);
@@ -129,7 +130,7 @@ impl Ledger {
 }
 
 impl Writer {
-    fn write(&mut self, address: SocketAddr, stop: &AtomicBool) -> Result<()> {
+    fn write(&mut self, address: SocketAddr, stop: &AtomicBool, doomed: &AtomicBool) -> Result<()> {
         let mut client = Client::new(address, Some(&self.token));
         for _ in 0..DEEDS_MAX {
             if stop.load(Ordering::SeqCst) {
@@ -142,8 +143,11 @@ impl Writer {
             };
             match deed {
                 Ok(()) => {}
-                // The server is gone, which is what this is about.
-                Err(Fault::Gone) => return Ok(()),
+                // The server was killed, which is what this is about.
+                Err(Fault::Gone(_)) if doomed.load(Ordering::SeqCst) => return Ok(()),
+                Err(Fault::Gone(error)) => {
+                    return Err(error.context("no answer, and the server was not killed"));
+                }
                 Err(Fault::Wrong(error)) => return Err(error),
             }
         }
@@ -200,7 +204,7 @@ impl Writer {
 
     /// The body of a 200; none of a refusal that says when to come back.
     fn acknowledged(&mut self, sent: Result<crate::http::Answer>) -> Result<Option<Value>, Fault> {
-        let Ok(answer) = sent else { return Err(Fault::Gone) };
+        let answer = sent.map_err(Fault::Gone)?;
         match answer.status {
             200 => Ok(Some(answer.json())),
             429 | 503 | 507 if answer.header("retry-after").is_some() || answer.status == 507 => {
@@ -214,8 +218,8 @@ impl Writer {
 
 /// Why a deed was not acknowledged.
 pub enum Fault {
-    /// No answer: the server is gone.
-    Gone,
+    /// No answer: the server is gone, or hangs.
+    Gone(anyhow::Error),
     /// An answer that should not be.
     Wrong(anyhow::Error),
 }

@@ -1,7 +1,6 @@
 //! PostgreSQL is cut off while people write, and comes back: 503 with Retry-After meanwhile, 200
 //! afterwards without a restart, nothing acknowledged lost, nothing else ever answered.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -35,8 +34,7 @@ pub fn run(database: &Postgres) -> Result<()> {
     plan.account("bystander")?;
     let bystander = plan.token("bystander")?;
     ensure!(token != bystander, "two accounts have one token");
-    let stop = Arc::new(AtomicBool::new(false));
-    ledger.write(address, &stop, || {
+    ledger.write(address, &AtomicBool::new(false), || {
         let mut client = Client::new(address, Some(&bystander));
         answered(&mut client, 200)?;
         proxy.cut();

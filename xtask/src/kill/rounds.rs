@@ -1,7 +1,6 @@
 //! Kill rounds: write, die at a random moment, start, ask for everything.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,11 +25,12 @@ pub fn run(plan: &Plan, rounds: u32, seed: u64) -> Result<()> {
     for round in 1..=rounds {
         let life = Duration::from_millis(20 + chance.below(LIFE_MS_MAX));
         let before = ledger.acknowledged();
-        let stop = Arc::new(AtomicBool::new(false));
+        let doomed = AtomicBool::new(false);
         let address = server.address;
         ledger
-            .write(address, &stop, || {
+            .write(address, &doomed, || {
                 ground::pause(life);
+                doomed.store(true, Ordering::SeqCst);
                 server.kill()
             })
             .with_context(|| format!("round {round}, before the kill"))?;

@@ -143,7 +143,9 @@ fn keys_hold(client: &mut Client, writer: &mut Writer, shown: &Shown) -> Result<
         let Some(post) = writer.posts.get(at).cloned() else { continue };
         let again = match writer.repeat(client, &post.key) {
             Ok(id) => id.context("a repeated post was refused")?,
-            Err(Fault::Gone) => bail!("the server went away while {} was repeated", post.key),
+            Err(Fault::Gone(error)) => {
+                return Err(error.context(format!("no answer while {} was repeated", post.key)));
+            }
             Err(Fault::Wrong(error)) => return Err(error),
         };
         let before = shown.get(&post.key).and_then(|posts| posts.first()).map(id_of).transpose()?;

@@ -111,6 +111,31 @@ impl Frames {
     }
 }
 
+/// What the meter saw of a client's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metered {
+    /// Frames whose header was whole, the one that went too far included.
+    pub begun: u64,
+    /// More frames came than anybody needs: the connection would be cut.
+    pub flood: bool,
+    /// The last frame is only half here.
+    pub open: bool,
+}
+
+/// Meters a client's bytes as they would arrive piece by piece, preface included, while the clock
+/// stands still and nothing is sent: for fuzzing. `control_burst` control frames are allowed.
+pub fn metered<'a>(pieces: impl Iterator<Item = &'a [u8]>, control_burst: u32) -> Metered {
+    let mut frames = Frames::new((control_burst, 0), 1);
+    let mut flood = false;
+    for piece in pieces {
+        if !frames.follow(piece, 0, 1) {
+            flood = true;
+            break;
+        }
+    }
+    Metered { begun: frames.begun, flood, open: frames.is_open() }
+}
+
 /// A decrypted HTTP/2 connection whose incoming frames are counted.
 pub(super) struct FrameMeter<T> {
     inner: T,

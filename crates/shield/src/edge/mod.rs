@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use body::{Body, BodyError};
 pub use connection::{ResponseBody, Serve};
 pub use desk::ConnectionInfo;
+pub use frames::{Metered, metered};
 pub use listener::{Door, Listener};
 pub use options::Options;
 pub use socket::{open_files_max, raise_open_files};

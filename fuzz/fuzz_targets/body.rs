@@ -1,0 +1,4 @@
+//! libFuzzer's door to `fuzz::body`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::body::run(data));
