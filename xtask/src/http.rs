@@ -104,9 +104,31 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer> {
-        let bytes = self.bytes(method, path, headers, body);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let bytes = self.bytes(method, path, headers, "application/json", body.as_bytes());
+        self.exchanged(method, path, &bytes)
+    }
+
+    /// POST of a file as the part `file` of a multipart body (RFC 7578).
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub fn upload(&mut self, path: &str, name: &str, file: &[u8]) -> Result<Answer> {
+        let mut body = format!(
+            "--fulmar-edge\r\nContent-Disposition: form-data; name=\"file\"; \
+             filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--fulmar-edge--\r\n");
+        let kind = "multipart/form-data; boundary=fulmar-edge";
+        let bytes = self.bytes("POST", path, &[], kind, &body);
+        self.exchanged("POST", path, &bytes)
+    }
+
+    fn exchanged(&mut self, method: &str, path: &str, bytes: &[u8]) -> Result<Answer> {
         if let Some(mut kept) = self.stream.take().filter(is_open) {
-            match exchange(&mut kept, &bytes) {
+            match exchange(&mut kept, bytes) {
                 Ok(answer) => return Ok(self.keep(kept, answer)),
                 Err(error) if method != "GET" => {
                     return Err(error).with_context(|| format!("{method} {path}"));
@@ -115,7 +137,7 @@ impl Client {
             }
         }
         let mut fresh = connect(self.address)?;
-        let answer = exchange(&mut fresh, &bytes).with_context(|| format!("{method} {path}"))?;
+        let answer = exchange(&mut fresh, bytes).with_context(|| format!("{method} {path}"))?;
         Ok(self.keep(fresh, answer))
     }
 
@@ -131,7 +153,8 @@ impl Client {
         method: &str,
         path: &str,
         more: &[(&str, &str)],
-        body: Option<&Value>,
+        kind: &str,
+        body: &[u8],
     ) -> Vec<u8> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if let Some(token) = &self.token {
@@ -140,16 +163,14 @@ impl Client {
         for (name, value) in more {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
         if method != "GET" {
             let length = body.len();
-            head.push_str(&format!(
-                "Content-Type: application/json\r\nContent-Length: {length}\r\n"
-            ));
+            head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n"));
         }
         head.push_str("\r\n");
-        head.push_str(&body);
-        head.into_bytes()
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(body);
+        bytes
     }
 }
 

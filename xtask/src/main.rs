@@ -21,6 +21,7 @@ mod install;
 mod instance;
 mod kill;
 mod load;
+mod picture;
 mod pin;
 mod policy;
 mod postgres;
@@ -37,7 +38,7 @@ The order in which people use these words:
   cargo xtask check      A minute. Format, clippy without warnings, tidy, licences of all crates.
   cargo xtask test       Everything, under half an hour. Installs what tests need, then check, the
                          workspace's tests, the release build, real clients, and short forms of
-                         kill, fuzz and bad input. This is what CI runs.
+                         kill, fuzz and bad input.
 
 And by itself, when that is what you work on:
 
@@ -65,7 +66,7 @@ enum Word {
     Tidy,
     /// Format, clippy, tidy, licences; a minute
     Check,
-    /// Everything, from a fresh clone; what CI runs
+    /// Everything, from a fresh clone
     Test {
         /// Replays the chance of an earlier run
         #[arg(long)]

@@ -3,14 +3,17 @@
 //! its content, so that it may be cached for ever.
 
 use super::picture::Rendition;
-use model::ports::Random;
+use crate::VerbError;
+use model::{StoreError, ports::Random};
 pub use object_store::GetRange;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, path};
-use std::sync::Arc;
+use std::{error::Error, io, sync::Arc};
 
 /// Random bytes in a key.
 const KEY_BYTES: usize = 16;
 const SMALL: &str = "_small";
+/// When to try again while the files are away, in seconds.
+const FILES_RETRY_S: u32 = 5;
 
 /// A store of files.
 #[derive(Clone)]
@@ -22,6 +25,36 @@ pub struct Files {
 #[derive(Debug, thiserror::Error)]
 #[error("the files of media are away")]
 pub struct FilesError(#[from] object_store::Error);
+
+impl From<FilesError> for VerbError {
+    /// A disk without space is said as such; whatever else it is, it may be over soon.
+    fn from(error: FilesError) -> Self {
+        Self::Store(match error.is_full() {
+            true => StoreError::Full,
+            false => StoreError::Away { retry_after_s: FILES_RETRY_S },
+        })
+    }
+}
+
+impl FilesError {
+    /// Whether the disk had no space, which lies somewhere below what `object_store` says.
+    fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = self.0.source();
+        while let Some(error) = cause {
+            let of_system = error.downcast_ref::<io::Error>();
+            let kind = of_system.map(io::Error::kind);
+            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            // An error wrapped by one of the system's is not its source, but itself.
+            cause = match of_system.and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        false
+    }
+}
 
 /// A fresh key without its ending: two hexadecimal digits of folder, then the rest.
 pub(super) fn fresh_key(random: &dyn Random) -> String {
@@ -107,6 +140,17 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_files_that_are_away() {
+        let said = |kind: io::ErrorKind| {
+            let source = Box::new(io::Error::other(io::Error::from(kind)));
+            VerbError::from(FilesError(object_store::Error::Generic { store: "files", source }))
+        };
+        assert!(matches!(said(io::ErrorKind::StorageFull), VerbError::Store(StoreError::Full)));
+        let away = said(io::ErrorKind::NotConnected);
+        assert!(matches!(away, VerbError::Store(StoreError::Away { .. })));
+    }
 
     #[test]
     fn only_own_keys_have_a_content_type() {

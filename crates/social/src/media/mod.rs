@@ -20,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    AccountId, MediaId, Timestamp,
+    AccountId, MediaId, StoreError, Timestamp,
     limits::DESCRIPTION_CHARACTERS,
     media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
     text,
@@ -79,9 +79,22 @@ impl Darkroom {
     async fn keep(&self, key: &str, made: Prepared) -> Result<Finished, FilesError> {
         let (size, thumbnail_size) = (made.file.size, made.preview.size);
         let file = self.files.put(key, false, made.file).await?;
-        let thumbnail = self.files.put(key, true, made.preview).await?;
+        let thumbnail = match self.files.put(key, true, made.preview).await {
+            Ok(thumbnail) => thumbnail,
+            Err(error) => {
+                self.forget(&[&file]).await;
+                return Err(error);
+            }
+        };
         let (kind, blurhash) = (MediaKind::Image, made.blurhash);
         Ok(Finished { kind, file, thumbnail, blurhash, size, thumbnail_size })
+    }
+
+    /// Removes files that no row names. One that stays is a few bytes lost.
+    async fn forget(&self, keys: &[&String]) {
+        for key in keys.iter().filter(|key| !key.is_empty()) {
+            self.remove(key).await;
+        }
     }
 }
 
@@ -117,30 +130,41 @@ impl Social {
             NewMedia { account, description: described(description)?, focus, created: self.now() };
         let id = self.store.create_media(&new).await?;
         let (social, room) = (Arc::clone(self), room.clone());
+        let wait = Duration::from_millis(PICTURE_WAIT_MS);
         let work = tokio::spawn(async move {
             let _place = place;
-            social.process(&room, id, file).await;
+            social.process(&room, id, file).await
         });
         // Past the wait it goes on by itself, and the client asks again.
-        let _ = tokio::time::timeout(Duration::from_millis(PICTURE_WAIT_MS), work).await;
+        if let Ok(Ok(done)) = tokio::time::timeout(wait, work).await {
+            done?;
+        }
         self.uploaded(account, id).await
     }
 
-    async fn process(&self, room: &Darkroom, id: MediaId, file: Bytes) {
-        let done = match room.develop(move || picture::prepare(&file)).await {
-            Ok(made) => {
-                let key = files::fresh_key(&*self.random);
-                let kept = room.keep(&key, made).await;
-                kept.inspect_err(|error| tracing::error!(%error, %id, "no file was kept")).ok()
-            }
+    /// Develops and keeps a picture. One that is none ends as failed; an error is ours, and said to
+    /// whoever still waits: they may send it again.
+    async fn process(&self, room: &Darkroom, id: MediaId, file: Bytes) -> Result<(), VerbError> {
+        let made = room.develop(move || picture::prepare(&file)).await;
+        let kept = match made {
+            Ok(made) => room.keep(&files::fresh_key(&*self.random), made).await.map(Some),
             Err(error) => {
                 tracing::info!(%error, %id, "an upload was no picture");
-                None
+                Ok(None)
             }
         };
-        if let Err(error) = self.store.finish_media(id, done.as_ref()).await {
+        let done = kept.as_ref().ok().and_then(Option::as_ref);
+        let finished = self.store.finish_media(id, done).await;
+        if let Err(error) = &finished {
             tracing::error!(%error, %id, "an upload stays unfinished");
         }
+        // The row is gone, or nothing was written: no row will ever lead to the files.
+        if let (Ok(false) | Err(StoreError::Full), Some(done)) = (&finished, done) {
+            room.forget(&[&done.file, &done.thumbnail]).await;
+        }
+        kept.inspect_err(|error| tracing::error!(%error, %id, "no file was kept"))?;
+        finished?;
+        Ok(())
     }
 
     /// One's own attachment that is in no status yet.
@@ -186,10 +210,7 @@ impl Social {
         let made: Rendition = room.develop(move || picture::cut(&file, shape)).await?;
         let key = files::fresh_key(&*self.random);
         let kept = room.files.put(&key, false, made).await;
-        kept.map_err(|error| {
-            tracing::error!(%error, "no profile picture was kept");
-            VerbError::Busy
-        })
+        Ok(kept.inspect_err(|error| tracing::error!(%error, "no profile picture was kept"))?)
     }
 
     /// Cleans away uploads that nobody has posted for a day. How many went; as many as
@@ -221,9 +242,7 @@ impl Social {
         if !self.store.delete_media(media.id).await? {
             return Ok(false);
         }
-        for key in [&media.file, &media.thumbnail].into_iter().filter(|key| !key.is_empty()) {
-            room.remove(key).await;
-        }
+        room.forget(&[&media.file, &media.thumbnail]).await;
         Ok(true)
     }
 }
