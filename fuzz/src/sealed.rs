@@ -1,5 +1,5 @@
-//! Sealed strings, form tokens and cookies: only what was sealed opens, in one spelling, and nothing
-//! that was changed.
+//! Sealed strings, form tokens and cookies: only what was sealed opens, in one spelling, and
+//! nothing that was changed.
 
 use http::{HeaderMap, HeaderValue, header};
 use httpkit::cookie::Transport;
