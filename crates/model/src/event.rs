@@ -52,6 +52,13 @@ pub enum Event {
         /// The voter.
         account: AccountId,
     },
+    /// Voting has ended, and these are told (others may be told in a later event).
+    PollEnded {
+        /// The status that carries the poll.
+        status: StatusId,
+        /// Who is told.
+        notifications: Vec<Notification>,
+    },
     /// Somebody follows somebody, or follows differently.
     Followed {
         /// Follower.

@@ -11,6 +11,7 @@ pub mod entrance;
 pub mod event;
 pub mod handle;
 pub mod id;
+pub mod job;
 pub mod language;
 pub mod limits;
 pub mod list;

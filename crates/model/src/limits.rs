@@ -48,6 +48,17 @@ pub const SCHEDULED_TOTAL: usize = 300;
 pub const SCHEDULED_DAILY: usize = 25;
 /// A scheduled post lies at least this far ahead, seconds.
 pub const SCHEDULED_AHEAD_S: i64 = 300;
+/// How often a job is tried. Past it: it is given up and kept for the host to see.
+pub const JOB_ATTEMPTS_MAX: i64 = 8;
+/// Wait after a job's first failure, in milliseconds; each later one is four times as long.
+pub const JOB_RETRY_FIRST_MS: i64 = 5_000;
+/// Longest wait between two attempts, in milliseconds.
+pub const JOB_RETRY_LONGEST_MS: i64 = 3_600_000;
+/// Hours that an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+/// Days that a job which was given up is kept.
+pub const FAILED_JOB_DAYS: i64 = 30;
+const _: () = assert!(JOB_RETRY_FIRST_MS < JOB_RETRY_LONGEST_MS);
 const _: () = assert!(SCHEDULED_DAILY <= SCHEDULED_TOTAL);
 const _: () = assert!(POLL_SECONDS_MIN < POLL_SECONDS_MAX);
 /// Bytes of a remote username. Other software allows longer names than ours; past it: no mention.

@@ -39,4 +39,14 @@ pub(crate) const OPEN_FILES_FEW: usize = 16_384;
 /// Days after which a backup is old to it.
 pub(crate) const BACKUP_AGE_DAYS: i64 = 7;
 const _: () = assert!(DISK_FREE_BYTES_MIN < DISK_FREE_BYTES_LOW);
+/// Longest sleep between two looks for due jobs, in milliseconds: how late a job is that another
+/// node has enqueued, or whose node was killed.
+pub(crate) const JOBS_LOOK_MS: i64 = 15_000;
+/// How often what has expired is removed, in milliseconds.
+pub(crate) const EXPIRED_EVERY_MS: u64 = 600_000;
+/// Rest between two bounded parts of it, in milliseconds: what members do comes first.
+pub(crate) const EXPIRED_REST_MS: u64 = 100;
+/// Rest after jobs could not be asked for, in milliseconds.
+pub(crate) const JOBS_REST_MS: i64 = 2_000;
+const _: () = assert!(JOBS_REST_MS < JOBS_LOOK_MS);
 const _: () = assert!(CONTROL_PULSE_S * 4 < CONTROL_SILENCE_S);

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod backup;
+mod chores;
 mod config;
 mod control;
 mod doctor;

@@ -1,7 +1,7 @@
 //! `fulmar serve`: the owner account where there is none, the listener, the drain at the end.
 
 use crate::{
-    Place,
+    Place, chores,
     config::{self, Config},
     control::{self, Desk},
     lock, log, memory,
@@ -76,6 +76,10 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         )),
     );
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(index(Arc::clone(&instance.social))));
+    let jobs = chores::jobs(Arc::clone(&instance.social));
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(jobs));
+    let expired = chores::remove_expired(Arc::clone(&instance.social));
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(expired));
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
     let mut out = std::io::stdout();

@@ -160,6 +160,10 @@ impl Hub {
                 self.notified(notification.as_slice());
             }
             Event::Voted { status, .. } => self.statuses.forget(status),
+            Event::PollEnded { status, notifications } => {
+                self.statuses.forget(status);
+                self.notified(notifications);
+            }
             Event::Followed { account, target, notification, .. } => {
                 self.accounts.forget(account);
                 self.accounts.forget(target);

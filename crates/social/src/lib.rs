@@ -11,6 +11,7 @@ pub mod error;
 pub mod follow;
 pub mod home;
 pub mod hub;
+pub mod jobs;
 pub mod limits;
 mod marks;
 pub mod media;
@@ -48,6 +49,7 @@ pub struct Social {
     pub(crate) hub: Arc<Hub>,
     pub(crate) settings: Settings,
     pub(crate) hashing: Arc<tokio::sync::Semaphore>,
+    pub(crate) jobs_changed: tokio::sync::Notify,
 }
 
 impl Social {
@@ -60,7 +62,15 @@ impl Social {
         settings: Settings,
     ) -> Self {
         let hashing = Arc::new(tokio::sync::Semaphore::new(limits::HASHES_AT_ONCE));
-        Self { store, clock, random, hub, settings, hashing }
+        Self {
+            store,
+            clock,
+            random,
+            hub,
+            settings,
+            hashing,
+            jobs_changed: tokio::sync::Notify::new(),
+        }
     }
     /// The store, for what needs no rule (apps, markers, lists of one's own).
     pub fn store(&self) -> &dyn Store {

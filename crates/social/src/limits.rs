@@ -76,6 +76,17 @@ pub const PICTURE_WAIT_MS: u64 = 1_500;
 pub const PICTURE_MINUTES_MAX: i64 = 10;
 /// Hours that an upload may wait to be posted. Past it: it is cleaned away.
 pub const ORPHAN_HOURS: i64 = 24;
+/// Jobs that a node claims at once; they are done one after another, within one lease.
+pub const JOBS_AT_ONCE: u32 = 8;
+/// How long a claimed job is left alone by others, in milliseconds. A node that takes longer, or is
+/// killed, loses the job to whoever claims it next.
+pub const JOB_LEASE_MS: i64 = 60_000;
+/// Voters who are told of a poll's end in one deed. The others follow in the next.
+pub const VOTERS_AT_ONCE: u32 = 100;
+/// Expired keys, sessions and jobs removed in one deed, of each. The rest goes with the next.
+pub const EXPIRED_AT_ONCE: u32 = 500;
+/// Characters of a failure that are kept with its job.
+pub const JOB_ERROR_CHARACTERS_MAX: usize = 500;
 /// Uploads cleaned away at once. The rest goes with the next round.
 pub const ORPHANS_AT_ONCE: u32 = 200;
 /// Width and height of an avatar, in pixels.

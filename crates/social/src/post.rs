@@ -141,7 +141,7 @@ impl Social {
     }
 
     /// Who of the mentioned is told: nobody who blocks or mutes the author.
-    async fn told(
+    pub(crate) async fn told(
         &self,
         author: AccountId,
         local: &[AccountId],
@@ -194,7 +194,11 @@ impl Social {
             idempotency_key: draft.idempotency_key,
             notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
         };
+        let has_poll = new.poll.is_some();
         let (status, is_new) = self.store.create_status(new).await.map_err(attached)?;
+        if has_poll {
+            self.jobs_changed.notify_one();
+        }
         if !is_new || status.in_reply_to.is_some() {
             return self.status(Some(author), status.id).await;
         }

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod db;
 mod decision;
 mod ids;
+mod job;
 pub mod limits;
 mod list;
 mod media;

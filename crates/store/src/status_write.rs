@@ -1,7 +1,7 @@
 //! Statuses written: a post, an edit, a deletion, a mark; each one batch, its counters included.
 
 use crate::{
-    Batch, CommitError, Done, IdSlot, SqlStore, Value, params,
+    Batch, CommitError, Done, IdSlot, SqlStore, Value, job, params,
     row::join_ids,
     search,
     status::{status_columns, status_of},
@@ -9,6 +9,7 @@ use crate::{
 use model::{
     AccountId, Event, Status, StatusId, StoreError, Timestamp,
     event::Mark,
+    job::JobKind,
     notification::{Notification, NotificationKind},
     ports::Stored,
     status::{NewStatus, StatusEdit},
@@ -31,7 +32,7 @@ const COUNT_STATUS: &str = "INSERT INTO status_count (status_id, replies, reblog
     replies = status_count.replies + excluded.replies, \
     reblogs = status_count.reblogs + excluded.reblogs, \
     favourites = status_count.favourites + excluded.favourites";
-const NOTIFY: &str = "INSERT INTO notification \
+pub(crate) const NOTIFY: &str = "INSERT INTO notification \
     (id, account_id, kind, from_id, status_id, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const INSERT_TAG: &str = "INSERT INTO tag (id, name) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 const TAG_STATUS: &str = "INSERT INTO status_tag (tag_id, status_id) \
@@ -43,8 +44,6 @@ const ATTACH: &str = "UPDATE media SET status_id = ?1, scheduled_id = NULL \
 const INSERT_POLL: &str = "INSERT INTO poll \
     (id, status_id, account_id, expires_ms, multiple, hide_totals, options) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const ENQUEUE: &str = "INSERT INTO job (id, kind, payload, run_ms, lease_ms, attempts, error) \
-    VALUES (?1, ?2, ?3, ?4, NULL, 0, NULL)";
 
 impl SqlStore {
     pub(crate) async fn insert_status(&self, new: NewStatus) -> Stored<(Status, bool)> {
@@ -171,6 +170,7 @@ impl SqlStore {
         hang_rows(&mut batch, &target, old.account, &edit.media, &edit.mentions, &edit.tags);
         if let Some((slot, poll)) = &new_poll {
             batch.add(INSERT_POLL, poll_values(*slot, &target, old.account, poll));
+            await_end(&mut batch, *slot, poll);
         }
         let words = format!("{} {}", edit.spoiler, edit.text);
         search::renew(&mut batch, self.db.dialect(), edit.id, words);
@@ -368,10 +368,7 @@ fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) ->
     let attached = hang_rows(batch, &target, new.account, &new.media, &new.mentions, &new.tags);
     if let (Some(slot), Some(poll)) = (poll, &new.poll) {
         batch.add(INSERT_POLL, poll_values(slot, &target, new.account, poll));
-        if let Some(expires) = poll.expires {
-            let job = batch.id();
-            batch.add(ENQUEUE, params![job, "poll_end", "", expires]);
-        }
+        await_end(batch, slot, poll);
     }
     let counted = batch.add(COUNT_POST, params![new.account, new.created]);
     if let Some((to, _)) = new.in_reply_to {
@@ -381,6 +378,14 @@ fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) ->
         batch.add(COUNT_STATUS, params![of.status, 0_i64, 1_i64, 0_i64]);
     }
     Hung { attached, counted }
+}
+
+/// Has the poll's end told when it comes. The job finds out whether the poll is still there.
+fn await_end(batch: &mut Batch, poll: IdSlot, new: &model::poll::NewPoll) {
+    if let Some(expires) = new.expires {
+        let job = batch.id();
+        batch.add(job::ENQUEUE, params![job, JobKind::PollEnd.word(), poll, expires]);
+    }
 }
 
 fn hang_rows(

@@ -47,6 +47,7 @@ impl Announcer for Unheard {
 mod account;
 mod app;
 mod decision;
+mod job;
 mod media;
 mod relation;
 mod report;
@@ -56,6 +57,7 @@ mod status;
 pub use account::AccountStore;
 pub use app::AppStore;
 pub use decision::DecisionStore;
+pub use job::JobStore;
 pub use media::MediaStore;
 pub use relation::RelationStore;
 pub use report::ReportStore;
@@ -67,6 +69,7 @@ pub trait Store:
     AccountStore
     + AppStore
     + DecisionStore
+    + JobStore
     + MediaStore
     + StatusStore
     + RelationStore
@@ -81,6 +84,7 @@ impl<T> Store for T where
     T: AccountStore
         + AppStore
         + DecisionStore
+        + JobStore
         + MediaStore
         + StatusStore
         + RelationStore

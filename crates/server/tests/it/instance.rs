@@ -104,6 +104,24 @@ impl Instance {
         (self.child, self.address) = start(self.data.path(), &self.config);
     }
 
+    /// Killed, its rows changed, and started again: how hours pass in a test.
+    pub fn change_while_killed(&mut self, statements: &[&'static str]) {
+        self.kill();
+        let options = store::Options::at(self.data.path().join("fulmar.db"));
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let clock = std::sync::Arc::new(testkit::clock::StillClock::default());
+            let unheard = std::sync::Arc::new(model::ports::Unheard);
+            let db = store::Db::open(&options, clock, unheard).expect("opens");
+            let mut batch = store::Batch::new();
+            for sql in statements {
+                batch.add(sql, vec![]);
+            }
+            db.commit(batch).await.expect("commits");
+        });
+        (self.child, self.address) = start(self.data.path(), &self.config);
+    }
+
     /// Killed without warning.
     pub fn kill(&mut self) {
         self.child.kill().expect("killed");

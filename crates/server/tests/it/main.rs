@@ -12,6 +12,7 @@ mod doctor;
 mod endpoints;
 mod entering;
 mod instance;
+mod jobs;
 mod media;
 mod oauth;
 mod pages;

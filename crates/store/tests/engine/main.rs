@@ -8,6 +8,7 @@
 )]
 
 mod deeds;
+mod jobs;
 mod media;
 mod members;
 mod order;
@@ -32,6 +33,29 @@ pub(crate) async fn put(db: &Db, name: &str) -> Result<i64, CommitError> {
 
 pub(crate) fn raw_id(done: &Done, slot: store::IdSlot) -> i64 {
     done.id::<model::StatusId>(slot).unwrap().get()
+}
+
+/// A public post with nothing on it.
+pub(crate) fn plain_post(author: model::AccountId) -> model::status::NewStatus {
+    model::status::NewStatus {
+        account: author,
+        uri: None,
+        created: testkit::clock::START,
+        visibility: model::Visibility::Public,
+        sensitive: false,
+        spoiler: String::new(),
+        text: "so".into(),
+        language: None,
+        in_reply_to: None,
+        reblog_of: None,
+        app: None,
+        media: Default::default(),
+        mentions: Default::default(),
+        tags: Vec::new(),
+        poll: None,
+        idempotency_key: None,
+        notify: Vec::new(),
+    }
 }
 
 /// Names of all tags, by id.

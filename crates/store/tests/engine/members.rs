@@ -10,7 +10,7 @@ use testkit::{
     conformance::{Case, check},
 };
 
-async fn join(case: &Case, name: &str, role: Role) -> AccountId {
+pub(crate) async fn join(case: &Case, name: &str, role: Role) -> AccountId {
     let new = NewMember {
         username: name.into(),
         display_name: String::new(),
