@@ -16,6 +16,7 @@ mod refusal;
 mod relations;
 mod reports;
 mod routes;
+mod scheduled;
 mod statuses;
 mod streaming;
 mod timelines;

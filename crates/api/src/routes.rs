@@ -2,7 +2,7 @@
 
 use crate::{
     Api, accounts, instance, lists, media, meter, notifications, oauth, relations, reports,
-    statuses, streaming, timelines,
+    scheduled, statuses, streaming, timelines,
 };
 use axum::{
     Extension, Router,
@@ -121,6 +121,10 @@ routes! {
     post "/api/v1/statuses/{id}/unmute" => statuses::unmute;
     post "/api/v1/statuses/{id}/reblog" => statuses::reblog;
     post "/api/v1/statuses/{id}/unreblog" => statuses::unreblog;
+    get "/api/v1/scheduled_statuses" => scheduled::all;
+    get "/api/v1/scheduled_statuses/{id}" => scheduled::show;
+    put "/api/v1/scheduled_statuses/{id}" => scheduled::edit;
+    delete "/api/v1/scheduled_statuses/{id}" => scheduled::delete;
     get "/api/v1/polls/{id}" => statuses::poll;
     post "/api/v1/polls/{id}/votes" => statuses::vote;
     get "/api/v1/timelines/home" => timelines::home;

@@ -5,6 +5,7 @@ use crate::{
     accounts::{Answer, ManyQuery, Paged, edges, id},
     caller::{Caller, Viewer},
     refusal::Refused,
+    scheduled,
     timelines::{Timeline, for_all, posts},
     wire::{self, Urls},
 };
@@ -57,9 +58,6 @@ pub(crate) struct StatusForm {
 impl StatusForm {
     fn draft(self) -> Result<Draft, ApiError> {
         let wrong = |what: &str| ApiError::unprocessable(format!("Validation failed: {what}"));
-        if self.scheduled_at.is_some_and(|at| !at.is_empty()) {
-            return Err(wrong("posts cannot be scheduled on this server yet"));
-        }
         let visibility = match self.visibility.as_deref() {
             None | Some("") => None,
             Some(word) => {
@@ -97,7 +95,8 @@ fn shown(api: &Api, view: &StatusView) -> Json<Value> {
     Json(wire::status::status(view, &urls, api.social.now()))
 }
 
-/// `POST /api/v1/statuses`. The same `Idempotency-Key` gives the first post again.
+/// `POST /api/v1/statuses`: a post, or with `scheduled_at` a scheduled one. The same
+/// `Idempotency-Key` gives the first again.
 pub(crate) async fn create(
     State(api): State<Api>,
     caller: Caller,
@@ -105,12 +104,18 @@ pub(crate) async fn create(
     Body(form): Body<StatusForm>,
 ) -> Answer {
     let account = caller.member("write:statuses")?;
+    let at = form.scheduled_at.as_deref().filter(|at| !at.is_empty());
+    let at = at.map(scheduled::time_of).transpose()?;
     let key = headers.get("idempotency-key").and_then(|v| v.to_str().ok());
     if key.is_some_and(|k| k.len() > IDEMPOTENCY_KEY_BYTES) {
         return Err(ApiError::unprocessable("Idempotency-Key is too long").into());
     }
     let draft =
         Draft { idempotency_key: key.map(str::to_owned), app: Some(caller.app), ..form.draft()? };
+    if let Some(at) = at {
+        let view = api.social.schedule(account, draft, at).await?;
+        return Ok(Json(scheduled::shown(&api, &view)));
+    }
     Ok(shown(&api, &api.social.post(account, draft).await?))
 }
 

@@ -11,15 +11,18 @@ use crate::{
 pub enum JobKind {
     /// Tell author and voters that a poll has ended; the subject is the poll.
     PollEnd,
+    /// Publish a scheduled post; the subject is the scheduled post.
+    Publish,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::PollEnd];
+    pub const ALL: [Self; 2] = [Self::PollEnd, Self::Publish];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
             Self::PollEnd => "poll_end",
+            Self::Publish => "publish",
         }
     }
     /// From the stored word.
@@ -35,7 +38,7 @@ pub struct Job {
     pub id: JobId,
     /// What is to be done.
     pub kind: JobKind,
-    /// What it is done to: the id of a poll.
+    /// What it is done to: the id of a poll or of a scheduled post.
     pub subject: i64,
     /// Which claim this is, from 1. Its effect commits only while no later claim was made.
     pub attempts: i64,

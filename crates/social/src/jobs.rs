@@ -22,6 +22,7 @@ impl Social {
         for job in self.store.claim_jobs(self.now(), JOB_LEASE_MS, JOBS_AT_ONCE).await? {
             let done = match job.kind {
                 JobKind::PollEnd => self.end_poll(&job).await,
+                JobKind::Publish => self.publish(&job).await,
             };
             match done {
                 Ok(true) => {}

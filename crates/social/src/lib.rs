@@ -19,6 +19,7 @@ pub mod members;
 pub mod post;
 pub mod read;
 pub mod report;
+pub mod scheduled;
 pub mod search;
 pub mod streams;
 pub mod view;

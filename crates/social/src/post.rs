@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A poll as asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PollDraft {
     /// Choices.
     pub options: Vec<String>,
@@ -33,7 +33,7 @@ pub struct PollDraft {
 }
 
 /// A post as asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Draft {
     /// Text.
     pub text: String,
@@ -66,7 +66,7 @@ struct Worded {
 }
 
 /// An attachment that another post carries is the author's mistake, not a race.
-fn attached(error: model::StoreError) -> VerbError {
+pub(crate) fn attached(error: model::StoreError) -> VerbError {
     match error {
         model::StoreError::Conflict("media") => {
             VerbError::Invalid("Media is attached to another post".into())
@@ -76,7 +76,7 @@ fn attached(error: model::StoreError) -> VerbError {
 }
 
 impl Social {
-    fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
+    pub(crate) fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
         let refuse = |text: String| Err(VerbError::Invalid(text));
         let most = self.settings.status_characters;
         let spoiler = text::parse(&draft.spoiler);
@@ -126,7 +126,11 @@ impl Social {
 
     /// Attachments are the author's own and have been processed. Whether another post carries one
     /// already is for the store to say, in the deed.
-    async fn check_media(&self, author: AccountId, ids: &[MediaId]) -> Result<(), VerbError> {
+    pub(crate) async fn check_media(
+        &self,
+        author: AccountId,
+        ids: &[MediaId],
+    ) -> Result<(), VerbError> {
         let found = self.store.media(ids).await?;
         for id in ids {
             let Some(media) = found.iter().find(|m| m.id == *id && m.account == author) else {
@@ -156,8 +160,12 @@ impl Social {
         Ok(told)
     }
 
-    /// Posts.
-    pub async fn post(&self, author: AccountId, draft: Draft) -> Result<StatusView, VerbError> {
+    /// What is to be stored for a draft, once the rules have passed it.
+    pub(crate) async fn composed(
+        &self,
+        author: AccountId,
+        draft: Draft,
+    ) -> Result<NewStatus, VerbError> {
         self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         let now = self.now();
@@ -175,7 +183,7 @@ impl Social {
             _ => self.preferences(author).await?,
         };
         let told = self.told(author, &worded.local).await?;
-        let new = NewStatus {
+        Ok(NewStatus {
             account: author,
             uri: None,
             created: now,
@@ -193,7 +201,12 @@ impl Social {
             poll: draft.poll.map(|poll| new_poll(poll, now)),
             idempotency_key: draft.idempotency_key,
             notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
-        };
+        })
+    }
+
+    /// Posts.
+    pub async fn post(&self, author: AccountId, draft: Draft) -> Result<StatusView, VerbError> {
+        let new = self.composed(author, draft).await?;
         let has_poll = new.poll.is_some();
         let (status, is_new) = self.store.create_status(new).await.map_err(attached)?;
         if has_poll {

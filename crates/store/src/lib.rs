@@ -24,6 +24,7 @@ mod postgres;
 mod relation;
 mod report;
 mod row;
+mod scheduled;
 mod search;
 mod sqlite;
 mod status;

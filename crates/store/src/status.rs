@@ -162,7 +162,7 @@ impl StatusStore for SqlStore {
     }
 
     async fn create_status(&self, new: NewStatus) -> Stored<(Status, bool)> {
-        self.insert_status(new).await
+        self.insert_status(new, None).await
     }
 
     async fn tags_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<String>> {

@@ -9,7 +9,7 @@ use crate::{
 use model::{
     AccountId, Event, Status, StatusId, StoreError, Timestamp,
     event::Mark,
-    job::JobKind,
+    job::{Job, JobKind},
     notification::{Notification, NotificationKind},
     ports::Stored,
     status::{NewStatus, StatusEdit},
@@ -40,22 +40,29 @@ const TAG_STATUS: &str = "INSERT INTO status_tag (tag_id, status_id) \
 const MENTION: &str = "INSERT INTO mention (account_id, status_id) VALUES (?1, ?2) \
     ON CONFLICT (account_id, status_id) DO NOTHING";
 const ATTACH: &str = "UPDATE media SET status_id = ?1, scheduled_id = NULL \
-    WHERE id = ?2 AND account_id = ?3 AND (status_id IS NULL OR status_id = ?1)";
+    WHERE id = ?2 AND account_id = ?3 AND (status_id IS NULL OR status_id = ?1) \
+    AND (scheduled_id IS NULL OR scheduled_id = ?4)";
 const INSERT_POLL: &str = "INSERT INTO poll \
     (id, status_id, account_id, expires_ms, multiple, hide_totals, options) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 impl SqlStore {
-    pub(crate) async fn insert_status(&self, new: NewStatus) -> Stored<(Status, bool)> {
+    /// `by` is the job that publishes a scheduled post: it and that post end in the same deed.
+    pub(crate) async fn insert_status(
+        &self,
+        new: NewStatus,
+        by: Option<&Job>,
+    ) -> Stored<(Status, bool)> {
         let mut batch = Batch::new();
         let id = batch.id();
+        let ended: Vec<usize> = by.map_or(vec![], |by| end_scheduled(&mut batch, &new, by, id));
         let claim = new
             .idempotency_key
             .as_ref()
             .map(|key| batch.add(CLAIM_KEY, params![new.account, key, id, new.created]));
         let poll = new.poll.as_ref().map(|_| batch.id());
         let insert = batch.add(INSERT, row_values(&new, id, poll));
-        let Hung { attached: hung, counted } = hang(&mut batch, &new, id, poll);
+        let Hung { attached: hung, counted } = hang(&mut batch, &new, id, poll, by);
         let noted: Vec<(IdSlot, AccountId, NotificationKind)> =
             new.notify.iter().map(|(account, kind)| (batch.id(), *account, *kind)).collect();
         let about = new.reblog_of.map_or(Value::Id(id), |of| Value::from(of.status));
@@ -91,6 +98,7 @@ impl SqlStore {
             Err(CommitError::Key(at)) if at == insert => {
                 self.reblogged(&new).await.map(|s| (s, false))
             }
+            Err(CommitError::Unmet(at)) if ended.contains(&at) => Err(StoreError::Conflict("job")),
             Err(CommitError::Unmet(at)) if hung.contains(&at) => Err(StoreError::Conflict("media")),
             Err(other) => Err(other.into_store("status")),
         }
@@ -167,7 +175,8 @@ impl SqlStore {
         batch.add("DELETE FROM status_tag WHERE status_id = ?1", params![edit.id]);
         batch.add("DELETE FROM mention WHERE status_id = ?1", params![edit.id]);
         let target = Value::from(edit.id);
-        hang_rows(&mut batch, &target, old.account, &edit.media, &edit.mentions, &edit.tags);
+        hang_names(&mut batch, &target, &edit.mentions, &edit.tags);
+        hang_media(&mut batch, &target, old.account, &edit.media, None);
         if let Some((slot, poll)) = &new_poll {
             batch.add(INSERT_POLL, poll_values(*slot, &target, old.account, poll));
             await_end(&mut batch, *slot, poll);
@@ -363,9 +372,16 @@ struct Hung {
 }
 
 /// Adds what hangs on a new status.
-fn hang(batch: &mut Batch, new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Hung {
+fn hang(
+    batch: &mut Batch,
+    new: &NewStatus,
+    id: IdSlot,
+    poll: Option<IdSlot>,
+    by: Option<&Job>,
+) -> Hung {
     let target = Value::Id(id);
-    let attached = hang_rows(batch, &target, new.account, &new.media, &new.mentions, &new.tags);
+    hang_names(batch, &target, &new.mentions, &new.tags);
+    let attached = hang_media(batch, &target, new.account, &new.media, by.map(|by| by.subject));
     if let (Some(slot), Some(poll)) = (poll, &new.poll) {
         batch.add(INSERT_POLL, poll_values(slot, &target, new.account, poll));
         await_end(batch, slot, poll);
@@ -388,14 +404,24 @@ fn await_end(batch: &mut Batch, poll: IdSlot, new: &model::poll::NewPoll) {
     }
 }
 
-fn hang_rows(
-    batch: &mut Batch,
-    target: &Value,
-    author: AccountId,
-    media: &[model::MediaId],
-    mentions: &[AccountId],
-    tags: &[String],
-) -> Vec<usize> {
+/// Takes away the scheduled post and the job that publishes it. The places of what refuses: the
+/// claim is over, or the post was taken back.
+fn end_scheduled(batch: &mut Batch, new: &NewStatus, by: &Job, id: IdSlot) -> Vec<usize> {
+    // The key that scheduled it finds the post from now on.
+    batch.add(
+        "UPDATE idempotency SET status_id = ?3 WHERE account_id = ?1 AND status_id = ?2",
+        params![new.account, by.subject, id],
+    );
+    vec![
+        batch.must(job::END, params![by.id, by.attempts]),
+        batch.must(
+            "DELETE FROM scheduled WHERE id = ?1 AND account_id = ?2",
+            params![by.subject, new.account],
+        ),
+    ]
+}
+
+fn hang_names(batch: &mut Batch, target: &Value, mentions: &[AccountId], tags: &[String]) {
     for account in mentions {
         batch.add(MENTION, vec![Value::from(*account), target.clone()]);
     }
@@ -404,8 +430,19 @@ fn hang_rows(
         batch.add(INSERT_TAG, params![slot, tag]);
         batch.add(TAG_STATUS, vec![Value::from(tag), target.clone()]);
     }
+}
+
+/// Attaches media that no other post holds; `scheduled` is the post that held them until now.
+fn hang_media(
+    batch: &mut Batch,
+    target: &Value,
+    author: AccountId,
+    media: &[model::MediaId],
+    scheduled: Option<i64>,
+) -> Vec<usize> {
     let attach = |id: &model::MediaId| {
-        batch.must(ATTACH, vec![target.clone(), Value::from(*id), Value::from(author)])
+        let held = Value::from(scheduled);
+        batch.must(ATTACH, vec![target.clone(), Value::from(*id), Value::from(author), held])
     };
     media.iter().map(attach).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod other;
+pub mod scheduled;
 pub mod status;
 
 use model::Timestamp;

@@ -51,6 +51,7 @@ mod job;
 mod media;
 mod relation;
 mod report;
+mod scheduled;
 mod search;
 mod status;
 
@@ -61,6 +62,7 @@ pub use job::JobStore;
 pub use media::MediaStore;
 pub use relation::RelationStore;
 pub use report::ReportStore;
+pub use scheduled::ScheduledStore;
 pub use search::SearchStore;
 pub use status::{SightFacts, StatusStore, TimelineQuery};
 
@@ -73,6 +75,7 @@ pub trait Store:
     + MediaStore
     + StatusStore
     + RelationStore
+    + ScheduledStore
     + ReportStore
     + SearchStore
     + Send
@@ -88,6 +91,7 @@ impl<T> Store for T where
         + MediaStore
         + StatusStore
         + RelationStore
+        + ScheduledStore
         + ReportStore
         + SearchStore
         + Send

@@ -89,6 +89,10 @@ const BODIES: &[Case] = &[
         "POST /api/v1/lists",
         &[("title", "close & near"), ("replies_policy", "none"), ("exclusive", "true")],
     ),
+    (
+        "PUT /api/v1/scheduled_statuses/{scheduled}",
+        &[("scheduled_at", "2099-01-01T10:00:00+02:00")],
+    ),
     ("PUT /api/v1/lists/{list}", &[("title", "other"), ("exclusive", "false")]),
     ("POST /api/v1/lists/{list}/accounts", &[("account_ids[]", "{bob}")]),
     ("DELETE /api/v1/lists/{list}/accounts", &[("account_ids[]", "{bob}")]),
@@ -118,6 +122,7 @@ const BODILESS: &[&str] = &[
     "POST /api/v1/follow_requests/{id}/reject",
     "DELETE /api/v1/media/{id}",
     "DELETE /api/v1/statuses/{id}",
+    "DELETE /api/v1/scheduled_statuses/{id}",
     "POST /api/v1/statuses/{id}/favourite",
     "POST /api/v1/statuses/{id}/unfavourite",
     "POST /api/v1/statuses/{id}/bookmark",
@@ -247,6 +252,8 @@ impl World {
         let poll = json!({ "options": ["a", "b"], "expires_in": 3600, "multiple": true });
         let theirs = made("/api/v1/statuses", &bob, json!({ "status": "b", "poll": poll }));
         let own = made("/api/v1/statuses", &ann, json!({ "status": "a" }));
+        let later = json!({ "status": "l", "scheduled_at": "2098-01-01T10:00:00Z" });
+        let later = made("/api/v1/statuses", &ann, later);
         let list = made("/api/v1/lists", &ann, json!({ "title": "l" }));
         let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",
             "scopes": "read write" });
@@ -260,6 +267,7 @@ impl World {
             ("{poll}", text(&theirs["poll"]["id"])),
             ("{post}", text(&own["id"])),
             ("{list}", text(&list["id"])),
+            ("{scheduled}", text(&later["id"])),
             ("{media}", text(&media::uploaded(&here, &ann, &[])["id"])),
             ("{client_id}", text(&app["client_id"])),
             ("{client_secret}", text(&app["client_secret"])),

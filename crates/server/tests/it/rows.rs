@@ -40,6 +40,8 @@ const RELATIONSHIP: &str = "id following showing_reblogs notifying languages? fo
 const MEDIA: &str = "id type url? preview_url? remote_url? meta description? blurhash?";
 const POLL: &str = "id expires_at? expired multiple votes_count voters_count? options emojis \
     voted own_votes";
+const SCHEDULED: &str = "id scheduled_at params media_attachments";
+const LATER: &str = "/api/v1/scheduled_statuses/{scheduled}";
 const LIST: &str = "id title replies_policy exclusive";
 const NOTIFICATION: &str = "id type created_at group_key account status?";
 const TOKEN: &str = "access_token token_type scope created_at";
@@ -284,6 +286,17 @@ const ROWS: &[Row] = &[
     ("GET /api/v1/lists/{id}", "ann", "/api/v1/lists/{list}", "", 200, Is(LIST)),
     ("PUT /api/v1/lists/{id}", "ann", "/api/v1/lists/{list}", r#"{"title":"t"}"#, 200, Is(LIST)),
     ("POST /api/v1/lists", "ann", "/api/v1/lists", r#"{"title":"u"}"#, 200, Is(LIST)),
+    (
+        "GET /api/v1/scheduled_statuses",
+        "ann",
+        "/api/v1/scheduled_statuses",
+        "",
+        200,
+        Each(SCHEDULED),
+    ),
+    ("GET /api/v1/scheduled_statuses/{id}", "ann", LATER, "", 200, Is(SCHEDULED)),
+    ("PUT /api/v1/scheduled_statuses/{id}", "ann", LATER, "{}", 200, Is(SCHEDULED)),
+    ("DELETE /api/v1/scheduled_statuses/{id}", "ann", LATER, "", 200, Nothing),
     ("GET /api/v1/preferences", "ann", "/api/v1/preferences", "", 200, Is(PREFERENCES)),
     (
         "POST /api/v1/markers",
@@ -603,6 +616,9 @@ impl World {
         let post = world.made("/api/v1/statuses", &bob, json!({ "status": "b", "poll": poll }));
         world.keep("{poll}", &post["poll"]["id"]);
         world.keep("{theirs}", &post["id"]);
+        let later = json!({ "status": "l", "scheduled_at": "2099-01-01T10:00:00Z" });
+        let later = world.made("/api/v1/statuses", &ann, later);
+        world.keep("{scheduled}", &later["id"]);
         let picture = media::uploaded(&world.here, &ann, &[]);
         world.keep("{media}", &picture["id"]);
         world.known.insert("{file}", media::path(&picture["url"]));

@@ -2,12 +2,14 @@
 
 use crate::{members::join, side_by_side};
 use model::{
-    AccountId, Event, PollId, Timestamp,
+    AccountId, Event, MediaId, PollId, StoreError, Timestamp,
     job::Job,
+    media::NewMedia,
     member::Role,
     notification::NotificationKind,
     poll::{NewPoll, Poll},
-    ports::{AppStore, JobStore, RelationStore, StatusStore},
+    ports::{AppStore, JobStore, MediaStore, RelationStore, ScheduledStore, StatusStore},
+    scheduled::NewScheduled,
     token::Session,
 };
 use std::sync::{Arc, Mutex};
@@ -182,5 +184,62 @@ fn what_has_expired_goes_a_bounded_number_at_a_time_and_nothing_else() {
         assert!(case.store.create_status(post("a", now)).await.unwrap().1, "a new post");
         let (again, is_new) = case.store.create_status(post("d", now)).await.unwrap();
         assert_eq!((again.id, is_new), (kept.id, false));
+    });
+}
+
+fn new_scheduled(author: AccountId, at: Timestamp, media: Vec<MediaId>) -> NewScheduled {
+    let draft = "{}".to_owned();
+    NewScheduled { account: author, at, draft, media, idempotency_key: None, created: START }
+}
+
+#[test]
+fn a_scheduled_post_is_published_by_the_latest_claim_alone() {
+    check(|case| async move {
+        let author = member(&case, "ann").await;
+        let upload =
+            NewMedia { account: author, description: String::new(), focus: None, created: START };
+        let media = case.store.create_media(&upload).await.unwrap();
+        let new = new_scheduled(author, ENDS, vec![media]);
+        let kept = case.store.schedule(&new).await.unwrap();
+        let held = case.store.schedule(&new).await;
+        assert!(matches!(held, Err(StoreError::Conflict("media"))), "{held:?}");
+        let post = || model::status::NewStatus {
+            media: [media].into_iter().collect(),
+            ..crate::plain_post(author)
+        };
+        let stolen = case.store.create_status(post()).await;
+        assert!(matches!(stolen, Err(StoreError::Conflict("media"))), "{stolen:?}");
+        assert!(case.store.orphaned_media(ENDS, 10).await.unwrap().is_empty());
+        let first = claim(&case, ENDS).await.unwrap();
+        let second = claim(&case, ENDS.plus_ms(LEASE_MS)).await.unwrap();
+        assert_eq!((first.subject, second.attempts), (kept.id.get(), 2));
+        assert_eq!(case.store.publish_scheduled(&first, post()).await.unwrap(), None);
+        let status = case.store.publish_scheduled(&second, post()).await.unwrap().unwrap();
+        assert_eq!(status.media.to_vec(), [media]);
+        assert_eq!(case.store.publish_scheduled(&second, post()).await.unwrap(), None);
+        assert_eq!(case.store.scheduled(kept.id).await.unwrap(), None);
+        assert_eq!(case.store.next_job().await.unwrap(), None);
+    });
+}
+
+#[test]
+fn moving_or_taking_back_a_scheduled_post_ends_the_claim_on_it() {
+    check(|case| async move {
+        let author = member(&case, "ann").await;
+        let other = member(&case, "ben").await;
+        let kept = case.store.schedule(&new_scheduled(author, ENDS, vec![])).await.unwrap();
+        let job = claim(&case, ENDS).await.unwrap();
+        let later = ENDS.plus_ms(3_600_000);
+        assert!(!case.store.reschedule(other, kept.id, later).await.unwrap());
+        assert!(!case.store.unschedule(other, kept.id).await.unwrap());
+        assert!(case.store.reschedule(author, kept.id, later).await.unwrap());
+        let post = crate::plain_post(author);
+        assert_eq!(case.store.publish_scheduled(&job, post.clone()).await.unwrap(), None);
+        assert_eq!(case.store.next_job().await.unwrap(), Some(later));
+        let job = claim(&case, later).await.unwrap();
+        assert!(case.store.unschedule(author, kept.id).await.unwrap());
+        assert_eq!(case.store.publish_scheduled(&job, post).await.unwrap(), None);
+        assert!(!case.store.unschedule(author, kept.id).await.unwrap());
+        assert_eq!(case.store.next_job().await.unwrap(), None);
     });
 }
