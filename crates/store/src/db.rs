@@ -4,14 +4,17 @@
 use crate::{
     Batch, CommitError, Done, OpenError, Row, Value,
     limits::ID_LIST_ARITIES,
-    postgres::Postgres,
+    postgres::{self, Postgres},
     sqlite::{self, Sqlite},
 };
 use model::{
     Page, StoreError,
     ports::{Announcer, Clock},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// How an SQLite database is opened.
 #[derive(Clone, Debug)]
@@ -194,16 +197,53 @@ impl Db {
         Ok(rows)
     }
 
-    /// Whether the database is a file, of which [`Db::backup`] can make a copy.
+    /// Whether the database is a file; then a copy by [`Db::backup`] is one too.
     pub fn is_file(&self) -> bool {
         matches!(self.driver, Driver::Sqlite(_))
     }
 
-    /// A consistent copy into a fresh file, while serving.
+    /// A copy of one moment, taken while serving: with SQLite a fresh file, with PostgreSQL a fresh
+    /// folder with a file for each table and, written last, their list. [`Db::restore`] reads it.
+    ///
+    /// # Errors
+    /// When it could not be written as a whole; what is there then is no copy.
     pub async fn backup(&self, into: PathBuf) -> Result<(), StoreError> {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.backup(into).await,
-            Driver::Postgres(_) => Err(StoreError::Broken("not a file".into())),
+            Driver::Postgres(postgres) => postgres.backup(&into).await,
+        }
+    }
+
+    /// Puts a copy that [`Db::backup`] took with the same engine where no database is yet; the
+    /// next opening migrates it where needed.
+    ///
+    /// # Errors
+    /// When there is a database, or the copy is damaged, unfinished or of a newer version; nothing
+    /// was changed then.
+    pub async fn restore(engine: &Engine, from: &Path) -> Result<(), OpenError> {
+        match engine {
+            Engine::Sqlite(options) => {
+                let (options, from) = (options.clone(), from.to_owned());
+                let work = tokio::task::spawn_blocking(move || sqlite::restore(&options, &from));
+                work.await.map_err(|e| StoreError::Broken(format!("restoring: {e}")))?
+            }
+            Engine::Postgres(options) => postgres::restore(options, from).await,
+        }
+    }
+
+    /// Versions of the migrations that opening would apply to the data that is there, without
+    /// applying them; none where there is no data yet.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was written by a newer version.
+    pub async fn pending_migrations(engine: &Engine) -> Result<Vec<i64>, OpenError> {
+        match engine {
+            Engine::Sqlite(options) => {
+                let options = options.clone();
+                let work = tokio::task::spawn_blocking(move || sqlite::pending(&options));
+                Ok(work.await.map_err(|e| StoreError::Broken(format!("migrations: {e}")))??)
+            }
+            Engine::Postgres(options) => postgres::pending(options).await,
         }
     }
 }

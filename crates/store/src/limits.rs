@@ -42,6 +42,10 @@ pub const COLLISIONS_MAX: usize = 4;
 pub const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// How many times it is. Past it (ten minutes) its place is given up.
 pub const SETTLE_TRIES: usize = 2_400;
+/// Bytes of a copy that are held in memory between the database and the disk.
+pub const DUMP_CHUNK_BYTES: usize = 256 * 1_024;
+/// Bytes of a copy's list of tables. Past it the copy is refused as damaged.
+pub const DUMP_LIST_BYTES_MAX: u64 = 1_024 * 1_024;
 /// Sizes that an id list is padded to, so that few texts are prepared.
 pub const ID_LIST_ARITIES: [usize; 4] = [1, 8, 40, 200];
 const _: () = assert!(GROUP_MAX <= WRITE_QUEUE_MAX);

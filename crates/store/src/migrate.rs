@@ -109,6 +109,13 @@ pub(crate) fn plan<'a>(
     }
 }
 
+/// Versions that are missing on data that is there; none where nothing was ever applied.
+pub(crate) fn pending(applied: &[(i64, String)]) -> Result<Vec<i64>, StoreError> {
+    let missing = plan(applied, MIGRATIONS)?;
+    let fresh = applied.is_empty();
+    Ok(missing.into_iter().filter(|_| !fresh).map(|step| step.version).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

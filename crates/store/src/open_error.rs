@@ -48,6 +48,15 @@ pub enum OpenError {
     /// The user may connect but not make tables.
     #[error("the user may not make tables there; make it the owner: ALTER DATABASE ... OWNER TO")]
     Rights,
+    /// A copy is only put where nothing is.
+    #[error("there is a database already; restore into an empty one, or move that one away first")]
+    NotEmpty,
+    /// What was to be restored is no whole copy.
+    #[error("this copy of the database cannot be restored: {why}")]
+    Copy {
+        /// What is wrong with it.
+        why: String,
+    },
     /// Anything past the door: the disk, the migrations.
     #[error(transparent)]
     Store(#[from] StoreError),

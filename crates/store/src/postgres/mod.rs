@@ -3,6 +3,7 @@
 
 mod commit;
 mod connection;
+mod dump;
 mod error;
 mod flight;
 mod migrate;
@@ -13,6 +14,8 @@ use crate::{
     ids::Issuer,
     limits::{POSTGRES_VERSION_MIN, QUERY_DEADLINE, READ_QUEUE_MAX, WRITE_QUEUE_MAX},
 };
+pub(crate) use dump::restore;
+
 use connection::{Connection, Connector, pool, spoils, take};
 use deadpool::managed::{Object, Pool};
 use error::{away, store_error};
@@ -21,7 +24,7 @@ use model::{
     StoreError,
     ports::{Announcer, Clock},
 };
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::timeout,
@@ -29,6 +32,7 @@ use tokio::{
 
 /// An open PostgreSQL database.
 pub(crate) struct Postgres {
+    options: PostgresOptions,
     writers: Pool<Connector>,
     readers: Pool<Connector>,
     flights: Arc<Flights>,
@@ -58,6 +62,7 @@ impl Postgres {
         let last = last_id(&first).await?;
         drop(first);
         Ok(Arc::new(Self {
+            options: options.clone(),
             writers: pool(options)?,
             readers: pool(options)?,
             flights: Arc::new(Flights::new(Issuer::after(last, options.node), announcer)),
@@ -112,6 +117,11 @@ impl Postgres {
         }
     }
 
+    /// Copies all tables into a fresh folder while serving.
+    pub async fn backup(&self, into: &Path) -> Result<(), StoreError> {
+        dump::dump(&self.options, into).await
+    }
+
     /// Ids below this are settled.
     pub fn horizon(&self) -> i64 {
         self.flights.horizon(self.clock.now())
@@ -146,6 +156,13 @@ async fn fit_to_serve(connection: &Connection) -> Result<(), OpenError> {
         Some(true) => Ok(()),
         _ => Err(OpenError::Rights),
     }
+}
+
+/// Versions that opening would apply to the data that is there; none where there is none.
+pub(crate) async fn pending(options: &PostgresOptions) -> Result<Vec<i64>, OpenError> {
+    let connection = Connector::new(options)?.first().await?;
+    let applied = migrate::applied_in(&connection.client).await.map_err(|e| store_error(&e))?;
+    Ok(crate::migrate::pending(&applied)?)
 }
 
 /// The highest id in use: ids never go back, even where the clock did.

@@ -8,7 +8,7 @@ mod reader;
 mod writer;
 
 use crate::{
-    Batch, CommitError, Done, Options, Row, Value,
+    Batch, CommitError, Done, OpenError, Options, Row, Value,
     limits::{BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, PREPARED_MAX, WAL_PAGES_RESTART},
     migrate::MIGRATIONS,
     text::without_nul,
@@ -19,7 +19,7 @@ use model::{
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -155,12 +155,68 @@ fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>) {
 }
 
 /// A consistent copy by SQLite's online backup.
-fn copy(options: &Options, into: &std::path::Path) -> Result<(), StoreError> {
-    let source = connect(options)?;
+fn copy(options: &Options, into: &Path) -> Result<(), StoreError> {
+    copy_of(&connect(options)?, into)
+}
+
+/// A connection to a file that is there, which is not written through it.
+fn existing(options: &Options) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
+        None => Connection::open_with_flags(&options.path, flags),
+    }?;
+    conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+/// Versions that opening would apply to the data that is there; none where there is none.
+pub(crate) fn pending(options: &Options) -> Result<Vec<i64>, StoreError> {
+    if !options.path.exists() {
+        return Ok(vec![]);
+    }
+    let applied = existing(options).and_then(|conn| migrate::applied(&conn));
+    crate::migrate::pending(&applied.map_err(|e| store_error(&e))?)
+}
+
+/// Puts a copy where no database is yet.
+pub(crate) fn restore(options: &Options, from: &Path) -> Result<(), OpenError> {
+    let bad = |why: String| OpenError::Copy { why };
+    if options.path.exists() {
+        return Err(OpenError::NotEmpty);
+    }
+    let source = existing(&Options::at(from)).map_err(|e| bad(e.to_string()))?;
+    let applied = migrate::applied(&source).map_err(|e| bad(e.to_string()))?;
+    if applied.is_empty() {
+        return Err(bad("it holds no database of this program".into()));
+    }
+    crate::migrate::plan(&applied, MIGRATIONS)?;
+    let check = "PRAGMA quick_check(1)";
+    let said: String =
+        source.query_row(check, [], |row| row.get(0)).map_err(|e| bad(e.to_string()))?;
+    if said != "ok" {
+        return Err(bad(said));
+    }
+    // Under another name until it is whole: half a database must never be opened.
+    let mut unfinished = options.path.clone().into_os_string();
+    unfinished.push(".restoring");
+    let unfinished = PathBuf::from(unfinished);
+    let moved = copy_of(&source, &unfinished).and_then(|()| {
+        let named = std::fs::rename(&unfinished, &options.path);
+        named.map_err(|e| StoreError::Broken(format!("{}: {e}", options.path.display())))
+    });
+    if moved.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    Ok(moved?)
+}
+
+fn copy_of(source: &Connection, into: &Path) -> Result<(), StoreError> {
     let run = || -> rusqlite::Result<()> {
         let mut target = Connection::open(into)?;
         // In one step: a copy in several would start anew at every commit of another connection.
-        let backup = rusqlite::backup::Backup::new(&source, &mut target)?;
+        let backup = rusqlite::backup::Backup::new(source, &mut target)?;
         loop {
             match backup.step(-1)? {
                 rusqlite::backup::StepResult::Done => return Ok(()),

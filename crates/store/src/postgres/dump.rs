@@ -1,0 +1,280 @@
+//! A PostgreSQL database as a folder of files, and back. All tables are read in one snapshot, so
+//! that the copy is of one moment while deeds go on; a table is one file in the server's own text
+//! form of COPY, which any later version reads. The list of them is written last: a folder without
+//! it is a copy that was not finished. Restoring is one transaction into a database without
+//! tables: all of it, or nothing.
+//! Source: PostgreSQL documentation, COPY (text format).
+
+use super::{
+    connection::{Connection, Connector},
+    error::store_error,
+    fit_to_serve,
+    migrate::{LOCK, applied_in, apply},
+};
+use crate::{
+    OpenError, PostgresOptions,
+    limits::{DUMP_CHUNK_BYTES, DUMP_LIST_BYTES_MAX},
+    migrate::{LEDGER, MIGRATIONS, plan},
+};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use model::StoreError;
+use serde_json::{Value as Json, json};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+};
+use tokio::{
+    fs::{DirBuilder, File, OpenOptions},
+    io::{AsyncReadExt, AsyncWriteExt},
+};
+use tokio_postgres::{CopyInSink, Transaction};
+
+/// The list of what is in a copy.
+const LIST: &str = "tables.json";
+/// The form that this program writes and reads.
+const FORMAT: u64 = 1;
+/// A large table takes its time.
+const UNHURRIED: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+    SET LOCAL idle_in_transaction_session_timeout = 0";
+/// Tables and their columns, in order.
+const COLUMNS: &str = "SELECT c.table_name::text, c.column_name::text \
+    FROM information_schema.columns c JOIN information_schema.tables t \
+    ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
+    WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' \
+    ORDER BY c.table_name, c.ordinal_position";
+/// Which table's rows must be there before which other's.
+const REFERENCES: &str = "SELECT a.relname::text, b.relname::text FROM pg_constraint f \
+    JOIN pg_class a ON a.oid = f.conrelid JOIN pg_class b ON b.oid = f.confrelid \
+    WHERE f.contype = 'f' AND f.conrelid <> f.confrelid \
+    AND a.relnamespace = current_schema()::regnamespace";
+
+/// A table, as the list names it.
+#[derive(PartialEq, Eq, Debug)]
+struct Table {
+    name: String,
+    columns: Vec<String>,
+    rows: u64,
+}
+
+impl Table {
+    /// `name (columns)`, quoted.
+    fn place(&self) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
+        format!("{} ({})", quoted(&self.name), columns.join(", "))
+    }
+
+    fn file(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.copy", self.name))
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn failed(error: tokio_postgres::Error) -> StoreError {
+    store_error(&error)
+}
+
+/// What the disk said, about which file.
+fn disk(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
+    |error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
+        _ => StoreError::Broken(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Copies all tables, as they are at one moment, into a folder that is not there yet.
+pub(super) async fn dump(options: &PostgresOptions, folder: &Path) -> Result<(), StoreError> {
+    // A connection of its own: deeds and queries keep all of theirs.
+    let mut connection = Connector::new(options)
+        .map_err(|error| StoreError::Broken(error.to_string()))?
+        .connect()
+        .await?;
+    DirBuilder::new().mode(0o700).create(folder).await.map_err(disk(folder))?;
+    let building = connection.client.build_transaction();
+    let level = tokio_postgres::IsolationLevel::RepeatableRead;
+    let tx = building.isolation_level(level).read_only(true).start().await.map_err(failed)?;
+    tx.batch_execute(UNHURRIED).await.map_err(failed)?;
+    let applied = applied_in(&tx).await.map_err(failed)?;
+    let mut tables = tables(&tx).await?;
+    for table in &mut tables {
+        table.rows = dump_table(&tx, table, folder).await?;
+    }
+    tx.rollback().await.map_err(failed)?;
+    let list: Vec<Json> = tables.iter().map(|t| json!([t.name, t.columns, t.rows])).collect();
+    let text = json!({ "format": FORMAT, "migrations": applied, "tables": list }).to_string();
+    let path = folder.join(LIST);
+    let mut file = create(&path).await?;
+    write(&mut file, &path, text.as_bytes()).await?;
+    file.sync_all().await.map_err(disk(&path))?;
+    let entries = File::open(folder).await.map_err(disk(folder))?;
+    entries.sync_all().await.map_err(disk(folder))
+}
+
+/// All tables but the record of migrations, which the list holds.
+async fn tables(tx: &Transaction<'_>) -> Result<Vec<Table>, StoreError> {
+    let mut tables: Vec<Table> = Vec::new();
+    for row in tx.query(COLUMNS, &[]).await.map_err(failed)? {
+        let name: String = row.try_get(0).map_err(failed)?;
+        let column: String = row.try_get(1).map_err(failed)?;
+        match tables.last_mut().filter(|table| table.name == name) {
+            Some(table) => table.columns.push(column),
+            None => tables.push(Table { name, columns: vec![column], rows: 0 }),
+        }
+    }
+    tables.retain(|table| table.name != "migration");
+    Ok(tables)
+}
+
+async fn create(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path).await.map_err(disk(path))
+}
+
+async fn write(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    file.write_all(bytes).await.map_err(disk(path))?;
+    // Else the write may still be under way, its failure untold.
+    file.flush().await.map_err(disk(path))
+}
+
+/// Rows written.
+async fn dump_table(tx: &Transaction<'_>, table: &Table, folder: &Path) -> Result<u64, StoreError> {
+    let path = table.file(folder);
+    let mut file = create(&path).await?;
+    let sql = format!("COPY {} TO STDOUT", table.place());
+    let mut stream = pin!(tx.copy_out(&sql).await.map_err(failed)?);
+    let mut waiting = Vec::with_capacity(DUMP_CHUNK_BYTES);
+    let mut rows: u64 = 0;
+    while let Some(piece) = stream.next().await {
+        let piece: Bytes = piece.map_err(failed)?;
+        // A line break within a value is written as two other characters: each of these ends a row.
+        rows += piece.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        waiting.extend_from_slice(&piece);
+        if waiting.len() >= DUMP_CHUNK_BYTES {
+            write(&mut file, &path, &waiting).await?;
+            waiting.clear();
+        }
+    }
+    write(&mut file, &path, &waiting).await?;
+    file.sync_all().await.map_err(disk(&path))?;
+    Ok(rows)
+}
+
+/// What a folder says that it holds.
+async fn list(folder: &Path) -> Result<(Vec<(i64, String)>, Vec<Table>), OpenError> {
+    let bad = |why: &str| OpenError::Copy { why: why.to_owned() };
+    let path = folder.join(LIST);
+    let Ok(file) = File::open(&path).await else {
+        return Err(bad("it has no list of tables; was it finished?"));
+    };
+    let mut text = String::new();
+    let read = file.take(DUMP_LIST_BYTES_MAX).read_to_string(&mut text).await;
+    read.map_err(disk(&path))?;
+    let mut found: Json = serde_json::from_str(&text).map_err(|_| bad("its list is damaged"))?;
+    if found.get("format").and_then(Json::as_u64) != Some(FORMAT) {
+        return Err(bad("a newer version wrote it, in a form that is unknown here"));
+    }
+    let mut part = |name: &str| found.get_mut(name).map(Json::take).unwrap_or_default();
+    let applied = serde_json::from_value(part("migrations"));
+    let tables = serde_json::from_value::<Vec<(String, Vec<String>, u64)>>(part("tables"));
+    let (Ok(applied), Ok(tables)) = (applied, tables) else {
+        return Err(bad("its list is damaged"));
+    };
+    let table = |(name, columns, rows)| Table { name, columns, rows };
+    Ok((applied, tables.into_iter().map(table).collect()))
+}
+
+/// Puts a copy into a database without tables, as far migrated as it was.
+pub(crate) async fn restore(options: &PostgresOptions, folder: &Path) -> Result<(), OpenError> {
+    let (applied, listed) = list(folder).await?;
+    // Asked first: what this program cannot read it does not begin to write.
+    plan(&applied, MIGRATIONS)?;
+    let mut connection = Connector::new(options)?.first().await?;
+    fit_to_serve(&connection).await?;
+    let tx = begin(&mut connection).await?;
+    if !tables(&tx).await?.is_empty() {
+        return Err(OpenError::NotEmpty);
+    }
+    tx.batch_execute(LEDGER).await.map_err(failed)?;
+    for step in MIGRATIONS.iter().filter(|m| applied.iter().any(|(v, _)| *v == m.version)) {
+        apply(&tx, step).await?;
+    }
+    let there = tables(&tx).await?;
+    // Names come from a file: only those that the migrations made are ever spoken to the server.
+    let same = there.len() == listed.len()
+        && there.iter().all(|t| listed.iter().any(|l| l.name == t.name && l.columns == t.columns));
+    if !same {
+        let why = "its tables are not those that its migrations make".to_owned();
+        return Err(OpenError::Copy { why });
+    }
+    // What a migration puts into a table is in the copy too.
+    let names: Vec<String> = listed.iter().map(|table| quoted(&table.name)).collect();
+    tx.batch_execute(&format!("TRUNCATE {}", names.join(", "))).await.map_err(failed)?;
+    for table in in_order_of_references(&tx, listed).await? {
+        let rows = restore_table(&tx, &table, folder).await?;
+        if rows != table.rows {
+            let why = format!("{} has {rows} rows, and had {}", table.name, table.rows);
+            return Err(OpenError::Copy { why });
+        }
+    }
+    tx.commit().await.map_err(failed)?;
+    // Until the next look of its own, the server would plan for empty tables.
+    connection.client.batch_execute("SET statement_timeout = 0; ANALYZE").await.map_err(failed)?;
+    Ok(())
+}
+
+async fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    let tx = connection.client.transaction().await.map_err(failed)?;
+    tx.batch_execute(UNHURRIED).await.map_err(failed)?;
+    tx.batch_execute(LOCK).await.map_err(failed)?;
+    Ok(tx)
+}
+
+/// Tables that others refer to come before them.
+async fn in_order_of_references(
+    tx: &Transaction<'_>,
+    mut waiting: Vec<Table>,
+) -> Result<Vec<Table>, StoreError> {
+    let mut references: BTreeSet<(String, String)> = BTreeSet::new();
+    for row in tx.query(REFERENCES, &[]).await.map_err(failed)? {
+        references.insert((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?));
+    }
+    let mut ordered: Vec<Table> = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let names: BTreeSet<String> = waiting.iter().map(|table| table.name.clone()).collect();
+        let waits = |table: &Table| {
+            references.iter().any(|(from, to)| *from == table.name && names.contains(to))
+        };
+        let (later, ready): (Vec<Table>, Vec<Table>) = waiting.into_iter().partition(waits);
+        if ready.is_empty() {
+            return Err(StoreError::Broken("tables refer to each other in a circle".into()));
+        }
+        ordered.extend(ready);
+        waiting = later;
+    }
+    Ok(ordered)
+}
+
+/// Rows taken in.
+async fn restore_table(
+    tx: &Transaction<'_>,
+    table: &Table,
+    folder: &Path,
+) -> Result<u64, StoreError> {
+    let path = table.file(folder);
+    let mut file = File::open(&path).await.map_err(disk(&path))?;
+    let sql = format!("COPY {} FROM STDIN", table.place());
+    let mut sink: std::pin::Pin<&mut CopyInSink<Bytes>> =
+        pin!(tx.copy_in(&sql).await.map_err(failed)?);
+    let mut chunk = vec![0; DUMP_CHUNK_BYTES];
+    loop {
+        let read = file.read(&mut chunk).await.map_err(disk(&path))?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        sink.send(Bytes::copy_from_slice(bytes)).await.map_err(failed)?;
+    }
+    sink.as_mut().finish().await.map_err(failed)
+}
