@@ -24,6 +24,13 @@ pub(crate) fn hand_over(announcer: &dyn Announcer, group: Vec<Announcement>) {
     }
     if catch_unwind(AssertUnwindSafe(|| announcer.announce(group))).is_err() {
         tracing::error!("a listener panicked; what it keeps has to be built anew");
-        let _ = catch_unwind(AssertUnwindSafe(|| announcer.gap()));
+        gap(announcer);
+    }
+}
+
+/// Says that something was committed whose events are not to be had.
+pub(crate) fn gap(announcer: &dyn Announcer) {
+    if catch_unwind(AssertUnwindSafe(|| announcer.gap())).is_err() {
+        tracing::error!("a listener panicked while it was told of a gap");
     }
 }

@@ -22,6 +22,11 @@ impl Issuer {
         Self { last, node: i64::from(node) % i64::from(NODES_MAX) }
     }
 
+    /// Stays above ids that somebody else issued.
+    pub fn raise(&mut self, last: i64) {
+        self.last = self.last.max(last);
+    }
+
     /// The next id: of this millisecond, or just above the last where many are issued at once.
     pub fn issue(&mut self, now: Timestamp) -> i64 {
         let above = ((self.last >> NODE_BITS) + 1) << NODE_BITS;

@@ -18,6 +18,11 @@ pub const WAL_PAGES_RESTART: i64 = 16_384;
 pub const CHECKPOINT_EVERY_MS: u64 = 1_000;
 /// How long a connection waits for another process's lock, in milliseconds.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// How long a checkpoint waits for readers, in milliseconds. Writers wait meanwhile; past it the
+/// next look tries again.
+pub const CHECKPOINT_WAIT_MS: u64 = 100;
+/// Steps of SQLite's machine between two looks at whether a query is still wanted.
+pub const QUERY_STEPS: i32 = 10_000;
 /// Seconds after which a caller that met a full queue may come back.
 pub const RETRY_AFTER_S: u32 = 2;
 /// How long a query may take, waiting included. Past it it is stopped: `Away`.

@@ -9,7 +9,9 @@ mod writer;
 
 use crate::{
     Batch, CommitError, Done, OpenError, Options, Row, Value,
-    limits::{BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, PREPARED_MAX, WAL_PAGES_RESTART},
+    limits::{
+        BUSY_TIMEOUT_MS, CHECKPOINT_EVERY_MS, CHECKPOINT_WAIT_MS, PREPARED_MAX, WAL_PAGES_RESTART,
+    },
     migrate::MIGRATIONS,
     text::without_nul,
 };
@@ -75,7 +77,7 @@ pub(super) fn store_error(error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => StoreError::Full,
-        Some(Code::DatabaseBusy | Code::DatabaseLocked) => closed(),
+        Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::OperationInterrupted) => closed(),
         _ => StoreError::Broken(error.to_string()),
     }
 }
@@ -89,6 +91,9 @@ pub(crate) fn open(
     let mut conn = connect(options)?;
     migrate::migrate(&mut conn, MIGRATIONS)?;
     let checkpoint = connect(options)?;
+    // One that waits for readers holds the writer up for as long.
+    let wait = Duration::from_millis(CHECKPOINT_WAIT_MS);
+    checkpoint.busy_timeout(wait).map_err(|e| store_error(&e))?;
     let (stop, stopped) = mpsc::channel();
     let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped))?;
     Ok(Sqlite {

@@ -1,22 +1,37 @@
-//! Readers: a few threads with a connection each. A query waits in a bounded queue, never longer.
+//! Readers: a few threads with a connection each. A query waits in a bounded queue, never longer,
+//! and is stopped once nobody waits for it: its deadline has passed, or its caller has gone.
 
 use super::{closed, connect, rows_of, spawn, store_error};
 use crate::{
     Options, Row, Value,
-    limits::{READ_QUEUE_MAX, READERS},
+    limits::{QUERY_DEADLINE, QUERY_STEPS, READ_QUEUE_MAX, READERS},
 };
 use model::StoreError;
 use parking_lot::Mutex;
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 struct Query {
     sql: String,
     values: Vec<Value>,
     answer: oneshot::Sender<Result<Vec<Row>, StoreError>>,
+    unwanted: Arc<AtomicBool>,
+}
+
+/// Says when it goes that its query is wanted no more.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The pool.
@@ -34,7 +49,7 @@ impl Readers {
             let conn = connect(options)?;
             conn.pragma_update(None, "query_only", true).map_err(|e| store_error(&e))?;
             let waiting = Arc::clone(&waiting);
-            threads.push(spawn("reader", move || serve(&conn, &waiting))?);
+            threads.push(spawn("reader", move || serve(conn, &waiting))?);
         }
         Ok(Self { queue: Some(queue), threads })
     }
@@ -46,8 +61,13 @@ impl Readers {
     ) -> Result<Vec<Row>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.try_send(Query { sql, values, answer }).map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        let wanted = Wanted(Arc::default());
+        let unwanted = Arc::clone(&wanted.0);
+        queue.try_send(Query { sql, values, answer, unwanted }).map_err(|_| closed())?;
+        match timeout(QUERY_DEADLINE, answered).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(_)) | Err(_) => Err(closed()),
+        }
     }
 }
 
@@ -60,12 +80,18 @@ impl Drop for Readers {
     }
 }
 
-fn serve(conn: &rusqlite::Connection, waiting: &Mutex<mpsc::Receiver<Query>>) {
+fn serve(mut conn: rusqlite::Connection, waiting: &Mutex<mpsc::Receiver<Query>>) {
     loop {
         let next = waiting.lock().recv();
         let Ok(query) = next else { return };
         // A caller that has gone (closed connection, deadline) costs nothing more.
-        if query.answer.is_closed() {
+        let unwanted = query.unwanted;
+        if unwanted.load(Ordering::Relaxed) {
+            continue;
+        }
+        let look = move || unwanted.load(Ordering::Relaxed);
+        if let Err(error) = conn.progress_handler(QUERY_STEPS, Some(look)) {
+            let _ = query.answer.send(Err(store_error(&error)));
             continue;
         }
         let rows = conn

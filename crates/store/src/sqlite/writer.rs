@@ -5,7 +5,7 @@
 use super::{closed, rows_of, spawn, store_error};
 use crate::{
     Batch, CommitError, Done,
-    announce::{event_of, hand_over},
+    announce::{event_of, gap, hand_over},
     batch::Demand,
     ids::Issuer,
     limits::{GROUP_MAX, WRITE_QUEUE_MAX},
@@ -37,9 +37,12 @@ impl Writer {
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
     ) -> Result<Self, StoreError> {
-        let issuer = Issuer::after(last_id(&conn).map_err(|e| store_error(&e))?, 0);
+        let failed = |e| store_error(&e);
+        // Asked first: what another process writes in between is then seen as a change.
+        let version = data_version(&conn).map_err(failed)?;
+        let issuer = Issuer::after(last_id(&conn).map_err(failed)?, 0);
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE_MAX);
-        let mut worker = Worker { conn, clock, announcer, issuer };
+        let mut worker = Worker { conn, clock, announcer, issuer, version };
         let thread = spawn("writer", move || worker.run(waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -79,11 +82,18 @@ fn last_id(conn: &Connection) -> rusqlite::Result<i64> {
     Ok(last)
 }
 
+/// Another number whenever somebody else has written.
+/// Source: SQLite documentation, PRAGMA data_version.
+fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 struct Worker {
     conn: Connection,
     clock: Arc<dyn Clock>,
     announcer: Arc<dyn Announcer>,
     issuer: Issuer,
+    version: i64,
 }
 
 impl Worker {
@@ -101,7 +111,10 @@ impl Worker {
     }
 
     fn commit_group(&mut self, group: &mut Vec<Waiting>) {
-        if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = self.begin() {
+            if !self.conn.is_autocommit() {
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
             for waiting in group.drain(..) {
                 let _ = waiting.answer.send(Err(store_error(&error).into()));
             }
@@ -143,6 +156,19 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Takes the write lock. Where another process has written since, its ids are stayed above and
+    /// its deeds, whose events went elsewhere, are told as a gap.
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let version = data_version(&self.conn)?;
+        if version != self.version {
+            self.issuer.raise(last_id(&self.conn)?);
+            self.version = version;
+            gap(&*self.announcer);
+        }
+        Ok(())
     }
 
     /// Answers in commit order: deeds that others must learn of go through the announcer.

@@ -163,6 +163,33 @@ fn a_deed_is_answered_only_when_its_event_was_taken_in() {
     });
 }
 
+/// An upgrade that overlaps, or a command beside the server: both write to one file.
+#[test]
+fn ids_stay_unique_and_a_gap_is_told_when_another_process_writes() {
+    check_on(Kind::Sqlite, |case| async move {
+        let ground = &case.ground;
+        let others = Arc::new(testkit::heard::Heard::default());
+        let other = ground.open(case.clock.clone(), others.clone()).await;
+        let mut ids = vec![];
+        for round in 0..5 {
+            // Behind the other's clock or not.
+            case.clock.move_ms(if round % 2 == 0 { 1 } else { -1 });
+            for (who, db) in [("one", &case.db), ("other", &other)] {
+                for deed in 0..3 {
+                    ids.push(put(db, &format!("{who} {round} {deed}")).await.unwrap());
+                }
+            }
+        }
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        // Each turn of the other is told once; the first opened before anybody wrote.
+        assert_eq!((case.heard.gaps(), others.gaps()), (4, 5));
+        let alone = case.heard.gaps();
+        put(&case.db, "sees the last turn").await.unwrap();
+        put(&case.db, "alone").await.unwrap();
+        assert_eq!(case.heard.gaps(), alone + 1, "its own deeds are no gap");
+    });
+}
+
 #[test]
 fn ids_go_on_after_a_restart_even_when_the_clock_fell_back() {
     check(|case| async move {

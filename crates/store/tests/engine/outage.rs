@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::{Batch, CommitError, Db, Engine, Options, PostgresOptions, params};
 use testkit::{
     clock::StillClock,
-    conformance::{Case, Kind, check_on},
+    conformance::{Case, Kind, check, check_on},
     heard::Heard,
     postgres::Cluster,
     proxy::{ChaosProxy, Mood},
@@ -27,6 +27,44 @@ async fn behind_a_proxy() -> (Db, ChaosProxy, Arc<Heard>, String) {
     let heard = Arc::new(Heard::default());
     let db = Db::connect(&engine, Arc::new(StillClock::default()), heard.clone()).await.unwrap();
     (db, proxy, heard, name)
+}
+
+/// A query that never ends by itself.
+const ENDLESS: &str = "WITH RECURSIVE n (i) AS \
+    (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i > 0) SELECT COUNT(*) FROM n";
+
+#[test]
+fn a_query_past_its_deadline_is_stopped_and_away() {
+    check(|case| async move {
+        let queries = (0..store::limits::READERS).map(|_| {
+            let db = case.db.clone();
+            tokio::spawn(async move { db.query(ENDLESS, params![]).await.unwrap_err() })
+        });
+        for query in queries.collect::<Vec<_>>() {
+            let error = query.await.unwrap();
+            assert!(matches!(error, StoreError::Away { .. }), "{error:?}");
+        }
+        put(&case.db, "still reading").await.unwrap();
+        assert_eq!(names(&case.db).await, ["still reading"]);
+    });
+}
+
+#[test]
+fn queries_whose_callers_went_hold_up_nobody() {
+    check_on(Kind::Sqlite, |case| async move {
+        put(&case.db, "one").await.unwrap();
+        let left: Vec<_> = (0..store::limits::READERS * 4)
+            .map(|_| {
+                let db = case.db.clone();
+                tokio::spawn(async move { db.query(ENDLESS, params![]).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        for caller in left {
+            caller.abort();
+        }
+        assert_eq!(names(&case.db).await, ["one"]);
+    });
 }
 
 #[test]
