@@ -73,6 +73,16 @@ impl FromRequestParts<Api> for Caller {
     }
 }
 
+/// The number under which the address is counted that a request comes from.
+pub(crate) struct Origin(pub u64);
+
+impl FromRequestParts<Api> for Origin {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+        Ok(Self(httpkit::client_address::principal((api.address_of)(parts))))
+    }
+}
+
 /// Anybody: a visitor, or somebody whose token must then be good.
 pub(crate) struct Viewer(pub Option<AccountId>);
 

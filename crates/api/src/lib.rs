@@ -5,6 +5,7 @@
 
 mod accounts;
 mod caller;
+mod device;
 mod instance;
 mod limits;
 mod lists;

@@ -4,7 +4,8 @@
 use crate::{
     Api,
     accounts::Answer,
-    caller::{Caller, issue_token, token_of},
+    caller::{Caller, Origin, issue_token, token_of},
+    device,
     refusal::Refused,
     wire,
 };
@@ -15,10 +16,10 @@ use axum::{
     response::{Html, IntoResponse as _, Redirect, Response},
 };
 use httpkit::{ApiError, Body, Query, lenient, oauth};
-use model::{AppId, app::App, scope, text::escape, token::Scopes};
+use model::{AccountId, AppId, app::App, scope, text::escape, token::Scopes};
 use serde::Deserialize;
 use serde_json::json;
-use social::access::{is_same_secret, sha256};
+use social::access::{LogIn, is_same_secret, sha256};
 
 /// The redirect that means "show the code" (out of band).
 const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -140,6 +141,7 @@ async fn client(api: &Api, headers: &HeaderMap, form: &TokenForm) -> Result<App,
 /// `POST /oauth/token`: for a code, for the app itself, or for a password where the host allows it.
 pub(crate) async fn token(
     State(api): State<Api>,
+    Origin(address): Origin,
     headers: HeaderMap,
     Body(form): Body<TokenForm>,
 ) -> Answer {
@@ -166,7 +168,9 @@ pub(crate) async fn token(
         }
         "password" if api.password_grant => {
             let scopes = granted(&app, form.scope.as_deref())?;
-            let Some(member) = api.social.log_in(&form.username, &form.password).await? else {
+            let (name, password) = (form.username.as_str(), form.password.as_str());
+            let attempt = LogIn { name, password, address, device: None };
+            let Some(member) = api.social.log_in(&attempt).await? else {
                 let text = "This name and password do not belong together.";
                 return Err(wrong("invalid_grant", text).into());
             };
@@ -193,13 +197,14 @@ pub(crate) async fn userinfo(State(api): State<Api>, caller: Caller) -> Answer {
     let account = caller.member("profile").or_else(|_| caller.member("read:accounts"))?;
     let view = api.social.account(account).await?;
     let shown = wire::account::account(&view, &wire::Urls { base: &api.base_url });
+    let its = |name: &str| shown.get(name).cloned();
     Ok(Json(json!({
         "iss": format!("{}/", api.base_url),
-        "sub": shown["uri"],
-        "name": shown["display_name"],
-        "preferred_username": shown["username"],
-        "profile": shown["url"],
-        "picture": shown["avatar"],
+        "sub": its("uri"),
+        "name": its("display_name"),
+        "preferred_username": its("username"),
+        "profile": its("url"),
+        "picture": its("avatar"),
     })))
 }
 
@@ -391,6 +396,7 @@ pub(crate) async fn authorize_page(
 /// their origin; there is no ambient log-in that they could abuse either.
 pub(crate) async fn authorize(
     State(api): State<Api>,
+    Origin(address): Origin,
     headers: HeaderMap,
     Body(q): Body<AuthorizeQuery>,
 ) -> Result<Response, Refused> {
@@ -401,7 +407,9 @@ pub(crate) async fn authorize(
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal),
     };
-    let Some(member) = api.social.log_in(&q.username, &q.password).await? else {
+    let (name, password) = (q.username.as_str(), q.password.as_str());
+    let attempt = LogIn { name, password, address, device: device::known(&api, &headers) };
+    let Some(member) = api.social.log_in(&attempt).await? else {
         let wrong = "This name and password do not belong together.";
         return Ok(log_in_page(&app, scopes, &q, Some(wrong)));
     };
@@ -411,9 +419,24 @@ pub(crate) async fn authorize(
     if q.redirect_uri == OUT_OF_BAND {
         let body =
             format!("<h1>Your code</h1><p>Copy it into the app:</p><p><code>{code}</code></p>");
-        return Ok(page("Your code", &body, ""));
+        return Ok(remembered(&api, &attempt, member.account, page("Your code", &body, "")));
     }
-    Ok(to_app(&q, &[("code", &code)]))
+    Ok(remembered(&api, &attempt, member.account, to_app(&q, &[("code", &code)])))
+}
+
+/// The answer to a right password: the browser is a known one from now on.
+fn remembered(
+    api: &Api,
+    attempt: &LogIn<'_>,
+    account: AccountId,
+    mut answer: Response,
+) -> Response {
+    let is_known = attempt.device.is_some_and(|device| device.account == account);
+    let cookie = if is_known { None } else { device::remember(api, account) };
+    if let Some(cookie) = cookie {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    answer
 }
 
 #[cfg(test)]

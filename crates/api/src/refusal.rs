@@ -22,6 +22,7 @@ impl From<VerbError> for Refused {
             VerbError::NotFound => ApiError::not_found(),
             VerbError::Forbidden(why) => ApiError::forbidden(why),
             VerbError::Invalid(why) => ApiError::unprocessable(format!("Validation failed: {why}")),
+            VerbError::TooMany { retry_after_s } => ApiError::too_many(retry_after_s),
             VerbError::Busy => ApiError::unavailable(2, "busy"),
             VerbError::Store(error) => error.into(),
         })

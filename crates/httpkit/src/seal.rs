@@ -20,6 +20,8 @@ pub enum Kind {
     Session = 2,
     /// A form's protection against requests from elsewhere.
     Form = 3,
+    /// A browser that somebody logged in with before.
+    Device = 4,
 }
 
 /// Seals and opens with one key.

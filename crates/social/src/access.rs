@@ -4,6 +4,7 @@
 use crate::{
     Social, VerbError,
     limits::{CODE_MEMORY_HOURS, CODE_MINUTES, HASH_WAIT_MS},
+    throttle::{Charge, Key},
 };
 use argon2::{
     Argon2,
@@ -22,6 +23,28 @@ use std::{sync::Arc, time::Duration};
 /// address takes as long as a wrong password.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
     BvxLzoiSQnwQzo9JHrjkpP7i0nXSYFlUuMcvqk1sGGs";
+
+/// A browser that somebody logged in with before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Who did.
+    pub account: AccountId,
+    /// An unpredictable number that it got then.
+    pub number: u64,
+}
+
+/// A try to log in.
+#[derive(Clone, Copy)]
+pub struct LogIn<'a> {
+    /// E-mail address or username.
+    pub name: &'a str,
+    /// In the clear.
+    pub password: &'a str,
+    /// The number of the address that it comes from (IPv6: of its network).
+    pub address: u64,
+    /// The browser, if it proved to be a known one.
+    pub device: Option<Device>,
+}
 
 impl Social {
     /// Runs a hash in the bounded pool; `Busy` when it does not get its turn.
@@ -58,8 +81,11 @@ impl Social {
     }
 
     /// The member with this address (or username) and password. Wrong names and wrong passwords
-    /// look alike and take as long.
-    pub async fn log_in(&self, name: &str, password: &str) -> Result<Option<Member>, VerbError> {
+    /// look alike and take as long. `TooMany` before anything is hashed where it was tried wrongly
+    /// too often, for this name or from this address; a browser that this member logged in with
+    /// before is counted by itself, so that strangers' failures lock nobody out.
+    pub async fn log_in(&self, attempt: &LogIn<'_>) -> Result<Option<Member>, VerbError> {
+        let (name, password) = (attempt.name, attempt.password);
         let member = if name.contains('@') {
             self.store.member_by_email(name).await?
         } else {
@@ -68,18 +94,50 @@ impl Social {
                 None => None,
             }
         };
+        let charges = self.charge(attempt, member.as_ref().map(|m| m.account))?;
         let hash = member.as_ref().map_or(NOBODY.to_owned(), |m| m.password_hash.clone());
         let password = password.to_owned();
-        let fits = self
+        let tried = self
             .hashing(move || {
                 PasswordHash::new(&hash).is_ok_and(|hash| {
                     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
                 })
             })
-            .await?;
+            .await;
+        // What was right is given back, and what was not looked at.
+        if !matches!(tried, Ok(false)) {
+            charges.into_iter().for_each(|charge| self.throttle.refund(charge));
+        }
+        let fits = tried?;
         let Some(member) = member.filter(|_| fits) else { return Ok(None) };
         let account = self.accounts(&[member.account]).await?.pop();
         Ok(account.filter(|a| a.account.standing.suspended.is_none()).map(|_| member))
+    }
+
+    /// Charges a try to whoever makes it.
+    fn charge(
+        &self,
+        attempt: &LogIn<'_>,
+        account: Option<AccountId>,
+    ) -> Result<Vec<Charge>, VerbError> {
+        let now = self.now();
+        let device = attempt.device.filter(|device| Some(device.account) == account);
+        if let Some(device) = device {
+            return Ok(vec![self.throttle.charge(Key::Device(device.number), now)?]);
+        }
+        let by_name = match account {
+            Some(account) => Key::Account(account, attempt.name.contains('@')),
+            None => Key::Nobody(attempt.name),
+        };
+        let address = self.throttle.charge(Key::Address(attempt.address), now)?;
+        match self.throttle.charge(by_name, now) {
+            Ok(name) => Ok(vec![address, name]),
+            Err(refused) => {
+                // Nothing was tried, so the address owes nothing for it.
+                self.throttle.refund(address);
+                Err(refused)
+            }
+        }
     }
 
     /// A token's state, from memory where it was asked before. `None`: revoked, unknown, or its

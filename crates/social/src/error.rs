@@ -14,6 +14,12 @@ pub enum VerbError {
     /// What was sent breaks a rule; the sentence says which.
     #[error("{0}")]
     Invalid(String),
+    /// This was tried too often.
+    #[error("tried too often: wait {retry_after_s} seconds")]
+    TooMany {
+        /// When it may be tried again.
+        retry_after_s: u32,
+    },
     /// Too much of it is under way.
     #[error("busy")]
     Busy,

@@ -22,6 +22,7 @@ pub mod report;
 pub mod scheduled;
 pub mod search;
 pub mod streams;
+mod throttle;
 pub mod view;
 
 pub use error::VerbError;
@@ -51,6 +52,7 @@ pub struct Social {
     pub(crate) settings: Settings,
     pub(crate) hashing: Arc<tokio::sync::Semaphore>,
     pub(crate) jobs_changed: tokio::sync::Notify,
+    pub(crate) throttle: throttle::Throttle,
 }
 
 impl Social {
@@ -63,6 +65,8 @@ impl Social {
         settings: Settings,
     ) -> Self {
         let hashing = Arc::new(tokio::sync::Semaphore::new(limits::HASHES_AT_ONCE));
+        let mut seed = [0; 16];
+        random.fill(&mut seed);
         Self {
             store,
             clock,
@@ -71,6 +75,7 @@ impl Social {
             settings,
             hashing,
             jobs_changed: tokio::sync::Notify::new(),
+            throttle: throttle::Throttle::new(seed),
         }
     }
     /// The store, for what needs no rule (apps, markers, lists of one's own).

@@ -41,6 +41,19 @@ pub const PASSWORD_BYTES_MAX: usize = 1_024;
 pub const REASON_CHARACTERS_MAX: usize = 1_000;
 /// Minutes in which an authorization code works.
 pub const CODE_MINUTES: i64 = 10;
+/// Wrong passwords in a row for an account, or from a known browser. Past it: 429.
+pub const TRY_BURST: i64 = 10;
+/// Milliseconds after which one more may be tried.
+pub const TRY_EVERY_MS: i64 = 60_000;
+/// Wrong passwords in a row from an address, behind which many may live. Past it: 429.
+pub const TRY_BURST_ADDRESS: i64 = 60;
+/// Milliseconds after which one more may be tried from there.
+pub const TRY_EVERY_MS_ADDRESS: i64 = 10_000;
+/// Rows of the sketch that counts tries: keys share a bucket only where they meet in each.
+pub const TRY_ROWS: usize = 4;
+/// Cells of a row, 8 bytes each: half a megabyte in all. When many are attacked at once, an
+/// account may be refused for others' failures; browsers that its member logged in with are not.
+pub const TRY_CELLS: usize = 16_384;
 /// Hours after its end that a code is remembered, so that its second use is noticed.
 pub const CODE_MEMORY_HOURS: i64 = 24;
 /// Days that a browser session lasts.

@@ -225,3 +225,64 @@ fn an_app_revokes_its_own_tokens_and_no_others() {
     assert_eq!(here.ask("GET", WHO, &ann, None).status, 401);
     assert_eq!(revoke(&app, its), (200, String::new()), "dead already");
 }
+
+/// One try in a browser: status, and the cookie it was given.
+fn try_password(here: &Instance, app: &App, name: &str, password: &str, cookie: &str) -> Tried {
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", &app.id),
+        ("redirect_uri", REDIRECT),
+        ("scope", "read"),
+        ("username", name),
+        ("password", password),
+    ];
+    let more = format!("content-type: application/x-www-form-urlencoded\r\ncookie: {cookie}\r\n");
+    let body = form(&fields);
+    let (head, _) = here.exchange("POST", "/oauth/authorize", "", &more, body.as_bytes());
+    let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Tried {
+        status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"),
+        retry_after_s: line("retry-after:").and_then(|text| text.parse().ok()).unwrap_or(0),
+        cookie: line("set-cookie:").unwrap_or_default().to_owned(),
+    }
+}
+
+struct Tried {
+    status: u16,
+    retry_after_s: u32,
+    cookie: String,
+}
+
+#[test]
+fn passwords_are_guessed_slowly_and_a_known_browser_is_not_locked_out() {
+    let here = with_ann("");
+    let app = App::new(&here, "read");
+    let known = try_password(&here, &app, "ann", PASSWORD, "");
+    assert_eq!(known.status, 303);
+    let (cookie, terms) = known.cookie.split_once(';').expect("a cookie");
+    assert!(cookie.starts_with("device="), "{cookie}");
+    assert!(terms.contains("HttpOnly") && terms.contains("SameSite=Lax"), "{terms}");
+    exhaust(&here, &app, "ann", "");
+    let locked = try_password(&here, &app, "ANN", PASSWORD, "device=AAAA");
+    assert_eq!(locked.status, 429, "also with the right password, for it was not looked at");
+    assert!((1..=60).contains(&locked.retry_after_s), "{}", locked.retry_after_s);
+    let at_home = try_password(&here, &app, "ann", PASSWORD, cookie);
+    assert_eq!((at_home.status, at_home.cookie.as_str()), (303, ""), "a known browser");
+    exhaust(&here, &app, "ann", cookie);
+    assert_eq!(try_password(&here, &app, "ann", PASSWORD, cookie).status, 429, "its own failures");
+    exhaust(&here, &app, "nobody", "");
+    let other = try_password(&here, &app, "nobody", "wrong", cookie);
+    assert_eq!(other.status, 429, "known to ann and to nobody else");
+}
+
+/// Tries until it is refused, which happens after ten, and one more for each minute.
+fn exhaust(here: &Instance, app: &App, name: &str, cookie: &str) {
+    let begun = std::time::Instant::now();
+    let mut tries = 0;
+    while try_password(here, app, name, "wrong", cookie).status == 200 {
+        tries += 1;
+        let most = 11 + begun.elapsed().as_secs() / 60;
+        assert!(tries <= most, "{tries} tries for {name}");
+    }
+    assert!(tries >= 10, "{tries} tries for {name}");
+}
