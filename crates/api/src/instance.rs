@@ -5,6 +5,7 @@ use crate::{
     Api,
     accounts::Answer,
     caller::Viewer,
+    limits::STOPPING_S,
     timelines::for_all,
     wire::{self, Urls},
 };
@@ -303,9 +304,12 @@ pub(crate) async fn health() -> Json<Value> {
     Json(json!({ "status": "OK" }))
 }
 
-/// `GET /ready`: the store answers too.
+/// `GET /ready`: this server can be sent requests: the store answers, and it is not stopping.
 pub(crate) async fn ready(State(api): State<Api>) -> Answer {
-    api.social.store().totals().await?;
+    if api.stopping.is_cancelled() {
+        return Err(ApiError::unavailable(STOPPING_S, "stopping").into());
+    }
+    api.social.store().owner().await?;
     Ok(Json(json!({ "status": "OK" })))
 }
 

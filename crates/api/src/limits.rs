@@ -13,3 +13,5 @@ pub const SOCKET_BYTES_MAX: usize = 1024 * 1024;
 pub const SIGN_OF_LIFE_S: u64 = 15;
 
 const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");
+/// Seconds after which to come back to a server that stops: about what a restart takes.
+pub(crate) const STOPPING_S: u32 = 10;

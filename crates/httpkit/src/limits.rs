@@ -1,6 +1,10 @@
 //! Every maximum of this room: what strangers may send, and what we read from other servers. Each
 //! says what happens past it. Connections and headers are bounded in `shield::edge`.
 
+/// Bytes of a part of a path in the log: an id has 19. Past it: a star stands for it.
+pub const PATH_WORD_BYTES_MAX: usize = 24;
+/// Parts of a path in the log, with the empty one before the first slash. Past it: left out.
+pub const PATH_WORDS_MAX: usize = 8;
 /// Bytes of a body on routes that take no files. Past it: 413.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a body on routes that take files: two pictures of a profile. Past it: 413.

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Request, Uri};
 
 use crate::error::Failure;
 use crate::hook::{After, Hook};
+use crate::limits::{PATH_WORD_BYTES_MAX, PATH_WORDS_MAX};
 
 /// The header that carries the id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -73,7 +74,7 @@ impl Hook for RequestIds {
         if response.status().is_server_error() {
             let cause = response.extensions_mut().remove::<Failure>();
             let cause = cause.map_or_else(String::new, |failure| failure.0);
-            let (status, path) = (response.status().as_u16(), uri.path());
+            let (status, path) = (response.status().as_u16(), shown(uri.path()));
             tracing::error!(request_id = %id, %method, path, status, cause, "request failed");
             explain(&mut response, &id.to_string());
         }
@@ -88,6 +89,21 @@ pub struct Asked {
     id: RequestId,
     method: Method,
     uri: Uri,
+}
+
+/// A path as the log may have it: words and ids; whatever else stands in it (names, keys, tokens
+/// that somebody put there) is nobody's but its caller's.
+fn shown(path: &str) -> String {
+    let is_plain = |part: &str| {
+        part.len() <= PATH_WORD_BYTES_MAX
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    let parts: Vec<&str> = path
+        .split('/')
+        .take(PATH_WORDS_MAX)
+        .map(|part| if is_plain(part) { part } else { "*" })
+        .collect();
+    parts.join("/")
 }
 
 /// Replaces the body of a 5xx by one that says the id and nothing else.
@@ -135,6 +151,22 @@ mod tests {
         for raw in [0, 1, 0x0123_4567_89AB_CDEF, u64::MAX] {
             let id = RequestId(raw);
             assert_eq!(id.header().to_str().expect("text"), id.to_string());
+        }
+    }
+
+    #[test]
+    fn the_log_has_words_and_ids_of_a_path_and_nothing_else() {
+        for (path, expected) in [
+            ("/api/v1/statuses/114012345678901234/context", None),
+            ("/api/v1/accounts/update_credentials", None),
+            ("/", None),
+            ("/@ann/1", Some("/*/1")),
+            ("/media/5f0cAAbb.png", Some("/media/*")),
+            ("/x/0123456789abcdef0123456789abcdef", Some("/x/*")),
+            ("/a%20b/c\u{1b}[0m", Some("/*/*")),
+            ("/1/2/3/4/5/6/7/8/9", Some("/1/2/3/4/5/6/7")),
+        ] {
+            assert_eq!(shown(path), expected.unwrap_or(path));
         }
     }
 

@@ -121,6 +121,12 @@ struct Generations {
 pub struct SharedPages(Mutex<Generations>);
 
 impl SharedPages {
+    /// How many keys have a place.
+    pub fn kept(&self) -> u64 {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.young.len() + inner.old.len()) as u64
+    }
+
     /// The slot of a key. Two generations bound the memory: keys that nobody asks for go first, so
     /// a flood of invented keys does not push out what everybody reads.
     fn slot(&self, key: &str) -> Arc<Slot> {

@@ -49,4 +49,8 @@ pub(crate) const EXPIRED_REST_MS: u64 = 100;
 /// Rest after jobs could not be asked for, in milliseconds.
 pub(crate) const JOBS_REST_MS: i64 = 2_000;
 const _: () = assert!(JOBS_REST_MS < JOBS_LOOK_MS);
+/// Connections that may read metrics at once. Past it: the longest idle one goes.
+pub(crate) const METRICS_CONNECTIONS_MAX: usize = 16;
+/// Seconds in which the store must answer to count as there. Past it: it is said to be away.
+pub(crate) const METRICS_STORE_S: u64 = 2;
 const _: () = assert!(CONTROL_PULSE_S * 4 < CONTROL_SILENCE_S);

@@ -11,6 +11,8 @@ mod limits;
 mod lock;
 mod log;
 mod memory;
+mod metrics;
+mod notify;
 mod open;
 mod serve;
 mod tls;

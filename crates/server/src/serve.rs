@@ -4,7 +4,8 @@ use crate::{
     Place, chores,
     config::{self, Config},
     control::{self, Desk},
-    lock, log, memory,
+    lock, log, memory, metrics,
+    notify::Manager,
     open::{self, Instance},
     tls::{self, Tls},
 };
@@ -50,24 +51,31 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
         uncapped: config.server.trusted_proxies.clone(),
         ..edge::Options::default()
     };
-    let tls = Tls::from_config(&config)?;
+    let tls = Tls::from_config(&config)?.map(Arc::new);
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let (doors, local) = doors(address, &config, tls.as_ref(), &options)?;
+    let (doors, local) = doors(address, &config, tls.as_deref(), &options)?;
     let seed = instance.social.unpredictable();
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = tls::Transport::new(&parts.base_url, config.tls.strict_days.count());
     let site = site(&parts);
+    let edge = edge::Edge::new(options);
+    let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
+    if let Some(listen) = config.metrics.listen {
+        metrics::serve(listen, figures(&parts, &meter, edge.stats(), place, &config))?;
+    }
     let router = api::router(Api(Arc::new(parts))).merge(web::router(site.clone()));
+    let router = metrics::measured(router, meter, config.metrics.listen.is_some());
     let service = Hooked::new(router, Security);
     let service = Hooked::new(service, RequestIds::starting_at(seed));
     let service = Hooked::new(service, web::FailuresAsPages(site));
     let service = Hooked::new(service, tls.as_ref().map(|_| transport));
-    watch_signals(shutdown.clone())?;
+    let manager = Arc::new(Manager::of_this_process());
+    watch_signals(shutdown.clone(), Arc::clone(&manager), tls.clone())?;
     let desk = Desk::open(&place.data)?;
     tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
     if let Some(tls) = tls {
-        tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()?));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()));
     }
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
@@ -85,7 +93,8 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     let mut out = std::io::stdout();
     writeln!(out, "ready {scheme}://{local}")?;
     out.flush()?;
-    let drained = edge::Edge::new(options).serve(doors, service, shutdown).await?;
+    manager.ready();
+    let drained = edge.serve(doors, service, shutdown).await?;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
@@ -142,6 +151,25 @@ fn parts(
         rules: config.server.rules.clone(),
         password_grant: config.oauth.password_grant,
         version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// What there are figures of.
+fn figures(
+    parts: &Parts,
+    meter: &Arc<metrics::Meter>,
+    edge: Arc<edge::Stats>,
+    place: &Place,
+    config: &Config,
+) -> metrics::Sources {
+    let files = ["fulmar.db", "fulmar.db-wal"].map(|name| place.data.join(name));
+    metrics::Sources {
+        meter: Arc::clone(meter),
+        edge,
+        social: Arc::clone(&parts.social),
+        seats: parts.seats.clone(),
+        shared: Arc::clone(&parts.shared),
+        database: files.into_iter().filter(|_| config.store.postgres_url.is_none()).collect(),
     }
 }
 
@@ -222,14 +250,32 @@ async fn sweep(social: Arc<Social>, darkroom: Darkroom) {
     }
 }
 
-fn watch_signals(shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Hears the signals of the host: SIGTERM and SIGINT stop the server, SIGHUP has it read its
+/// certificate again.
+fn watch_signals(
+    shutdown: CancellationToken,
+    manager: Arc<Manager>,
+    tls: Option<Arc<Tls>>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => {}
+            }
+            manager.reloading();
+            match &tls {
+                Some(tls) => tls.read_again(),
+                None => tracing::info!("there is no certificate to read again"),
+            }
+            manager.ready();
         }
+        manager.stopping();
+        tracing::info!("stopping: what was begun is finished first");
         shutdown.cancel();
     });
     Ok(())

@@ -1,6 +1,6 @@
-//! TLS with the host's own certificate files: read at the start, read again on SIGHUP and when they
-//! have changed. What comes without TLS is sent to https and nowhere else. Leaves the handshake to
-//! the shield's edge.
+//! TLS with the host's own certificate files: read at the start, read again when somebody asks
+//! (SIGHUP, see `serve`) and when they have changed. What comes without TLS is sent to https and
+//! nowhere else. Leaves the handshake to the shield's edge.
 
 use crate::config::Config;
 use anyhow::Context as _;
@@ -11,7 +11,6 @@ use axum::{
 use httpkit::hook::{After, Hook};
 use shield::edge::{ConnectionInfo, tls::Acceptor, tls::Certificates};
 use std::{path::PathBuf, sync::Arc, time::Duration, time::SystemTime};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the files are looked at, in s.
 const LOOK_S: u64 = 30;
@@ -57,31 +56,29 @@ impl Tls {
             .map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
     }
 
-    /// Reads the files again whenever they have changed, or SIGHUP asks.
-    pub(crate) fn watch(self) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-        let mut asked = signal(SignalKind::hangup())?;
-        let mut seen = self.written();
-        Ok(async move {
-            let mut looks = tokio::time::interval(Duration::from_secs(LOOK_S));
-            loop {
-                let told = tokio::select! {
-                    heard = asked.recv() => heard.is_some(),
-                    _ = looks.tick() => false,
-                };
-                let now = self.written();
-                if !told && now == seen {
-                    continue;
-                }
-                seen = now;
-                match self.install() {
-                    Ok(()) => tracing::info!("the certificate was read again"),
-                    Err(error) => {
-                        let error = format!("{error:#}");
-                        tracing::error!(error, "the earlier certificate stays in force");
-                    }
-                }
+    /// Reads the files again, and says in the log how that went.
+    pub(crate) fn read_again(&self) {
+        match self.install() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the earlier certificate stays in force");
             }
-        })
+        }
+    }
+
+    /// Reads the files again whenever they have changed.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        let mut seen = self.written();
+        let mut looks = tokio::time::interval(Duration::from_secs(LOOK_S));
+        loop {
+            looks.tick().await;
+            let now = self.written();
+            if now != seen {
+                seen = now;
+                self.read_again();
+            }
+        }
     }
 }
 

@@ -103,6 +103,17 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         inner.keep(key, value, self.half);
     }
 
+    /// How many values are here.
+    pub fn len(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.young.len() + inner.old.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         let mut inner = self.inner.lock();

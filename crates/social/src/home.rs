@@ -362,6 +362,11 @@ impl Homes {
         self.0.lock().ring(reader).map(|ring| ring.page(page))
     }
 
+    /// How many rings there are.
+    pub(crate) fn rings(&self) -> usize {
+        self.0.lock().rings.len()
+    }
+
     fn heard(&self) -> u64 {
         self.0.lock().heard
     }

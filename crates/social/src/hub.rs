@@ -38,6 +38,19 @@ pub enum StreamEvent {
     Changed,
 }
 
+/// How much is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Posts with what is the same for every viewer.
+    pub statuses: u64,
+    /// Accounts with their counters.
+    pub accounts: u64,
+    /// Tokens that were verified.
+    pub tokens: u64,
+    /// Home timelines.
+    pub rings: u64,
+}
+
 /// Caches, timelines and streams, kept true by events.
 pub struct Hub {
     pub(crate) statuses: Cache<StatusId, StatusEntry>,
@@ -96,6 +109,16 @@ impl Hub {
         };
         if seen {
             self.pulse.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// How much is in memory now.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            statuses: self.statuses.len() as u64,
+            accounts: self.accounts.len() as u64,
+            tokens: self.tokens.len() as u64,
+            rings: self.homes.rings() as u64,
         }
     }
 

@@ -23,6 +23,11 @@ pub(crate) struct Seat {
 }
 
 impl Seats {
+    /// How many are taken.
+    pub fn taken(&self) -> u64 {
+        self.0.lock().all as u64
+    }
+
     /// A seat, or 429 and 503 where there is none.
     pub(crate) fn take(&self, account: AccountId) -> Result<Seat, ApiError> {
         let mut taken = self.0.lock();

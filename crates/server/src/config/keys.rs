@@ -96,6 +96,19 @@ configuration! {
         postgres_url_file: Option<PathBuf> = None, like "\"/etc/fulmar/postgres-url\"";
     }
 
+    /// Figures for Prometheus and what is like it, on a listener of their own.
+    ///
+    /// The listener in `server` never shows them.
+    metrics: Metrics {
+        /// Address and port that serve `/metrics`. Without it nothing does.
+        listen: Option<SocketAddr> = None, like "\"127.0.0.1:9464\"";
+        /// Whether others than this machine may reach that address.
+        ///
+        /// The figures tell how busy this place is and are not encrypted. Unless this is true, only
+        /// an address of the machine itself is accepted.
+        public: bool = false;
+    }
+
     /// What is written to standard error, and how. Passwords, tokens and query strings never are.
     log: Log {
         /// How much is said.

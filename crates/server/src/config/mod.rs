@@ -81,6 +81,15 @@ fn disagreements(config: &Config) -> Vec<String> {
     {
         found.push(format!("`log.filter` is no list of levels by target: {error}"));
     }
+    if let Some(listen) = config.metrics.listen
+        && !listen.ip().to_canonical().is_loopback()
+        && !config.metrics.public
+    {
+        found.push(format!(
+            "`metrics.listen` = {listen} can be reached by others: set `metrics.public = true` if \
+             that is meant"
+        ));
+    }
     let tls = &config.tls;
     if tls.certificate.is_some() != tls.key.is_some() {
         found.push("`tls.certificate` and `tls.key` belong together: set both or none".to_owned());

@@ -26,3 +26,7 @@ mod streaming;
 mod tls;
 mod typed;
 mod visitors;
+
+mod lifecycle;
+mod metrics;
+mod service;

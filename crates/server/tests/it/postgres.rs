@@ -40,7 +40,7 @@ fn members_are_told_to_come_back_while_the_database_is_away_and_need_no_restart(
     assert_eq!(post("before").status, 200);
     for mood in [Mood::Cut, Mood::Stalled] {
         proxy.set(mood);
-        for path in ["/api/v1/statuses", "/api/v1/bookmarks"] {
+        for path in ["/api/v1/statuses", "/api/v1/bookmarks", "/ready"] {
             let method = if path.ends_with("statuses") { "POST" } else { "GET" };
             let away = here.ask(method, path, &ann, Some(json!({ "status": "during" })));
             assert_eq!(away.status, 503, "{mood:?} {path}: {}", away.body);

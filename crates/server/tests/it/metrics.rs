@@ -1,0 +1,78 @@
+//! The figures: on their own listener and nowhere else, under names that dashboards can rely on,
+//! and true.
+
+use crate::service::{Service, get};
+use std::process::Command;
+
+/// The value of a row, by the whole of its name and labels.
+fn value(text: &str, row: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(' '))?;
+    Some(line.parse().expect("a number"))
+}
+
+#[test]
+fn figures_are_told_on_their_own_listener_and_nowhere_else() {
+    let mut here = Service::start("[metrics]\nlisten = \"127.0.0.1:0\"\n", &[]);
+    let line = here.logged("metrics are served");
+    let metrics = line.split("address=").nth(1).expect("an address").trim().parse().expect("one");
+    for _ in 0..3 {
+        assert_eq!(get(here.address(), "/health").status(), 200);
+    }
+    // With a slash at the end it is the same route; without a route all paths are one.
+    assert_eq!(get(here.address(), "/health/").status(), 200);
+    for path in ["/metrics", "/api/v1/metrics", "/nowhere/at/all?x=secret"] {
+        assert_eq!(get(here.address(), path).status(), 404, "{path}");
+    }
+    assert_eq!(get(here.address(), "/api/v1/timelines/home").status(), 401);
+    let heard = get(metrics, "/metrics");
+    assert_eq!(heard.status(), 200);
+    assert!(heard.head.contains("application/openmetrics-text"), "{}", heard.head);
+    let text = &heard.body;
+    let health = "method=\"GET\",route=\"/health\"";
+    for (row, expected) in [
+        (format!("fulmar_requests_total{{{health},status=\"2xx\"}}"), 4.0),
+        (format!("fulmar_request_duration_seconds_count{{{health}}}"), 4.0),
+        (format!("fulmar_request_duration_seconds_bucket{{le=\"+Inf\",{health}}}"), 4.0),
+        ("fulmar_requests_total{method=\"other\",route=\"none\",status=\"4xx\"}".to_owned(), 3.0),
+        (
+            "fulmar_requests_total{method=\"GET\",route=\"/api/v1/timelines/home\",\
+             status=\"4xx\"}"
+                .to_owned(),
+            1.0,
+        ),
+        ("fulmar_edge_connections_total{outcome=\"accepted\"}".to_owned(), 8.0),
+        ("fulmar_edge_cut_total{reason=\"slow_reader\"}".to_owned(), 0.0),
+        ("fulmar_edge_requests_total{outcome=\"begun\"}".to_owned(), 8.0),
+        ("fulmar_store_up".to_owned(), 1.0),
+        ("fulmar_streams".to_owned(), 0.0),
+        ("fulmar_home_rings".to_owned(), 0.0),
+    ] {
+        assert_eq!(value(text, &row), Some(expected), "{row}\n{text}");
+    }
+    for name in ["fulmar_resident_bytes", "fulmar_database_bytes", "fulmar_store_answer_seconds"] {
+        assert!(value(text, name).is_some_and(|value| value > 0.0), "{name}\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n") && !text.contains("secret"), "{text}");
+    // There is nothing else on that listener.
+    assert_eq!(get(metrics, "/health").status(), 404);
+}
+
+#[test]
+fn an_address_that_others_can_reach_must_be_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("fulmar.toml");
+    for (text, fine) in [
+        ("listen = \"0.0.0.0:9464\"", false),
+        ("listen = \"[::]:9464\"", false),
+        ("listen = \"0.0.0.0:9464\"\npublic = true", true),
+        ("listen = \"[::1]:9464\"", true),
+        ("listen = \"127.0.0.1:9464\"", true),
+    ] {
+        std::fs::write(&file, format!("[metrics]\n{text}\n")).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar"));
+        let ran = command.args(["config", "check", "--config"]).arg(&file).output().expect("runs");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.success(), fine, "{text}: {said}");
+        assert!(fine || said.contains("metrics.public = true"), "{said}");
+    }
+}
