@@ -107,12 +107,12 @@ fn a_post_is_found_by_those_who_may_find_it() {
         std::thread::yield_now();
     }
     assert_eq!(found(&ann, ""), [secret.clone(), open.clone()]);
-    assert_eq!(found(&ann, "&limit=1&offset=1"), [open.clone()]);
+    assert_eq!(found(&ann, "&limit=1&offset=1"), std::slice::from_ref(&open));
     assert_eq!(found(&ann, "&type=accounts"), [""; 0]);
     assert_eq!(found("", ""), [""; 0], "visitors find no posts");
     assert_eq!(found(&bob, ""), [""; 0], "ann does not let herself be found");
     here.ask("POST", &format!("/api/v1/statuses/{open}/bookmark"), &bob, None);
-    assert_eq!(found(&bob, ""), [open.clone()], "bob has kept it");
+    assert_eq!(found(&bob, ""), std::slice::from_ref(&open), "bob has kept it");
     indexable(true);
     here.ask("POST", &format!("/api/v1/statuses/{open}/unbookmark"), &bob, None);
     assert_eq!(found(&bob, ""), [open], "and not what is for followers");
