@@ -6,6 +6,7 @@ mod backup;
 mod chores;
 mod config;
 mod control;
+mod demo;
 mod doctor;
 mod limits;
 mod lock;
@@ -57,6 +58,7 @@ enum Command {
     #[command(after_help = "Examples:\n  \
         fulmar serve                              on 127.0.0.1:8080, data in ./fulmar-data\n  \
         fulmar serve --listen 127.0.0.1:0         on a free port, which the line `ready` names\n  \
+        fulmar serve --demo --data /tmp/harbour    with invented members, to look around\n  \
         fulmar serve --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n\n\
         SIGTERM and SIGINT finish what is in flight and end. SIGHUP reads the certificate again.")]
     Serve {
@@ -65,6 +67,9 @@ enum Command {
         /// Address and port; port 0 takes a free one. Overrides `server.listen`.
         #[arg(long)]
         listen: Option<std::net::SocketAddr>,
+        /// Fill the data folder with a sample community first; only where it is empty.
+        #[arg(long)]
+        demo: bool,
     },
     /// Members of this instance.
     #[command(subcommand)]
@@ -150,7 +155,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
-            Command::Serve { place, listen } => serve::serve(&place, listen).await,
+            Command::Serve { place, listen, demo } => serve::serve(&place, listen, demo).await,
             Command::Account(command) => accounts::run(command).await,
             Command::Token(command) => tokens::run(command).await,
             Command::Backup { file, force, place } => backup::run(&place, &file, force).await,

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use httpkit::Sealer;
-use model::ports::Random as _;
+use model::ports::{Clock, Random as _};
 use object_store::local::LocalFileSystem;
 use social::{
     Hub, Settings, Social,
@@ -41,8 +41,17 @@ pub(crate) fn folder(data: &Path) -> anyhow::Result<()> {
 }
 
 /// Opens the instance in the data folder, making what is missing.
-#[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
 pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Instance> {
+    open_at(place, config, Arc::new(WallClock)).await
+}
+
+/// The same on another clock.
+#[expect(clippy::disallowed_methods, reason = "the one home of the operating system's chance")]
+pub(crate) async fn open_at(
+    place: &Place,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Instance> {
     let data = &place.data;
     folder(data)?;
     if let Some(why) = backup::is_unfinished(data) {
@@ -54,9 +63,8 @@ pub(crate) async fn open(place: &Place, config: &Config) -> anyhow::Result<Insta
     }
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
     let key = key(data, &chance)?;
-    let clock = Arc::new(WallClock);
     let hub = Arc::new(Hub::default());
-    let db = Db::connect(&engine, Arc::clone(&clock) as _, Arc::clone(&hub) as _)
+    let db = Db::connect(&engine, Arc::clone(&clock), Arc::clone(&hub) as _)
         .await
         .context("cannot open the database")?;
     let settings = Settings {

@@ -4,7 +4,7 @@ use crate::{
     Place, chores,
     config::{self, Config},
     control::{self, Desk},
-    lock, log, memory, metrics,
+    demo, lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
     tls::{self, Tls},
@@ -32,7 +32,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
-pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    place: &Place,
+    listen: Option<SocketAddr>,
+    demo: bool,
+) -> anyhow::Result<()> {
     let config = config::load(place)?;
     log::start(&config.log);
     for advice in config::advice(place, &config) {
@@ -40,6 +44,9 @@ pub(crate) async fn serve(place: &Place, listen: Option<SocketAddr>) -> anyhow::
     }
     open::folder(&place.data)?;
     let _lock = lock::take_for_server(&place.data).await?;
+    if demo {
+        demo::fill(place, &config).await?;
+    }
     let instance = Arc::new(open::open(place, &config).await?);
     ensure_owner(place, &instance).await?;
     let address = listen.unwrap_or(config.server.listen);

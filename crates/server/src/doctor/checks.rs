@@ -123,7 +123,7 @@ fn room(data: &Path) -> Finding {
     let advice = "make room or give it more: with a full disk nobody can post";
     match free {
         ..DISK_FREE_BYTES_MIN => wrong(NAME, found, advice),
-        ..DISK_FREE_BYTES_LOW => note(NAME, found, advice),
+        DISK_FREE_BYTES_MIN..DISK_FREE_BYTES_LOW => note(NAME, found, advice),
         _ => good(NAME, found),
     }
 }

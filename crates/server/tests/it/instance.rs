@@ -46,7 +46,11 @@ fn said(mut command: Command) -> Said {
 }
 
 fn start(data: &Path, config: &Path) -> (Child, SocketAddr) {
-    let mut child = fulmar(data, config, &["serve", "--listen", "127.0.0.1:0"])
+    start_with(data, config, &["serve", "--listen", "127.0.0.1:0"])
+}
+
+fn start_with(data: &Path, config: &Path, words: &[&str]) -> (Child, SocketAddr) {
+    let mut child = fulmar(data, config, words)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -82,6 +86,16 @@ impl Instance {
         let text = format!("[signup]\nopen = true\nper_address = {per_address}\n{more}");
         std::fs::write(&config, text).expect("a configuration");
         let (child, address) = start(data.path(), &config);
+        Self { data, config, child, address }
+    }
+
+    /// Started anew, with the sample community.
+    pub fn demo() -> Self {
+        let data = TempDir::new().expect("a folder");
+        let config = data.path().join("fulmar.toml");
+        std::fs::write(&config, "").expect("a configuration");
+        let words = ["serve", "--listen", "127.0.0.1:0", "--demo"];
+        let (child, address) = start_with(data.path(), &config, &words);
         Self { data, config, child, address }
     }
 

@@ -8,6 +8,7 @@ mod allowances;
 mod backup;
 mod bodies;
 mod commands;
+mod demo;
 mod doctor;
 mod endpoints;
 mod entering;
