@@ -27,6 +27,11 @@ impl Issuer {
         self.last = self.last.max(last);
     }
 
+    /// The highest id known to be in use.
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
     /// The next id: of this millisecond, or just above the last where many are issued at once.
     pub fn issue(&mut self, now: Timestamp) -> i64 {
         let above = ((self.last >> NODE_BITS) + 1) << NODE_BITS;

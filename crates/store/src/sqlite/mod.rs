@@ -22,7 +22,11 @@ use model::{
 use rusqlite::{Connection, OpenFlags};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -95,10 +99,12 @@ pub(crate) fn open(
     let wait = Duration::from_millis(CHECKPOINT_WAIT_MS);
     checkpoint.busy_timeout(wait).map_err(|e| store_error(&e))?;
     let (stop, stopped) = mpsc::channel();
-    let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped))?;
+    let restarts = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&restarts);
+    let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped, &counted))?;
     Ok(Sqlite {
         options: options.clone(),
-        writer: Some(writer::Writer::start(conn, clock, announcer)?),
+        writer: Some(writer::Writer::start(conn, clock, announcer, restarts)?),
         readers: Some(reader::Readers::start(options)?),
         checkpointer: Some((stop, checkpointer)),
     })
@@ -143,7 +149,7 @@ pub(super) fn spawn(
 
 /// Moves the log into the database, without stopping writers while it is short, and waiting for
 /// readers once it is long, so that it cannot grow without bound.
-fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>) {
+fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>, restarts: &AtomicU64) {
     let mut pages = 0;
     loop {
         match stopped.recv_timeout(Duration::from_millis(CHECKPOINT_EVERY_MS)) {
@@ -152,6 +158,10 @@ fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>) {
         }
         let mode = if pages > WAL_PAGES_RESTART { "RESTART" } else { "PASSIVE" };
         let text = format!("PRAGMA wal_checkpoint({mode})");
+        // Counted before: the writer sees the log begin anew while this still runs.
+        if mode == "RESTART" {
+            restarts.fetch_add(1, Ordering::AcqRel);
+        }
         match conn.query_row(&text, [], |r| r.get::<_, i64>(1)) {
             Ok(log) => pages = log,
             Err(error) => tracing::warn!(%error, "checkpoint failed; it is tried again"),

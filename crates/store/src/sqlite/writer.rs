@@ -15,7 +15,13 @@ use model::{
     ports::{Announcement, Announcer, Clock},
 };
 use rusqlite::{Connection, ErrorCode};
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
 use tokio::sync::{mpsc, oneshot};
 
 type Answer = oneshot::Sender<Result<Done, CommitError>>;
@@ -36,13 +42,14 @@ impl Writer {
         conn: Connection,
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
+        restarts: Arc<AtomicU64>,
     ) -> Result<Self, StoreError> {
         let failed = |e| store_error(&e);
         // Asked first: what another process writes in between is then seen as a change.
         let version = data_version(&conn).map_err(failed)?;
         let issuer = Issuer::after(last_id(&conn).map_err(failed)?, 0);
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE_MAX);
-        let mut worker = Worker { conn, clock, announcer, issuer, version };
+        let mut worker = Worker { conn, clock, announcer, issuer, version, restarts, restarted: 0 };
         let thread = spawn("writer", move || worker.run(waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -94,6 +101,9 @@ struct Worker {
     announcer: Arc<dyn Announcer>,
     issuer: Issuer,
     version: i64,
+    /// How often our own checkpointer has started the log anew, and how often that was seen.
+    restarts: Arc<AtomicU64>,
+    restarted: u64,
 }
 
 impl Worker {
@@ -164,9 +174,16 @@ impl Worker {
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
         let version = data_version(&self.conn)?;
         if version != self.version {
-            self.issuer.raise(last_id(&self.conn)?);
             self.version = version;
-            gap(&*self.announcer);
+            let restarts = self.restarts.load(Ordering::Acquire);
+            let last = last_id(&self.conn)?;
+            // Our own checkpointer starting the log anew looks the same as somebody's writing.
+            let own = restarts != self.restarted && last <= self.issuer.last();
+            self.restarted = restarts;
+            self.issuer.raise(last);
+            if !own {
+                gap(&*self.announcer);
+            }
         }
         Ok(())
     }
