@@ -20,7 +20,7 @@ use model::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use social::{media::ProfilePicture, members::SignUp};
+use social::{media::ProfilePicture, members::SignUp, read::Listing};
 
 pub(crate) type Answer = Result<Json<Value>, Refused>;
 pub(crate) type Paged = Result<(HeaderMap, Json<Value>), Refused>;
@@ -195,7 +195,7 @@ pub(crate) async fn update(
         let known = model::language::is_code(&language);
         preferences.language = known.then_some(language);
     }
-    api.social.change_profile(account, change).await?;
+    api.social.change_profile(&api.darkroom, account, change).await?;
     if preferences != before {
         api.social.store().set_preferences(account, &preferences).await?;
     }
@@ -218,7 +218,7 @@ pub(crate) struct ManyQuery {
     pub id: Vec<String>,
 }
 
-/// `GET /api/v1/accounts?id[]=`: those that exist.
+/// `GET /api/v1/accounts?id[]=`: those that exist and are not suspended.
 pub(crate) async fn many(
     State(api): State<Api>,
     Viewer(_): Viewer,
@@ -226,7 +226,7 @@ pub(crate) async fn many(
 ) -> Answer {
     let ids: Vec<AccountId> = q.id.iter().take(40).filter_map(|t| t.parse().ok()).collect();
     let urls = Urls { base: &api.base_url };
-    let views = api.social.accounts(&ids).await?;
+    let views = api.social.people(&ids).await?;
     Ok(Json(views.iter().map(|v| wire::account::account(v, &urls)).collect()))
 }
 
@@ -270,9 +270,10 @@ pub(crate) async fn statuses(
     Query(q): Query<StatusesQuery>,
 ) -> crate::timelines::Timeline {
     let account = api.social.account(id(&account)?).await?.account.id;
-    let views = if q.pinned == Some(true) {
+    let listing = if q.pinned == Some(true) {
         let ids = api.social.store().pinned(account).await?;
-        api.social.statuses(viewer, &ids).await?
+        // All of them are on this page.
+        Listing { views: api.social.statuses(viewer, &ids).await?, ends: None }
     } else {
         let query = TimelineQuery::Account {
             account,
@@ -285,7 +286,7 @@ pub(crate) async fn statuses(
         };
         api.social.listing(viewer, &query, q.page.page(20, 40)).await?
     };
-    Ok(crate::timelines::page(&api, &uri, &views))
+    Ok(crate::timelines::page(&api, &uri, &listing))
 }
 
 /// `GET /api/v1/preferences`.
@@ -349,7 +350,7 @@ pub(crate) async fn set_markers(
     Ok(Json(Value::Object(json)))
 }
 
-/// A page of accounts with its `Link`.
+/// A page of accounts with its `Link`: without those that are suspended, which page all the same.
 pub(crate) async fn edges(
     api: &Api,
     uri: &axum::http::Uri,
@@ -357,13 +358,21 @@ pub(crate) async fn edges(
 ) -> Paged {
     let ids: Vec<AccountId> = edges.iter().map(|e| e.account).collect();
     let urls = Urls { base: &api.base_url };
-    let views = api.social.accounts(&ids).await?;
+    let views = api.social.people(&ids).await?;
     let json = views.iter().map(|v| wire::account::account(v, &urls)).collect();
-    let headers = match (edges.first(), edges.last()) {
+    Ok((edge_links(api, uri, edges.iter()), Json(json)))
+}
+
+/// The `Link` of a page of edges.
+pub(crate) fn edge_links<'a>(
+    api: &Api,
+    uri: &axum::http::Uri,
+    edges: impl DoubleEndedIterator<Item = &'a model::relation::Edge> + Clone,
+) -> HeaderMap {
+    match (edges.clone().next(), edges.clone().next_back()) {
         (Some(first), Some(last)) => {
             paging::link(&api.base_url, uri, first.id.get(), last.id.get())
         }
         _ => HeaderMap::new(),
-    };
-    Ok((headers, Json(json)))
+    }
 }

@@ -154,7 +154,7 @@ pub(crate) async fn add(
     let account = caller.member("write:lists")?;
     let list = own(&api, account, &list).await?;
     let ids = form.ids()?;
-    let standing = api.social.store().relationships(account, &ids).await?;
+    let standing = api.social.relationships(account, &ids).await?;
     let followed = |r: &model::relation::Relationship| {
         r.following.is_some() || r.requested || r.account == account
     };

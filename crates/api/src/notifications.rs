@@ -46,16 +46,11 @@ pub(crate) async fn all(
     }
     let from = q.account_id.as_deref().map(id).transpose()?;
     let page = q.page.page(40, 80);
-    let found = api.social.notifications(account, &kinds, from, page).await?;
+    let (found, ends) = api.social.notifications(account, &kinds, from, page).await?;
     let urls = Urls { base: &api.base_url };
     let now = api.social.now();
-    let headers = match (found.first(), found.last()) {
-        (Some(first), Some(last)) => {
-            let (first, last) = (first.notification.id, last.notification.id);
-            paging::link(&api.base_url, &uri, first.get(), last.get())
-        }
-        _ => HeaderMap::new(),
-    };
+    let link = |(first, last)| paging::link(&api.base_url, &uri, first, last);
+    let headers = ends.map_or_else(HeaderMap::new, link);
     let json = found.iter().map(|n| wire::other::notification(n, &urls, now)).collect();
     Ok((headers, Json(json)))
 }

@@ -3,9 +3,9 @@
 
 use crate::{
     Api,
-    accounts::{Answer, ManyQuery, Paged, edges, id},
+    accounts::{Answer, ManyQuery, Paged, edge_links, edges, id},
     caller::{Caller, Viewer},
-    wire::account::relationship,
+    wire::{self, Urls, account::relationship},
 };
 use axum::{
     Json,
@@ -14,9 +14,11 @@ use axum::{
 use httpkit::{Body, PageQuery, Query, lenient};
 use model::{
     AccountId,
+    limits::MUTE_SECONDS_MAX,
     relation::{FollowOptions, MuteOptions},
 };
 use serde::Deserialize;
+use serde_json::json;
 
 /// `GET /api/v1/accounts/relationships?id[]=`.
 pub(crate) async fn relationships(
@@ -26,7 +28,7 @@ pub(crate) async fn relationships(
 ) -> Answer {
     let viewer = caller.member("read:follows")?;
     let ids: Vec<AccountId> = q.id.iter().take(80).filter_map(|t| t.parse().ok()).collect();
-    let found = api.social.store().relationships(viewer, &ids).await?;
+    let found = api.social.relationships(viewer, &ids).await?;
     Ok(Json(found.iter().map(relationship).collect()))
 }
 
@@ -101,6 +103,8 @@ pub(crate) async fn unblock(
 pub(crate) struct MuteForm {
     #[serde(default, deserialize_with = "lenient::boolean")]
     notifications: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::integer")]
+    duration: Option<i64>,
 }
 
 /// `POST /api/v1/accounts/:id/mute`.
@@ -111,7 +115,13 @@ pub(crate) async fn mute(
     Body(form): Body<MuteForm>,
 ) -> Answer {
     let account = caller.member("write:mutes")?;
-    let options = MuteOptions { notifications: form.notifications.unwrap_or(true), expires: None };
+    // None, or none to speak of: until it is taken back.
+    let duration = form.duration.filter(|seconds| *seconds > 0);
+    let end = |seconds: i64| api.social.now().plus_ms(seconds.min(MUTE_SECONDS_MAX) * 1_000);
+    let options = MuteOptions {
+        notifications: form.notifications.unwrap_or(true),
+        expires: duration.map(end),
+    };
     Ok(Json(relationship(&api.social.mute(account, id(&target)?, Some(options)).await?)))
 }
 
@@ -163,8 +173,30 @@ macro_rules! own_listings {
 }
 own_listings! {
     blocks: "read:blocks" blocks;
-    mutes: "read:mutes" mutes;
     requests: "read:follows" requests_for;
+}
+
+/// `GET /api/v1/mutes`: whom one mutes now, and until when.
+/// Source: <https://docs.joinmastodon.org/entities/Account/#MutedAccount>.
+pub(crate) async fn mutes(
+    State(api): State<Api>,
+    caller: Caller,
+    OriginalUri(uri): OriginalUri,
+    Query(page): Query<PageQuery>,
+) -> Paged {
+    let account = caller.member("read:mutes")?;
+    let now = api.social.now();
+    let found = api.social.store().mutes(account, page.page(40, 80), now).await?;
+    let ids: Vec<AccountId> = found.iter().map(|(edge, _)| edge.account).collect();
+    let urls = Urls { base: &api.base_url };
+    let shown = api.social.people(&ids).await?.into_iter().map(|view| {
+        let mute = found.iter().find(|(edge, _)| edge.account == view.account.id);
+        let mut json = wire::account::account(&view, &urls);
+        wire::put(&mut json, "mute_expires_at", json!(mute.and_then(|m| m.1).map(wire::time)));
+        json
+    });
+    let json = shown.collect();
+    Ok((edge_links(&api, &uri, found.iter().map(|(edge, _)| edge)), Json(json)))
 }
 
 /// Makes the handlers that list whom an account follows, and by whom it is followed.

@@ -266,33 +266,24 @@ pub(crate) async fn unreblog(
     Ok(shown(&api, &api.social.unreblog(account, id(&status)?).await?))
 }
 
-/// `GET /api/v1/statuses/:id/favourited_by`.
-pub(crate) async fn favourited_by(
-    State(api): State<Api>,
-    Viewer(viewer): Viewer,
-    Path(status): Path<String>,
-    OriginalUri(uri): OriginalUri,
-    Query(page): Query<PageQuery>,
-) -> Paged {
-    let view = api.social.status(viewer, id(&status)?).await?;
-    let store = api.social.store();
-    let found = store.favourited_by(view.entry.status.id, page.page(40, 80)).await?;
-    edges(&api, &uri, found).await
+/// Makes the handlers that list who has done something with a post.
+macro_rules! doers {
+    ($($name:ident)*) => {$(
+        pub(crate) async fn $name(
+            State(api): State<Api>,
+            Viewer(viewer): Viewer,
+            Path(status): Path<String>,
+            OriginalUri(uri): OriginalUri,
+            Query(page): Query<PageQuery>,
+        ) -> Paged {
+            let view = api.social.status(viewer, id(&status)?).await?;
+            let store = api.social.store();
+            let found = store.$name(view.entry.status.id, page.page(40, 80)).await?;
+            edges(&api, &uri, found).await
+        }
+    )*};
 }
-
-/// `GET /api/v1/statuses/:id/reblogged_by`.
-pub(crate) async fn reblogged_by(
-    State(api): State<Api>,
-    Viewer(viewer): Viewer,
-    Path(status): Path<String>,
-    OriginalUri(uri): OriginalUri,
-    Query(page): Query<PageQuery>,
-) -> Paged {
-    let view = api.social.status(viewer, id(&status)?).await?;
-    let store = api.social.store();
-    let found = store.reblogged_by(view.entry.status.id, page.page(40, 80)).await?;
-    edges(&api, &uri, found).await
-}
+doers! { favourited_by reblogged_by }
 
 async fn marked(
     api: &Api,

@@ -18,7 +18,7 @@ use httpkit::{ApiError, PageQuery, Query, SharedPage, lenient, paging};
 use model::{Page, ports::TimelineQuery};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use social::StatusView;
+use social::{StatusView, read::Listing};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a page of twenty posts usually takes, so that its bytes are not moved while it grows.
@@ -58,16 +58,11 @@ pub(crate) fn posts(api: &Api, headers: HeaderMap, views: &[StatusView]) -> Post
     Posts { headers, json }
 }
 
-/// A page of posts whose own ids page it.
-pub(crate) fn page(api: &Api, uri: &Uri, views: &[StatusView]) -> Posts {
-    let headers = match (views.first(), views.last()) {
-        (Some(first), Some(last)) => {
-            let (first, last) = (first.entry.status.id, last.entry.status.id);
-            paging::link(&api.base_url, uri, first.get(), last.get())
-        }
-        _ => HeaderMap::new(),
-    };
-    posts(api, headers, views)
+/// A page of posts. What was hidden of it pages too, so that a page of which nothing is left still
+/// leads on.
+pub(crate) fn page(api: &Api, uri: &Uri, listing: &Listing) -> Posts {
+    let link = |(first, last)| paging::link(&api.base_url, uri, first, last);
+    posts(api, listing.ends.map_or_else(HeaderMap::new, link), &listing.views)
 }
 
 /// An answer that is the same for whoever may have it, made once for all who ask at the time.
@@ -233,8 +228,6 @@ pub(crate) async fn list(
     Query(q): Query<PageQuery>,
 ) -> Timeline {
     let reader = caller.member("read:lists")?;
-    let list = api.social.store().list(id(&list)?).await?.filter(|l| l.account == reader);
-    let list = list.ok_or_else(ApiError::not_found)?;
-    let query = TimelineQuery::List(list.id);
-    Ok(page(&api, &uri, &api.social.listing(Some(reader), &query, q.page(20, 40)).await?))
+    let window = q.page(20, 40);
+    Ok(page(&api, &uri, &api.social.list_timeline(reader, id(&list)?, window).await?))
 }

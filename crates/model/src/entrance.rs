@@ -121,6 +121,15 @@ pub const fn notifies(n: &Notice) -> bool {
     !(is_unwelcome || from_stranger_in_disfavour || is_quiet_thread)
 }
 
+/// Whether followers who asked for it are told of a new post: of what enters their home by itself.
+pub const fn tells_followers(
+    visibility: Visibility,
+    is_reblog: bool,
+    replies_to_other: bool,
+) -> bool {
+    !matches!(visibility, Visibility::Direct) && !is_reblog && !replies_to_other
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +209,21 @@ mod tests {
             };
             assert_eq!(enters_public(&e), public, "{visibility:?} {facts}");
             assert_eq!(enters_tag(&e), tag, "{visibility:?} {facts}");
+        }
+    }
+
+    #[test]
+    fn what_followers_are_told_of() {
+        for (visibility, is_reblog, replies_to_other, told) in [
+            (Public, false, false, true),
+            (Unlisted, false, false, true),
+            (Followers, false, false, true),
+            (Direct, false, false, false),
+            (Public, true, false, false),
+            (Public, false, true, false),
+        ] {
+            let tells = tells_followers(visibility, is_reblog, replies_to_other);
+            assert_eq!(tells, told, "{visibility:?} {is_reblog} {replies_to_other}");
         }
     }
 

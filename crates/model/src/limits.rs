@@ -40,6 +40,8 @@ pub const REPORT_CHARACTERS: usize = 1_000;
 pub const STATUSES_PER_REPORT: usize = 100;
 /// Reports that one member may make in a day. Past it: 422.
 pub const REPORTS_DAILY: u32 = 400;
+/// Longest mute that ends by itself, seconds (ten years). A longer one ends then.
+pub const MUTE_SECONDS_MAX: i64 = 315_576_000;
 /// Accounts that one member may follow.
 pub const FOLLOWS_PER_ACCOUNT: usize = 7_500;
 /// Scheduled posts of one member, in all and for one day.

@@ -46,6 +46,11 @@ pub struct PollOption {
 }
 
 impl Poll {
+    /// Whether this is still the same question as the other asks: then its votes stand.
+    pub fn asks_the_same(&self, other: &NewPoll) -> bool {
+        self.multiple == other.multiple
+            && self.options.iter().map(|o| &o.title).eq(other.options.iter())
+    }
     /// Whether voting has ended.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at <= now)

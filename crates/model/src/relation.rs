@@ -61,6 +61,11 @@ pub struct Relationship {
 }
 
 impl Relationship {
+    /// As it is at this time: a mute that has ended by itself is none.
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.muting = self.muting.filter(|mute| mute.expires.is_none_or(|end| end > now));
+        self
+    }
     /// Strangers.
     pub fn none(account: AccountId) -> Self {
         Self {

@@ -207,8 +207,13 @@ pub struct StatusEdit {
     pub mentions: SmallVec<[AccountId; 4]>,
     /// As in `NewStatus`.
     pub tags: Vec<String>,
-    /// A changed poll starts anew; `None` removes it.
+    /// A poll with the same choices keeps its votes, another one starts anew; `None` removes it.
     pub poll: Option<NewPoll>,
+    /// Nothing that readers read has changed: no version is made, and the time of the last edit
+    /// stays. The poll's end may still move.
+    pub same_wording: bool,
+    /// Local accounts that are told, and why; in the same deed.
+    pub notify: Vec<(AccountId, NotificationKind)>,
 }
 
 /// One wording in a status's history. Source: <https://docs.joinmastodon.org/entities/StatusEdit/>.

@@ -14,8 +14,18 @@ impl Social {
         viewer: AccountId,
         other: AccountId,
     ) -> Result<Relationship, VerbError> {
-        let found = self.store.relationships(viewer, &[other]).await?;
-        found.into_iter().next().ok_or(VerbError::NotFound)
+        self.relationships(viewer, &[other]).await?.pop().ok_or(VerbError::NotFound)
+    }
+
+    /// How the viewer stands to these, in the order asked.
+    pub async fn relationships(
+        &self,
+        viewer: AccountId,
+        others: &[AccountId],
+    ) -> Result<Vec<Relationship>, VerbError> {
+        let now = self.now();
+        let found = self.store.relationships(viewer, others).await?;
+        Ok(found.into_iter().map(|relationship| relationship.at(now)).collect())
     }
 
     /// Follows, or asks to where the account is locked, or changes how one follows.

@@ -8,12 +8,13 @@ use crate::{
     Social, StatusView, StreamEvent, VerbError,
     limits::{RECENT_EVENTS, RING_LENGTH, RINGS_MAX, STREAM_LAG_MAX},
     marks::{Heard, KnownMarks, Wanted},
+    read::{Listing, ends},
     view::Lens,
 };
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use model::{
-    AccountId, Page, Status, StatusId, Visibility,
+    AccountId, Page, Status, StatusId, Timestamp, Visibility,
     entrance::leaves_home,
     event::Mark,
     ports::{SightFacts, TimelineQuery},
@@ -24,7 +25,7 @@ use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::broadcast;
 
-type Map<K, V> = HashMap<K, V, RandomState>;
+pub(crate) type Map<K, V> = HashMap<K, V, RandomState>;
 type Set<K> = HashSet<K, RandomState>;
 
 /// What decides, for one reader, which posts enter.
@@ -33,7 +34,10 @@ pub(crate) struct Facts {
     reader: Option<AccountId>,
     /// Followed, and whether their reblogs are wanted.
     following: Map<AccountId, bool>,
-    restricted: Set<AccountId>,
+    /// Blocked (either way) or muted, and until when.
+    restricted: Map<AccountId, Timestamp>,
+    /// When the first of them ends by itself: what was built from this is then out of date.
+    until: Option<Timestamp>,
     /// Only these languages are wanted of them; few readers choose, so it is mostly empty.
     languages: Map<AccountId, Vec<String>>,
     /// On an exclusive list of the reader.
@@ -43,16 +47,21 @@ pub(crate) struct Facts {
 impl Facts {
     /// What a post's sight needs to know of its author. Whom the reader only mutes counts as
     /// blocked: neither is in a home timeline.
-    pub(crate) fn sight(&self, author: AccountId) -> SightFacts {
+    pub(crate) fn sight(&self, author: AccountId, now: Timestamp) -> SightFacts {
         SightFacts {
             follows: self.following.contains_key(&author),
-            blocked: self.restricted.contains(&author),
-            muted: false,
+            blocked: self.restricts(author, now),
+            ..SightFacts::default()
         }
     }
 
+    fn restricts(&self, id: AccountId, at: Timestamp) -> bool {
+        self.restricted.get(&id).is_some_and(|end| *end > at)
+    }
+
     fn admits(&self, status: &Status) -> bool {
-        let restricted = |id: &AccountId| self.restricted.contains(id);
+        // A restriction that ends has not ended when a post from before its end was made.
+        let restricted = |id: &AccountId| self.restricts(*id, status.created);
         let is_own = self.reader == Some(status.account);
         let answered = status.in_reply_to.map(|to| to.account);
         let other = answered.filter(|a| *a != status.account);
@@ -78,6 +87,20 @@ impl Facts {
         let Some(wanted) = self.languages.get(&status.account) else { return false };
         status.language.as_ref().is_some_and(|language| !wanted.contains(language))
     }
+}
+
+/// Each of these with the time until which it stands; what does not end stands for ever.
+pub(crate) fn until_when(
+    restricted: Vec<(AccountId, Option<Timestamp>)>,
+) -> Map<AccountId, Timestamp> {
+    let mut found: Map<AccountId, Timestamp> = Map::default();
+    for (id, end) in restricted {
+        let end = end.unwrap_or(Timestamp::from_ms(i64::MAX));
+        // Who is both blocked and muted for a while stays blocked.
+        let known = found.entry(id).or_insert(end);
+        *known = end.max(*known);
+    }
+    found
 }
 
 #[derive(Default)]
@@ -358,8 +381,18 @@ impl Homes {
         inner.streams.entry(reader).or_insert_with(new).subscribe()
     }
 
-    fn page(&self, reader: AccountId, page: &Page) -> Option<Option<Vec<StatusId>>> {
-        self.0.lock().ring(reader).map(|ring| ring.page(page))
+    fn page(
+        &self,
+        reader: AccountId,
+        page: &Page,
+        now: Timestamp,
+    ) -> Option<Option<Vec<StatusId>>> {
+        let mut inner = self.0.lock();
+        let until = inner.ring(reader)?.facts.until;
+        if until.is_some_and(|end| end <= now) {
+            inner.outdate(reader);
+        }
+        inner.ring(reader).map(|ring| ring.page(page))
     }
 
     /// How many rings there are.
@@ -404,7 +437,7 @@ impl Social {
     /// Ids of a page of the home timeline, newest first.
     pub async fn home(&self, reader: AccountId, page: Page) -> Result<Vec<StatusId>, VerbError> {
         for _ in 0..BUILDS_MAX {
-            match self.hub.homes.page(reader, &page) {
+            match self.hub.homes.page(reader, &page, self.now()) {
                 Some(Some(ids)) => return Ok(ids),
                 Some(None) => break,
                 None => self.build_home(reader).await?,
@@ -415,13 +448,9 @@ impl Social {
     }
 
     /// A page of the home timeline as its reader sees it.
-    pub async fn home_timeline(
-        &self,
-        reader: AccountId,
-        page: Page,
-    ) -> Result<Vec<StatusView>, VerbError> {
+    pub async fn home_timeline(&self, reader: AccountId, page: Page) -> Result<Listing, VerbError> {
         let ids = self.home(reader, page).await?;
-        self.home_views(reader, &ids).await
+        Ok(Listing { ends: ends(&ids), views: self.home_views(reader, &ids).await? })
     }
 
     /// Posts of a home timeline as its reader sees them.
@@ -448,13 +477,13 @@ impl Social {
             marks.extend(found);
         }
         let votes = self.votes(reader, &views).await?;
-        Ok(Lens::remembered(reader, recalled.facts, marks, votes).all(views))
+        Ok(Lens::remembered(reader, recalled.facts, self.now(), marks, votes).all(views))
     }
 
     /// Makes sure that posts are pushed to this reader; what an open stream needs.
     pub async fn attend_home(&self, reader: AccountId) -> Result<(), VerbError> {
         for _ in 0..BUILDS_MAX {
-            if self.hub.homes.page(reader, &Page::newest(1)).is_some() {
+            if self.hub.homes.page(reader, &Page::newest(1), self.now()).is_some() {
                 return Ok(());
             }
             self.build_home(reader).await?;
@@ -477,7 +506,7 @@ impl Social {
 
     async fn home_facts(&self, reader: AccountId) -> Result<Facts, VerbError> {
         let following = self.store.all_following(reader).await?;
-        let restricted = self.store.all_restricted(reader).await?;
+        let restricted = self.store.all_restricted(reader, self.now()).await?;
         let exclusive = self.store.on_exclusive_lists(reader).await?;
         Ok(Facts {
             reader: Some(reader),
@@ -488,7 +517,8 @@ impl Social {
                 .map(|(id, how)| (id, how.languages))
                 .collect(),
             exclusive: exclusive.into_iter().collect(),
-            restricted: restricted.into_iter().collect(),
+            until: restricted.iter().filter_map(|(_, end)| *end).min(),
+            restricted: until_when(restricted),
         })
     }
 
@@ -594,10 +624,10 @@ mod tests {
         homes.0.lock().insert(reader, kept);
         homes.0.lock().remember(Recent::Deleted(StatusId::new(15).unwrap()));
         let before = homes.heard();
-        assert!(homes.page(reader, &Page::newest(5)).is_some());
+        assert!(homes.page(reader, &Page::newest(5), Timestamp::from_ms(1)).is_some());
         assert_eq!(homes.0.lock().since(before).map(Iterator::count), Some(0));
         homes.forget_all();
-        assert!(homes.page(reader, &Page::newest(5)).is_none());
+        assert!(homes.page(reader, &Page::newest(5), Timestamp::from_ms(1)).is_none());
         assert!(homes.0.lock().since(before).is_none());
     }
 }

@@ -10,6 +10,7 @@ use crate::{
 use model::{
     PollId, Timestamp,
     job::{Job, JobKind},
+    notification::NotificationKind,
 };
 
 impl Social {
@@ -80,7 +81,8 @@ impl Social {
             let voters = self.store.voters(poll.id, cursor, VOTERS_AT_ONCE).await?;
             let is_last = voters.len() < usize::try_from(VOTERS_AT_ONCE).unwrap_or(usize::MAX);
             let told_until = voters.last().copied().filter(|_| !is_last);
-            let mut told = self.told(poll.account, &voters).await?;
+            let told = self.told(poll.account, NotificationKind::Poll, &voters, None).await?;
+            let mut told: Vec<_> = told.into_iter().map(|(account, _)| account).collect();
             if cursor == 0 && self.is_local(poll.account).await? {
                 told.insert(0, poll.account);
             }

@@ -16,6 +16,7 @@ pub mod limits;
 mod marks;
 pub mod media;
 pub mod members;
+mod notice;
 pub mod post;
 pub mod read;
 pub mod report;

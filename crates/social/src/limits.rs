@@ -58,7 +58,8 @@ pub const TRY_CELLS: usize = 16_384;
 pub const CODE_MEMORY_HOURS: i64 = 24;
 /// Days that a browser session lasts.
 pub const SESSION_DAYS: i64 = 30;
-/// Followers that are told of a post they asked to hear of, in the same deed. Past it: not told.
+/// Accounts that are told of one post: those it mentions, and followers who asked to hear of it;
+/// in the same deed. Past it: not told.
 pub const NOTIFIED_MAX: usize = 1_000;
 const _: () = assert!(RING_LENGTH <= u32::MAX as usize);
 /// Bytes of an uploaded picture (Mastodon's limit). Past it: 422.

@@ -3,6 +3,7 @@
 use crate::{
     Social, VerbError,
     limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
+    media::Darkroom,
 };
 use model::{
     AccountId, AppId, StoreError,
@@ -109,8 +110,27 @@ impl Social {
         }
     }
 
-    /// Changes one's profile.
+    /// Changes one's profile. Pictures that it no longer shows are removed, and so are new ones
+    /// when the change is refused.
     pub async fn change_profile(
+        &self,
+        room: &Darkroom,
+        account: AccountId,
+        change: ProfileChange,
+    ) -> Result<(), VerbError> {
+        let sent = [change.avatar.clone().flatten(), change.header.clone().flatten()];
+        let before = self.store.accounts(&[account]).await?.pop().ok_or(VerbError::NotFound)?;
+        let replaced = [
+            before.avatar.filter(|_| change.avatar.is_some()),
+            before.header.filter(|_| change.header.is_some()),
+        ];
+        let done = self.write_profile(account, change).await;
+        let useless = if done.is_ok() { replaced } else { sent };
+        room.discard_files(useless.into_iter().flatten()).await;
+        done
+    }
+
+    async fn write_profile(
         &self,
         account: AccountId,
         change: ProfileChange,

@@ -1,8 +1,8 @@
 //! Posting and what one does with a post: reword, delete, reblog, mark, vote.
 
-use crate::{Social, StatusView, VerbError, limits::NOTIFIED_MAX};
+use crate::{Social, StatusView, VerbError, view::StatusEntry};
 use model::{
-    AccountId, AppId, MediaId, StatusId, Visibility,
+    AccountId, AppId, ConversationId, MediaId, StatusId, Visibility,
     event::Mark,
     limits::{
         MEDIA_PER_STATUS, POLL_OPTION_CHARACTERS, POLL_OPTIONS_MAX, POLL_SECONDS_MAX,
@@ -12,7 +12,7 @@ use model::{
     member::Preferences,
     notification::NotificationKind,
     poll::NewPoll,
-    sight::{Sight, may_reblog},
+    sight::{may_reblog, may_reply},
     status::{Marks, NewStatus, ReblogOf, ReplyTo, StatusEdit},
     text,
 };
@@ -144,20 +144,19 @@ impl Social {
         Ok(())
     }
 
-    /// Who of the mentioned is told: nobody who blocks or mutes the author.
-    pub(crate) async fn told(
+    /// What a reply answers, if its author may.
+    async fn answered(
         &self,
         author: AccountId,
-        local: &[AccountId],
-    ) -> Result<Vec<AccountId>, VerbError> {
-        let mut told = Vec::new();
-        for account in local.iter().take(NOTIFIED_MAX) {
-            let facts = self.store.sight_facts(*account, &[author]).await?;
-            if facts.iter().all(|(_, f)| !f.blocked && !f.muted) {
-                told.push(*account);
-            }
+        id: StatusId,
+    ) -> Result<(ReplyTo, ConversationId), VerbError> {
+        // Whoever answers a reblog answers what it repeats.
+        let to = self.status(Some(author), id).await?.original();
+        if !may_reply(&to.sight(Some(author))) {
+            return Err(VerbError::NotFound);
         }
-        Ok(told)
+        let status = &to.entry.status;
+        Ok((ReplyTo { status: status.id, account: status.account }, status.conversation))
     }
 
     /// What is to be stored for a draft, once the rules have passed it.
@@ -172,18 +171,13 @@ impl Social {
         let worded = self.word(author, &draft).await?;
         let in_reply_to = match draft.in_reply_to {
             None => None,
-            Some(id) => {
-                let to = self.status(Some(author), id).await?.entry;
-                let reply = ReplyTo { status: to.status.id, account: to.status.account };
-                Some((reply, to.status.conversation))
-            }
+            Some(id) => Some(self.answered(author, id).await?),
         };
         let usual = match (draft.visibility, draft.sensitive) {
             (Some(_), Some(_)) => Arc::default(),
             _ => self.preferences(author).await?,
         };
-        let told = self.told(author, &worded.local).await?;
-        Ok(NewStatus {
+        let mut new = NewStatus {
             account: author,
             uri: None,
             created: now,
@@ -200,8 +194,10 @@ impl Social {
             tags: worded.tags,
             poll: draft.poll.map(|poll| new_poll(poll, now)),
             idempotency_key: draft.idempotency_key,
-            notify: told.into_iter().map(|a| (a, NotificationKind::Mention)).collect(),
-        })
+            notify: Vec::new(),
+        };
+        new.notify = self.told_of_post(&new, &worded.local).await?;
+        Ok(new)
     }
 
     /// Posts.
@@ -245,18 +241,28 @@ impl Social {
         self.check_media(author, &draft.media).await?;
         let now = self.now();
         let worded = self.word(author, &draft).await?;
-        let edit = StatusEdit {
+        let status = &old.entry.status;
+        let mut edit = StatusEdit {
             id,
             edited: now,
-            sensitive: draft.sensitive.unwrap_or(old.entry.status.sensitive),
+            sensitive: draft.sensitive.unwrap_or(status.sensitive),
             spoiler: draft.spoiler,
             text: draft.text,
-            language: worded.language,
+            language: draft.language.or_else(|| status.language.clone()).or(worded.language),
             media: draft.media.into(),
             mentions: worded.mentions,
             tags: worded.tags,
             poll: draft.poll.map(|poll| new_poll(poll, now)),
+            same_wording: false,
+            notify: Vec::new(),
         };
+        edit.same_wording = is_same_wording(&old.entry, &edit);
+        if edit.same_wording && edit.poll.is_none() {
+            return Ok(old);
+        }
+        if !edit.same_wording {
+            edit.notify = self.told_of_edit(status, &edit, &worded.local).await?;
+        }
         self.store.edit_status(edit).await.map_err(attached)?.ok_or(VerbError::NotFound)?;
         self.status(Some(author), id).await
     }
@@ -285,20 +291,13 @@ impl Social {
         // A reblog of a reblog is a reblog of the original.
         let seen = seen.original();
         let of = &seen.entry.status;
-        let sight = Sight {
-            visibility: of.visibility,
-            is_author: of.account == account,
-            follows: true,
-            mentioned: false,
-            blocked: false,
-            suspended: false,
-        };
-        if !may_reblog(&sight) {
+        if !may_reblog(&seen.sight(Some(account))) {
             return Err(VerbError::Forbidden("This action is not allowed"));
         }
         let told = if of.account == account { vec![] } else { vec![of.account] };
         let told = if seen.author.account.is_local() { told } else { vec![] };
-        let told = self.told(account, &told).await?;
+        let thread = Some(of.conversation);
+        let told = self.told(account, NotificationKind::Reblog, &told, thread).await?;
         let new = NewStatus {
             account,
             uri: None,
@@ -316,7 +315,7 @@ impl Social {
             tags: vec![],
             poll: None,
             idempotency_key: None,
-            notify: told.into_iter().map(|a| (a, NotificationKind::Reblog)).collect(),
+            notify: told,
         };
         let (status, _) = self.store.create_status(new).await?;
         self.status(Some(account), status.id).await
@@ -360,7 +359,9 @@ impl Social {
         }
         let local = seen.author.account.is_local() && author != account;
         let told = if mark == Mark::Favourite && on && local {
-            self.told(account, &[author]).await?.pop()
+            let thread = Some(seen.entry.status.conversation);
+            let told = self.told(account, NotificationKind::Favourite, &[author], thread).await?;
+            told.first().map(|(author, _)| *author)
         } else {
             None
         };
@@ -401,6 +402,23 @@ impl Social {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+/// Whether an edit leaves all that readers read as it is. People's names may have changed hands
+/// meanwhile; that is no new wording.
+fn is_same_wording(old: &StatusEntry, edit: &StatusEdit) -> bool {
+    let status = &old.status;
+    let same_poll = match (&old.poll, &edit.poll) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.asks_the_same(new),
+        _ => false,
+    };
+    same_poll
+        && status.text == edit.text
+        && status.spoiler == edit.spoiler
+        && status.sensitive == edit.sensitive
+        && status.language == edit.language
+        && status.media == edit.media
 }
 
 fn check_poll(poll: &PollDraft) -> Result<(), VerbError> {

@@ -3,10 +3,30 @@
 
 use crate::{AccountView, Social, StatusView, VerbError};
 use model::{
-    AccountId, Page, StatusId,
+    AccountId, ListId, Page, StatusId, Visibility,
+    entrance::{
+        ListEntrance, Notice, PublicEntrance, enters_list, enters_public, enters_tag, notifies,
+    },
+    list::List,
     notification::{Notification, NotificationKind},
-    ports::TimelineQuery,
+    ports::{SightFacts, TimelineQuery},
 };
+use std::collections::HashMap;
+
+/// First (newest) and last id of what the store gave for a page; what is hidden of it pages too.
+pub type Ends = Option<(i64, i64)>;
+
+/// A page of posts.
+pub struct Listing {
+    /// Those that the reader sees, newest first.
+    pub views: Vec<StatusView>,
+    /// Where the pages beside it begin.
+    pub ends: Ends,
+}
+
+pub(crate) fn ends(ids: &[StatusId]) -> Ends {
+    ids.first().zip(ids.last()).map(|(first, last)| (first.get(), last.get()))
+}
 
 /// A thread around one post.
 pub struct Thread {
@@ -27,26 +47,52 @@ pub struct NotificationView {
 }
 
 impl Social {
-    /// A listing as the viewer may see it. Authors whom the viewer blocks (either way) or mutes
-    /// are left out of what is not their own page.
+    /// A listing as the viewer may see it. A public or hashtag timeline asks its rule; one's own
+    /// page shows all that may be seen.
     pub async fn listing(
         &self,
         viewer: Option<AccountId>,
         query: &TimelineQuery,
         page: Page,
-    ) -> Result<Vec<StatusView>, VerbError> {
+    ) -> Result<Listing, VerbError> {
         let ids = self.store.timeline(query, page).await?;
         let mut views = self.statuses(viewer, &ids).await?;
-        let everybody = matches!(query, TimelineQuery::Public { .. } | TimelineQuery::Tag { .. });
-        if everybody {
-            views.retain(|v| v.author.account.standing.silenced.is_none());
+        let enters: Option<fn(&PublicEntrance) -> bool> = match query {
+            TimelineQuery::Public { .. } => Some(enters_public),
+            TimelineQuery::Tag { .. } => Some(enters_tag),
+            _ => None,
+        };
+        if let Some(enters) = enters {
+            views.retain(|view| enters(&public_entrance(view, viewer)));
         }
-        let own_page = matches!(query, TimelineQuery::Account { .. });
-        if let Some(viewer) = viewer.filter(|_| !own_page) {
-            let hidden = self.store.all_restricted(viewer).await?;
-            views.retain(|v| !hidden.contains(&v.author.account.id));
+        Ok(Listing { ends: ends(&ids), views })
+    }
+
+    /// What one of the reader's lists holds.
+    ///
+    /// # Errors
+    /// `NotFound` for a list that is not the reader's own.
+    pub async fn list_timeline(
+        &self,
+        reader: AccountId,
+        list: ListId,
+        page: Page,
+    ) -> Result<Listing, VerbError> {
+        let list = self.store.list(list).await?.filter(|list| list.account == reader);
+        let list = list.ok_or(VerbError::NotFound)?;
+        let ids = self.store.timeline(&TimelineQuery::List(list.id), page).await?;
+        let mut views = self.statuses(Some(reader), &ids).await?;
+        let mut answered: Vec<AccountId> = views.iter().filter_map(answered).collect();
+        answered.sort_unstable();
+        answered.dedup();
+        let mut near = Answered::default();
+        if !answered.is_empty() {
+            let facts = self.store.sight_facts(reader, &answered, self.now()).await?;
+            near.facts = facts.into_iter().collect();
+            near.on_list = self.store.on_list(list.id, &answered).await?;
         }
-        Ok(views)
+        views.retain(|view| enters_list(&list_entrance(view, reader, &list, &near)));
+        Ok(Listing { ends: ends(&ids), views })
     }
 
     /// What a post answers and what answers it, as far as the viewer may see.
@@ -84,25 +130,32 @@ impl Social {
         })
     }
 
-    /// Notifications, newest first.
+    /// Notifications, newest first, and the ends of the page that they were found on.
     pub async fn notifications(
         &self,
         account: AccountId,
         kinds: &[NotificationKind],
         from: Option<AccountId>,
         page: Page,
-    ) -> Result<Vec<NotificationView>, VerbError> {
+    ) -> Result<(Vec<NotificationView>, Ends), VerbError> {
         let found = self.store.notifications(account, kinds, from, page).await?;
-        self.notification_views(account, found).await
+        let ends = found.first().zip(found.last()).map(|(a, z)| (a.id.get(), z.id.get()));
+        Ok((self.notification_views(account, found).await?, ends))
     }
 
-    /// Notifications with those they speak of; those about what is gone are left out.
+    /// Notifications with those they speak of; without those about what is gone, and from whom
+    /// the rule keeps away now. A thread that is muted is quiet from then on: what was told of it
+    /// before stays.
     pub async fn notification_views(
         &self,
         account: AccountId,
         found: Vec<Notification>,
     ) -> Result<Vec<NotificationView>, VerbError> {
-        let people: Vec<AccountId> = found.iter().map(|n| n.from).collect();
+        let mut people: Vec<AccountId> = found.iter().map(|n| n.from).collect();
+        people.sort_unstable();
+        people.dedup();
+        let facts = self.store.sight_facts(account, &people, self.now()).await?;
+        let facts: HashMap<AccountId, SightFacts> = facts.into_iter().collect();
         let people = self.accounts(&people).await?;
         let posts: Vec<StatusId> = found.iter().filter_map(|n| n.status).collect();
         let posts = self.statuses(Some(account), &posts).await?;
@@ -110,12 +163,75 @@ impl Social {
             .into_iter()
             .filter_map(|notification| {
                 let from = people.iter().find(|a| a.account.id == notification.from)?.clone();
+                let known = facts.get(&notification.from).copied().unwrap_or_default();
+                let told = notifies(&Notice {
+                    kind: notification.kind,
+                    from_self: notification.from == account,
+                    blocked: known.blocked,
+                    muted: known.notifications_muted,
+                    thread_muted: false,
+                    silenced: from.account.standing.silenced.is_some(),
+                    suspended: from.account.standing.suspended.is_some(),
+                    follows: known.follows,
+                });
                 let status = match notification.status {
                     None => None,
                     Some(id) => Some(posts.iter().find(|p| p.entry.status.id == id)?.clone()),
                 };
-                Some(NotificationView { notification, from, status })
+                told.then_some(NotificationView { notification, from, status })
             })
             .collect())
+    }
+}
+
+/// What a list needs to know of those whom its posts answer.
+#[derive(Default)]
+struct Answered {
+    facts: HashMap<AccountId, SightFacts>,
+    on_list: Vec<AccountId>,
+}
+
+/// Whom a post answers, if that is somebody else than its author.
+fn answered(view: &StatusView) -> Option<AccountId> {
+    let status = &view.entry.status;
+    status.in_reply_to.map(|to| to.account).filter(|to| *to != status.account)
+}
+
+fn public_entrance(view: &StatusView, viewer: Option<AccountId>) -> PublicEntrance {
+    let status = &view.entry.status;
+    let standing = &view.author.account.standing;
+    PublicEntrance {
+        visibility: status.visibility,
+        is_reblog: status.reblog_of.is_some(),
+        replies_to_other: answered(view).is_some(),
+        silenced: standing.silenced.is_some(),
+        suspended: standing.suspended.is_some(),
+        is_known: viewer == Some(status.account) || view.facts.follows,
+        restricted: view.facts.blocked || view.facts.muted,
+    }
+}
+
+fn list_entrance(
+    view: &StatusView,
+    reader: AccountId,
+    list: &List,
+    near: &Answered,
+) -> ListEntrance {
+    let status = &view.entry.status;
+    let other = answered(view);
+    let hidden = |facts: &SightFacts| facts.blocked || facts.muted;
+    let known = other.and_then(|id| near.facts.get(&id).copied()).unwrap_or_default();
+    ListEntrance {
+        // The store gave what those on the list have posted.
+        on_list: true,
+        policy: list.replies_policy,
+        replies_to_other: other.is_some(),
+        answered_on_list: other.is_some_and(|id| id == reader || near.on_list.contains(&id)),
+        knows_answered: known.follows || other == Some(reader),
+        hidden_reblog: status.reblog_of.is_some() && view.facts.hides_reblogs,
+        restricted: hidden(&view.facts)
+            || hidden(&known)
+            || view.reblog.as_ref().is_some_and(|of| hidden(&of.facts)),
+        direct: status.visibility == Visibility::Direct,
     }
 }

@@ -89,7 +89,7 @@ impl Social {
             return Ok(());
         }
         let found = self.store.statuses(ids).await?;
-        let facts = self.store.sight_facts(account, &[target]).await?;
+        let facts = self.store.sight_facts(account, &[target], self.now()).await?;
         let facts = facts.into_iter().next().map(|(_, facts)| facts).unwrap_or_default();
         let reportable = found.iter().filter(|status| {
             let sight = Sight {

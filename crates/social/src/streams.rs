@@ -6,11 +6,12 @@
 
 use crate::{
     Social, StatusView, StreamEvent, VerbError,
+    home::{Map, until_when},
     limits::{CHANNELS_PER_LISTENER, LIST_PAGES_MAX},
     read::NotificationView,
 };
 use model::{
-    AccountId, ListId, Page, Status, StatusId, Visibility,
+    AccountId, ListId, Page, Status, StatusId, Timestamp, Visibility,
     entrance::{ListEntrance, PublicEntrance, enters_list, enters_public, enters_tag},
     list::List,
     notification::Notification,
@@ -104,8 +105,8 @@ pub struct Listener {
     viewer: AccountId,
     channels: Vec<Channel>,
     lists: Vec<OpenList>,
-    /// Whom the viewer blocks (either way) or mutes.
-    hidden: HashSet<AccountId>,
+    /// Whom the viewer blocks (either way) or mutes, and until when.
+    hidden: Map<AccountId, Timestamp>,
     user: Receiver<StreamEvent>,
     /// Only while a channel needs it: it carries everything.
     public: Option<Receiver<StreamEvent>>,
@@ -124,7 +125,7 @@ impl Listener {
     /// When the store is away.
     pub async fn new(social: Arc<Social>, viewer: AccountId) -> Result<Self, VerbError> {
         let user = social.hub().listen_user(viewer);
-        let hidden = social.store().all_restricted(viewer).await?.into_iter().collect();
+        let hidden = until_when(social.store().all_restricted(viewer, social.now()).await?);
         let (channels, lists, public) = (Vec::new(), Vec::new(), None);
         Ok(Self { social, viewer, channels, lists, hidden, user, public })
     }
@@ -280,7 +281,7 @@ impl Listener {
         };
         let answered = status.in_reply_to.map(|to| to.account);
         let other = answered.filter(|to| *to != status.account);
-        let hides = |id: &AccountId| self.hidden.contains(id);
+        let hides = |id: &AccountId| self.hidden.get(id).is_some_and(|end| *end > status.created);
         let entrance = |standing: &model::account::Standing| PublicEntrance {
             visibility: status.visibility,
             is_reblog: status.reblog_of.is_some(),
@@ -331,7 +332,7 @@ impl Listener {
     }
 
     fn enters(&self, open: &OpenList, status: &Status, other: Option<AccountId>) -> bool {
-        let hides = |id: &AccountId| self.hidden.contains(id);
+        let hides = |id: &AccountId| self.hidden.get(id).is_some_and(|end| *end > status.created);
         let on_list = |id: AccountId| open.members.contains(&id);
         enters_list(&ListEntrance {
             on_list: on_list(status.account),
@@ -351,7 +352,8 @@ impl Listener {
     /// Whom the viewer follows, hides or lists has changed.
     async fn refresh(&mut self) -> Result<(), VerbError> {
         let social = Arc::clone(&self.social);
-        self.hidden = social.store().all_restricted(self.viewer).await?.into_iter().collect();
+        let hidden = social.store().all_restricted(self.viewer, social.now()).await?;
+        self.hidden = until_when(hidden);
         if self.has_home() {
             social.attend_home(self.viewer).await?;
         }

@@ -4,7 +4,7 @@
 use crate::{Social, VerbError, home::Facts};
 use foldhash::fast::RandomState;
 use model::{
-    Account, AccountCounts, AccountId, MediaId, PollId, Status, StatusCounts, StatusId,
+    Account, AccountCounts, AccountId, MediaId, PollId, Status, StatusCounts, StatusId, Timestamp,
     media::Media,
     poll::Poll,
     ports::SightFacts,
@@ -86,11 +86,26 @@ pub struct StatusView {
     pub marks: Option<Marks>,
     /// The viewer's choices in its poll.
     pub votes: Vec<u32>,
+    /// How the viewer stands to its author.
+    pub(crate) facts: SightFacts,
 }
 
 impl StatusView {
     fn with_reblogged(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(self.reblog.as_deref())
+    }
+
+    /// What the rules about seeing and answering need to know, once somebody has looked.
+    pub(crate) fn sight(&self, viewer: Option<AccountId>) -> Sight {
+        let status = &self.entry.status;
+        Sight {
+            visibility: status.visibility,
+            is_author: viewer == Some(status.account),
+            follows: self.facts.follows,
+            mentioned: viewer.is_some_and(|v| status.mentions.contains(&v)),
+            blocked: self.facts.blocked,
+            suspended: self.author.account.standing.suspended.is_some(),
+        }
     }
 
     /// The post itself: what a reblog repeats, or this one.
@@ -127,6 +142,13 @@ impl Social {
             }
         }
         Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// The same without those that are suspended: what is shown of people.
+    pub async fn people(&self, ids: &[AccountId]) -> Result<Vec<AccountView>, VerbError> {
+        let mut found = self.accounts(ids).await?;
+        found.retain(|view| view.account.standing.suspended.is_none());
+        Ok(found)
     }
 
     /// One account that exists and is not suspended.
@@ -269,7 +291,7 @@ impl Social {
         authors.dedup();
         let ids: Vec<StatusId> = each().map(|v| v.entry.status.id).collect();
         let votes = self.votes(viewer, views).await?;
-        let facts = self.store.sight_facts(viewer, &authors).await?;
+        let facts = self.store.sight_facts(viewer, &authors, self.now()).await?;
         Ok(Lens {
             viewer: Some(viewer),
             marks: self.store.marks(viewer, &ids).await?.into_iter().collect(),
@@ -295,6 +317,7 @@ fn assemble(
         mentions: found.status.mentions.iter().filter_map(person).collect(),
         marks: None,
         votes: Vec::new(),
+        facts: SightFacts::default(),
         entry: found,
         reblog,
     })
@@ -304,8 +327,8 @@ fn assemble(
 enum SightOf {
     /// As the store said.
     Asked(HashMap<AccountId, SightFacts>),
-    /// As their home timeline knows.
-    Remembered(Arc<Facts>),
+    /// As their home timeline knows, at this time.
+    Remembered(Arc<Facts>, Timestamp),
 }
 
 impl Default for SightOf {
@@ -329,10 +352,11 @@ impl Lens {
     pub(crate) fn remembered(
         viewer: AccountId,
         facts: Arc<Facts>,
+        now: Timestamp,
         marks: hashbrown::HashMap<StatusId, Marks, RandomState>,
         votes: HashMap<PollId, Vec<u32>>,
     ) -> Self {
-        Self { viewer: Some(viewer), marks, facts: SightOf::Remembered(facts), votes }
+        Self { viewer: Some(viewer), marks, facts: SightOf::Remembered(facts, now), votes }
     }
 
     /// Those that the viewer sees.
@@ -343,22 +367,18 @@ impl Lens {
 
     /// Whether the viewer sees it, and makes it theirs.
     fn look(&self, view: &mut StatusView) -> bool {
-        let status = &view.entry.status;
+        let author = view.entry.status.account;
         let facts = match &self.facts {
-            SightOf::Asked(facts) => facts.get(&status.account).copied().unwrap_or_default(),
-            SightOf::Remembered(facts) => facts.sight(status.account),
+            SightOf::Asked(facts) => facts.get(&author).copied().unwrap_or_default(),
+            SightOf::Remembered(facts, now) => facts.sight(author, *now),
         };
-        let sight = Sight {
-            visibility: status.visibility,
-            is_author: self.viewer == Some(status.account),
-            follows: facts.follows,
-            mentioned: self.viewer.is_some_and(|v| status.mentions.contains(&v)),
-            blocked: facts.blocked,
-            suspended: view.author.account.standing.suspended.is_some(),
-        };
-        if !may_see(&sight) || view.reblog.as_deref_mut().is_some_and(|of| !self.look(of)) {
+        view.facts = facts;
+        if !may_see(&view.sight(self.viewer))
+            || view.reblog.as_deref_mut().is_some_and(|of| !self.look(of))
+        {
             return false;
         }
+        let status = &view.entry.status;
         let own = || self.marks.get(&status.id).copied().unwrap_or_default();
         // A reblog bears the marks of what it repeats: that is what gets favourited.
         let repeated = view.reblog.as_ref().and_then(|of| of.marks);

@@ -98,12 +98,8 @@ impl SqlStore {
     }
 
     pub(crate) async fn read_list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>> {
-        let sql = "SELECT id, target_id FROM list_member WHERE list_id = ?1 AND id < ?2 \
-                   AND id > ?3 ORDER BY id DESC LIMIT ?4";
-        let page = self.db.settled(page);
-        let values = params![list, page.below(), page.above(), page.limit];
-        let rows = self.db.query(sql, values).await?;
-        rows.iter().map(|r| Ok(Edge { id: r.id(0)?, account: r.id(1)? })).collect()
+        let sql = "SELECT id, target_id FROM list_member WHERE list_id = ?1";
+        self.edge_page(sql, list.get(), page).await
     }
 
     pub(crate) async fn read_exclusive(&self, account: AccountId) -> Stored<Vec<AccountId>> {

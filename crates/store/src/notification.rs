@@ -3,10 +3,11 @@
 
 use crate::{Batch, Row, SqlStore, Value, params};
 use model::{
-    AccountId, NotificationId, Page, StoreError, Timestamp,
+    AccountId, ConversationId, NotificationId, Page, StoreError, Timestamp,
     notification::{Notification, NotificationKind},
-    ports::Stored,
+    ports::{NoticeFacts, Stored},
 };
+use std::collections::HashMap;
 
 fn notification_of(row: &Row) -> Stored<Notification> {
     Ok(Notification {
@@ -23,7 +24,38 @@ fn notification_of(row: &Row) -> Stored<Notification> {
 const COLUMNS: &str = "SELECT id, account_id, kind, from_id, status_id, created_ms \
     FROM notification WHERE account_id = ?1";
 
+/// How those who may be told stand to who causes it and to the thread: a number for each kind of
+/// relation, and whose it is.
+const NOTICE: &str = "\
+    SELECT 0, account_id FROM follow WHERE target_id = ?1 AND account_id IN ({ids}) \
+    UNION ALL SELECT 1, account_id FROM block WHERE target_id = ?1 AND account_id IN ({ids}) \
+    UNION ALL SELECT 1, target_id FROM block WHERE account_id = ?1 AND target_id IN ({ids}) \
+    UNION ALL SELECT 2, account_id FROM mute WHERE target_id = ?1 AND account_id IN ({ids}) \
+        AND notifications <> 0 AND (expires_ms IS NULL OR expires_ms > ?2) \
+    UNION ALL SELECT 3, account_id FROM thread_mute \
+        WHERE conversation_id = ?3 AND account_id IN ({ids})";
+
 impl SqlStore {
+    pub(crate) async fn read_notice_facts(
+        &self,
+        from: AccountId,
+        told: &[AccountId],
+        conversation: Option<ConversationId>,
+        at: Timestamp,
+    ) -> Stored<Vec<(AccountId, NoticeFacts)>> {
+        let mut found: HashMap<AccountId, NoticeFacts> = HashMap::new();
+        for row in self.db.query_ids(NOTICE, params![from, at, conversation], told).await? {
+            let facts = found.entry(row.id(1)?).or_default();
+            match row.int(0)? {
+                0 => facts.follows = true,
+                1 => facts.blocked = true,
+                2 => facts.muted = true,
+                _ => facts.thread_muted = true,
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
     pub(crate) async fn read_notifications(
         &self,
         account: AccountId,

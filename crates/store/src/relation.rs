@@ -3,11 +3,11 @@
 use crate::{Batch, CommitError, IdSlot, Row, SqlStore, Value, params};
 use async_trait::async_trait;
 use model::{
-    AccountId, Event, ListId, NotificationId, Page, Timestamp,
+    AccountId, ConversationId, Event, ListId, NotificationId, Page, Timestamp,
     event::Restriction,
     list::List,
     notification::{Notification, NotificationKind},
-    ports::{RelationStore, Stored},
+    ports::{NoticeFacts, RelationStore, Stored},
     relation::{Edge, FollowOptions, MuteOptions, Relationship},
 };
 
@@ -137,7 +137,8 @@ fn add_unfollow(batch: &mut Batch, account: AccountId, target: AccountId) {
 }
 
 impl SqlStore {
-    async fn edge_page(&self, sql: &str, of: i64, page: Page) -> Stored<Vec<Edge>> {
+    /// A page of a listing of accounts by an edge, whichever way it is paged.
+    pub(crate) async fn edge_page(&self, sql: &str, of: i64, page: Page) -> Stored<Vec<Edge>> {
         let page = self.db.settled(page);
         let order = if page.ascending() { "ASC" } else { "DESC" };
         let sql = format!("{sql} AND id < ?2 AND id > ?3 ORDER BY id {order} LIMIT ?4");
@@ -307,11 +308,34 @@ impl RelationStore for SqlStore {
         rows.iter().map(|r| Ok((r.id(0)?, options_of(r, 1)?))).collect()
     }
 
-    async fn all_restricted(&self, account: AccountId) -> Stored<Vec<AccountId>> {
-        let sql = "SELECT target_id FROM block WHERE account_id = ?1 \
-                   UNION SELECT account_id FROM block WHERE target_id = ?1 \
-                   UNION SELECT target_id FROM mute WHERE account_id = ?1";
-        self.db.query(sql, params![account]).await?.iter().map(|r| r.id(0)).collect()
+    async fn all_restricted(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Stored<Vec<(AccountId, Option<Timestamp>)>> {
+        // Mutes come first: they say of what type the second column is.
+        let sql = "SELECT target_id, expires_ms FROM mute WHERE account_id = ?1 \
+                   AND (expires_ms IS NULL OR expires_ms > ?2) \
+                   UNION SELECT target_id, NULL FROM block WHERE account_id = ?1 \
+                   UNION SELECT account_id, NULL FROM block WHERE target_id = ?1";
+        let rows = self.db.query(sql, params![account, at]).await?;
+        rows.iter().map(|r| Ok((r.id(0)?, r.opt_int(1)?.map(Timestamp::from_ms)))).collect()
+    }
+
+    async fn notice_facts(
+        &self,
+        from: AccountId,
+        told: &[AccountId],
+        conversation: Option<ConversationId>,
+        at: Timestamp,
+    ) -> Stored<Vec<(AccountId, NoticeFacts)>> {
+        self.read_notice_facts(from, told, conversation, at).await
+    }
+
+    async fn notified_followers(&self, account: AccountId, limit: u32) -> Stored<Vec<AccountId>> {
+        let sql = "SELECT f.account_id FROM follow f JOIN account a ON a.id = f.account_id \
+                   WHERE f.target_id = ?1 AND f.notify = 1 AND a.domain IS NULL LIMIT ?2";
+        self.db.query(sql, params![account, limit]).await?.iter().map(|r| r.id(0)).collect()
     }
 
     async fn block(&self, account: AccountId, target: AccountId, _at: Timestamp) -> Stored<()> {
@@ -356,10 +380,15 @@ impl RelationStore for SqlStore {
         account: AccountId,
         target: AccountId,
         options: MuteOptions,
-        _at: Timestamp,
+        at: Timestamp,
     ) -> Stored<()> {
         let mut batch = Batch::new();
         let edge = batch.id();
+        // What has ended by itself is cleaned away when its owner mutes anew.
+        batch.add(
+            "DELETE FROM mute WHERE account_id = ?1 AND expires_ms <= ?2",
+            params![account, at],
+        );
         batch.add(
             "INSERT INTO mute (account_id, target_id, id, notifications, expires_ms) \
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, target_id) DO UPDATE SET \
@@ -382,9 +411,28 @@ impl RelationStore for SqlStore {
         self.told(batch).await
     }
 
-    async fn mutes(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>> {
-        let sql = "SELECT id, target_id FROM mute WHERE account_id = ?1";
-        self.edge_page(sql, account.get(), page).await
+    async fn mutes(
+        &self,
+        account: AccountId,
+        page: Page,
+        at: Timestamp,
+    ) -> Stored<Vec<(Edge, Option<Timestamp>)>> {
+        let page = self.db.settled(page);
+        let order = if page.ascending() { "ASC" } else { "DESC" };
+        let sql = format!(
+            "SELECT id, target_id, expires_ms FROM mute WHERE account_id = ?1 AND id < ?2 \
+             AND id > ?3 AND (expires_ms IS NULL OR expires_ms > ?5) ORDER BY id {order} LIMIT ?4"
+        );
+        let values = params![account, page.below(), page.above(), page.limit, at];
+        let mut found: Vec<(Edge, Option<Timestamp>)> = Vec::new();
+        for row in self.db.query(&sql, values).await? {
+            let edge = Edge { id: row.id(0)?, account: row.id(1)? };
+            found.push((edge, row.opt_int(2)?.map(Timestamp::from_ms)));
+        }
+        if page.ascending() {
+            found.reverse();
+        }
+        Ok(found)
     }
 
     async fn set_note(&self, account: AccountId, target: AccountId, note: &str) -> Stored<()> {
@@ -425,6 +473,11 @@ impl RelationStore for SqlStore {
     }
     async fn on_exclusive_lists(&self, account: AccountId) -> Stored<Vec<AccountId>> {
         self.read_exclusive(account).await
+    }
+    async fn on_list(&self, list: ListId, accounts: &[AccountId]) -> Stored<Vec<AccountId>> {
+        let sql = "SELECT target_id FROM list_member WHERE list_id = ?1 AND target_id IN ({ids})";
+        let rows = self.db.query_ids(sql, params![list], accounts).await?;
+        rows.iter().map(|r| r.id(0)).collect()
     }
     async fn list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>> {
         self.read_list_members(list, page).await

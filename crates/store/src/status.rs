@@ -93,11 +93,6 @@ impl SqlStore {
         let sql = concat!("SELECT ", status_columns!(), " FROM status WHERE id = ?1");
         self.db.first(sql, params![id]).await?.as_ref().map(status_of).transpose()
     }
-
-    async fn edges(&self, sql: &str, values: Vec<crate::Value>) -> Stored<Vec<Edge>> {
-        let rows = self.db.query(sql, values).await?;
-        rows.iter().map(|r| Ok(Edge { id: r.id(0)?, account: r.id(1)? })).collect()
-    }
 }
 
 #[async_trait]
@@ -141,21 +136,17 @@ impl StatusStore for SqlStore {
         &self,
         viewer: AccountId,
         authors: &[AccountId],
+        at: Timestamp,
     ) -> Stored<Vec<(AccountId, SightFacts)>> {
         let mut found: HashMap<AccountId, SightFacts> = HashMap::new();
-        let sql = "SELECT 0, target_id FROM follow WHERE account_id = ?1 AND target_id IN ({ids}) \
-             UNION ALL SELECT 1, target_id FROM block WHERE account_id = ?1 \
-             AND target_id IN ({ids}) \
-             UNION ALL SELECT 1, account_id FROM block WHERE target_id = ?1 \
-             AND account_id IN ({ids}) \
-             UNION ALL SELECT 2, target_id FROM mute WHERE account_id = ?1 \
-             AND target_id IN ({ids})";
-        for row in self.db.query_ids(sql, params![viewer], authors).await? {
+        for row in self.db.query_ids(SIGHT, params![viewer, at], authors).await? {
             let facts = found.entry(row.id(1)?).or_default();
             match row.int(0)? {
                 0 => facts.follows = true,
-                1 => facts.blocked = true,
-                _ => facts.muted = true,
+                1 => (facts.follows, facts.hides_reblogs) = (true, true),
+                2 => facts.blocked = true,
+                3 => facts.muted = true,
+                _ => (facts.muted, facts.notifications_muted) = (true, true),
             }
         }
         Ok(found.into_iter().collect())
@@ -248,17 +239,19 @@ impl StatusStore for SqlStore {
     }
 
     async fn favourited_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
-        let sql = "SELECT id, account_id FROM favourite WHERE status_id = ?1 AND id < ?2 \
-                   AND id > ?3 ORDER BY id DESC LIMIT ?4";
-        let page = self.db.settled(page);
-        self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
+        let sql = "SELECT id, account_id FROM favourite WHERE status_id = ?1";
+        self.edge_page(sql, status.get(), page).await
     }
 
     async fn reblogged_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>> {
-        let sql = "SELECT id, account_id FROM status WHERE reblog_of_id = ?1 AND id < ?2 \
-                   AND id > ?3 AND visibility < 2 ORDER BY id DESC LIMIT ?4";
-        let page = self.db.settled(page);
-        self.edges(sql, params![status, page.below(), page.above(), page.limit]).await
+        let sql = "SELECT id, account_id FROM status WHERE reblog_of_id = ?1 AND visibility < 2";
+        self.edge_page(sql, status.get(), page).await
+    }
+
+    async fn local_rebloggers(&self, status: StatusId, limit: u32) -> Stored<Vec<AccountId>> {
+        let sql = "SELECT s.account_id FROM status s JOIN account a ON a.id = s.account_id \
+                   WHERE s.reblog_of_id = ?1 AND a.domain IS NULL ORDER BY s.id DESC LIMIT ?2";
+        self.db.query(sql, params![status, limit]).await?.iter().map(|r| r.id(0)).collect()
     }
 
     async fn reblog_by(&self, account: AccountId, status: StatusId) -> Stored<Option<StatusId>> {
@@ -306,3 +299,12 @@ const MARKS: &str = "\
         WHERE account_id = ?1 AND reblog_of_id IN ({ids}) \
     UNION ALL SELECT 4, s.id FROM status s JOIN thread_mute m \
         ON m.account_id = ?1 AND m.conversation_id = s.conversation_id WHERE s.id IN ({ids})";
+
+/// How a viewer stands to authors: a number for each kind of relation, and whose it is.
+const SIGHT: &str = "\
+    SELECT CASE WHEN reblogs = 0 THEN 1 ELSE 0 END, target_id FROM follow \
+        WHERE account_id = ?1 AND target_id IN ({ids}) \
+    UNION ALL SELECT 2, target_id FROM block WHERE account_id = ?1 AND target_id IN ({ids}) \
+    UNION ALL SELECT 2, account_id FROM block WHERE target_id = ?1 AND account_id IN ({ids}) \
+    UNION ALL SELECT CASE WHEN notifications = 0 THEN 3 ELSE 4 END, target_id FROM mute \
+        WHERE account_id = ?1 AND target_id IN ({ids}) AND (expires_ms IS NULL OR expires_ms > ?2)";

@@ -7,10 +7,11 @@ use crate::{
     status::{status_columns, status_of},
 };
 use model::{
-    AccountId, Event, Status, StatusId, StoreError, Timestamp,
+    AccountId, Event, PollId, Status, StatusId, StoreError, Timestamp,
     event::Mark,
     job::{Job, JobKind},
     notification::{Notification, NotificationKind},
+    poll::{NewPoll, Poll},
     ports::Stored,
     status::{NewStatus, StatusEdit},
 };
@@ -129,39 +130,23 @@ impl SqlStore {
 
     pub(crate) async fn reword_status(&self, edit: StatusEdit) -> Stored<Option<Status>> {
         let Some(old) = self.status(edit.id).await? else { return Ok(None) };
-        let mut batch = Batch::new();
-        let options = match old.poll {
-            Some(poll) => self.read_polls(&[poll]).await?.pop().map_or(vec![], |p| p.options),
-            None => vec![],
+        let asked = match old.poll {
+            Some(poll) => self.read_polls(&[poll]).await?.pop(),
+            None => None,
         };
-        let titles: Vec<&str> = options.iter().map(|o| o.title.as_str()).collect();
-        let titles = serde_json::to_string(&titles).unwrap_or_else(|_| "[]".to_owned());
-        batch.add(
-            "INSERT INTO status_edit \
-             (status_id, at_ms, text, spoiler, sensitive, media_ids, poll_options) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                old.id,
-                old.edited.unwrap_or(old.created),
-                old.text.clone(),
-                old.spoiler.clone(),
-                old.sensitive,
-                join_ids(&old.media),
-                titles
-            ],
-        );
-        let new_poll = edit.poll.as_ref().map(|poll| (batch.id(), poll.clone()));
-        if let Some(gone) = old.poll {
-            batch.add("DELETE FROM poll_vote WHERE poll_id = ?1", params![gone]);
-            batch.add("DELETE FROM poll WHERE id = ?1", params![gone]);
+        let mut batch = Batch::new();
+        if !edit.same_wording {
+            keep_version(&mut batch, &old, asked.as_ref());
         }
+        let poll = repoll(&mut batch, &old, asked.as_ref(), edit.poll.as_ref());
+        let edited = if edit.same_wording { old.edited } else { Some(edit.edited) };
         let update = batch.must(
             "UPDATE status SET edited_ms = ?2, sensitive = ?3, spoiler = ?4, text = ?5, \
              language = ?6, media_ids = ?7, mention_ids = ?8, tags = ?9, poll_id = ?10 \
              WHERE id = ?1",
             params![
                 edit.id,
-                edit.edited,
+                edited,
                 edit.sensitive,
                 edit.spoiler.clone(),
                 edit.text.clone(),
@@ -169,7 +154,7 @@ impl SqlStore {
                 join_ids(&edit.media),
                 join_ids(&edit.mentions),
                 edit.tags.join(" "),
-                new_poll.as_ref().map(|(slot, _)| *slot)
+                poll.value()
             ],
         );
         batch.add("DELETE FROM status_tag WHERE status_id = ?1", params![edit.id]);
@@ -177,20 +162,23 @@ impl SqlStore {
         let target = Value::from(edit.id);
         hang_names(&mut batch, &target, &edit.mentions, &edit.tags);
         hang_media(&mut batch, &target, old.account, &edit.media, None);
-        if let Some((slot, poll)) = &new_poll {
-            batch.add(INSERT_POLL, poll_values(*slot, &target, old.account, poll));
-            await_end(&mut batch, *slot, poll);
-        }
         let words = format!("{} {}", edit.spoiler, edit.text);
         search::renew(&mut batch, self.db.dialect(), edit.id, words);
-        let slot = new_poll.map(|(slot, _)| slot);
+        let noted = note_edit(&mut batch, &old, &edit);
         let told = (old.clone(), edit.clone());
         batch.tell(move |done| {
-            let status = Arc::new(reworded(told.0, told.1, done, slot).ok()?);
-            Some(Event::Edited { status, notifications: vec![] })
+            let (old, edit) = told;
+            let (from, about, created) = (old.account, edit.id, edit.edited);
+            let status = Arc::new(reworded(old, edit, edited, done, poll).ok()?);
+            let notification = |(slot, account, kind)| {
+                let id = done.id(slot).ok()?;
+                Some(Notification { id, account, kind, from, status: Some(about), created })
+            };
+            let notifications = noted.into_iter().filter_map(notification).collect();
+            Some(Event::Edited { status, notifications })
         });
         match self.db.commit(batch).await {
-            Ok(done) => reworded(old, edit, &done, slot).map(Some),
+            Ok(done) => reworded(old, edit, edited, &done, poll).map(Some),
             Err(CommitError::Unmet(at)) if at == update => Ok(None),
             Err(other) => Err(other.into_store("status")),
         }
@@ -384,7 +372,7 @@ fn hang(
     let attached = hang_media(batch, &target, new.account, &new.media, by.map(|by| by.subject));
     if let (Some(slot), Some(poll)) = (poll, &new.poll) {
         batch.add(INSERT_POLL, poll_values(slot, &target, new.account, poll));
-        await_end(batch, slot, poll);
+        await_end(batch, Value::Id(slot), poll);
     }
     let counted = batch.add(COUNT_POST, params![new.account, new.created]);
     if let Some((to, _)) = new.in_reply_to {
@@ -397,7 +385,7 @@ fn hang(
 }
 
 /// Has the poll's end told when it comes. The job finds out whether the poll is still there.
-fn await_end(batch: &mut Batch, poll: IdSlot, new: &model::poll::NewPoll) {
+fn await_end(batch: &mut Batch, poll: Value, new: &NewPoll) {
     if let Some(expires) = new.expires {
         let job = batch.id();
         batch.add(job::ENQUEUE, params![job, JobKind::PollEnd.word(), poll, expires]);
@@ -492,9 +480,106 @@ fn posted(new: &NewStatus, done: &Done, id: IdSlot, poll: Option<IdSlot>) -> Sto
     })
 }
 
-fn reworded(old: Status, edit: StatusEdit, done: &Done, poll: Option<IdSlot>) -> Stored<Status> {
+/// Which poll a post has after an edit.
+#[derive(Clone, Copy)]
+enum Repolled {
+    None,
+    Kept(PollId),
+    New(IdSlot),
+}
+
+impl Repolled {
+    fn value(self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Kept(poll) => Value::from(poll),
+            Self::New(slot) => Value::Id(slot),
+        }
+    }
+}
+
+/// Keeps the wording that is about to go.
+fn keep_version(batch: &mut Batch, old: &Status, asked: Option<&Poll>) {
+    let options = asked.map_or(&[][..], |poll| &poll.options);
+    let titles: Vec<&str> = options.iter().map(|o| o.title.as_str()).collect();
+    let titles = serde_json::to_string(&titles).unwrap_or_else(|_| "[]".to_owned());
+    batch.add(
+        "INSERT INTO status_edit \
+         (status_id, at_ms, text, spoiler, sensitive, media_ids, poll_options) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            old.id,
+            old.edited.unwrap_or(old.created),
+            old.text.clone(),
+            old.spoiler.clone(),
+            old.sensitive,
+            join_ids(&old.media),
+            titles
+        ],
+    );
+}
+
+/// Puts the wanted poll in the place of the old one: votes stand while the question does.
+fn repoll(
+    batch: &mut Batch,
+    old: &Status,
+    asked: Option<&Poll>,
+    wanted: Option<&NewPoll>,
+) -> Repolled {
+    if let (Some(asked), Some(wanted)) = (asked, wanted)
+        && asked.asks_the_same(wanted)
+    {
+        batch.add(
+            "UPDATE poll SET expires_ms = ?2, hide_totals = ?3 WHERE id = ?1",
+            params![asked.id, wanted.expires, wanted.hide_totals],
+        );
+        let kind = JobKind::PollEnd.word();
+        batch.add("DELETE FROM job WHERE subject_id = ?1 AND kind = ?2", params![asked.id, kind]);
+        await_end(batch, Value::from(asked.id), wanted);
+        return Repolled::Kept(asked.id);
+    }
+    if let Some(gone) = old.poll {
+        batch.add("DELETE FROM poll_vote WHERE poll_id = ?1", params![gone]);
+        batch.add("DELETE FROM poll WHERE id = ?1", params![gone]);
+    }
+    let Some(wanted) = wanted else { return Repolled::None };
+    let slot = batch.id();
+    batch.add(INSERT_POLL, poll_values(slot, &Value::from(old.id), old.account, wanted));
+    await_end(batch, Value::Id(slot), wanted);
+    Repolled::New(slot)
+}
+
+/// Tells of an edit; what was told of the one before it is out of date.
+fn note_edit(
+    batch: &mut Batch,
+    old: &Status,
+    edit: &StatusEdit,
+) -> Vec<(IdSlot, AccountId, NotificationKind)> {
+    if !edit.same_wording {
+        batch.add(
+            "DELETE FROM notification WHERE status_id = ?1 AND kind = 'update'",
+            params![old.id],
+        );
+    }
+    let mut noted = Vec::with_capacity(edit.notify.len());
+    for (account, kind) in &edit.notify {
+        let slot = batch.id();
+        let values = params![slot, *account, kind.word(), old.account, old.id, edit.edited];
+        batch.add(NOTIFY, values);
+        noted.push((slot, *account, *kind));
+    }
+    noted
+}
+
+fn reworded(
+    old: Status,
+    edit: StatusEdit,
+    edited: Option<Timestamp>,
+    done: &Done,
+    poll: Repolled,
+) -> Stored<Status> {
     Ok(Status {
-        edited: Some(edit.edited),
+        edited,
         sensitive: edit.sensitive,
         spoiler: edit.spoiler,
         text: edit.text,
@@ -502,7 +587,11 @@ fn reworded(old: Status, edit: StatusEdit, done: &Done, poll: Option<IdSlot>) ->
         media: edit.media,
         mentions: edit.mentions,
         tags: edit.tags,
-        poll: poll.map(|slot| done.id(slot)).transpose()?,
+        poll: match poll {
+            Repolled::None => None,
+            Repolled::Kept(id) => Some(id),
+            Repolled::New(slot) => Some(done.id(slot)?),
+        },
         ..old
     })
 }

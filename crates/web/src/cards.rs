@@ -278,18 +278,17 @@ impl Listing {
         page: Page,
         path: &str,
     ) -> Result<Self, Refused> {
-        let views = site.social.listing(None, query, page).await?;
+        let found = site.social.listing(None, query, page).await?;
         let mut older = None;
-        if let Some(last) = views.last() {
+        if let Some((_, last)) = found.ends {
             // What is hidden falls out of a page, so a short one need not be the last.
-            let last = last.entry.status.id.get();
             let next = Page { max_id: Some(last), limit: 1, ..page };
             if !site.social.store().timeline(query, next).await?.is_empty() {
                 older = Some(format!("{path}?max_id={last}"));
             }
         }
         let now = site.social.now();
-        Ok(Self { posts: views.iter().map(|view| PostCard::of(view, now)).collect(), older })
+        Ok(Self { posts: found.views.iter().map(|view| PostCard::of(view, now)).collect(), older })
     }
 }
 

@@ -60,7 +60,7 @@ pub use app::AppStore;
 pub use decision::DecisionStore;
 pub use job::JobStore;
 pub use media::MediaStore;
-pub use relation::RelationStore;
+pub use relation::{NoticeFacts, RelationStore};
 pub use report::ReportStore;
 pub use scheduled::ScheduledStore;
 pub use search::SearchStore;

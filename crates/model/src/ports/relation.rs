@@ -2,12 +2,25 @@
 
 use super::Stored;
 use crate::{
-    AccountId, ListId, NotificationId, Page, Timestamp,
+    AccountId, ConversationId, ListId, NotificationId, Page, Timestamp,
     list::List,
     notification::{Notification, NotificationKind},
     relation::{Edge, FollowOptions, MuteOptions, Relationship},
 };
 use async_trait::async_trait;
+
+/// What decides whether somebody is told of what another does, gathered in one query.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoticeFacts {
+    /// They follow who caused it.
+    pub follows: bool,
+    /// Either blocks the other.
+    pub blocked: bool,
+    /// They mute who caused it, notifications included.
+    pub muted: bool,
+    /// They have muted the thread.
+    pub thread_muted: bool,
+}
 
 /// Where relations between accounts live.
 #[async_trait]
@@ -52,8 +65,24 @@ pub trait RelationStore {
     async fn following(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>>;
     /// Everybody whom the account follows, and how (bounded by `FOLLOWS_PER_ACCOUNT`).
     async fn all_following(&self, account: AccountId) -> Stored<Vec<(AccountId, FollowOptions)>>;
-    /// Everybody whom the account blocks, is blocked by, or mutes.
-    async fn all_restricted(&self, account: AccountId) -> Stored<Vec<AccountId>>;
+    /// Everybody whom the account blocks, is blocked by, or mutes at this time; and when that ends
+    /// by itself, if it does.
+    async fn all_restricted(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Stored<Vec<(AccountId, Option<Timestamp>)>>;
+    /// How these stand, at this time, to somebody who may cause them to be told of something, and
+    /// to the thread it is about; those with no relation are left out.
+    async fn notice_facts(
+        &self,
+        from: AccountId,
+        told: &[AccountId],
+        conversation: Option<ConversationId>,
+        at: Timestamp,
+    ) -> Stored<Vec<(AccountId, NoticeFacts)>>;
+    /// Local followers who asked to be told of this account's posts, at most `limit`.
+    async fn notified_followers(&self, account: AccountId, limit: u32) -> Stored<Vec<AccountId>>;
     /// Blocks: ends follows and requests both ways. Tells `Restricted` and `Unfollowed`.
     async fn block(&self, account: AccountId, target: AccountId, at: Timestamp) -> Stored<()>;
     /// Unblocks.
@@ -70,8 +99,13 @@ pub trait RelationStore {
     ) -> Stored<()>;
     /// Unmutes.
     async fn unmute(&self, account: AccountId, target: AccountId) -> Stored<()>;
-    /// Muted accounts.
-    async fn mutes(&self, account: AccountId, page: Page) -> Stored<Vec<Edge>>;
+    /// Accounts muted at this time, and when each mute ends by itself.
+    async fn mutes(
+        &self,
+        account: AccountId,
+        page: Page,
+        at: Timestamp,
+    ) -> Stored<Vec<(Edge, Option<Timestamp>)>>;
     /// Keeps a private note; an empty one is removed.
     async fn set_note(&self, account: AccountId, target: AccountId, note: &str) -> Stored<()>;
 
@@ -91,6 +125,8 @@ pub trait RelationStore {
     async fn remove_from_list(&self, list: &List, accounts: &[AccountId]) -> Stored<()>;
     /// Who is on those of a member's lists whose accounts leave the home timeline.
     async fn on_exclusive_lists(&self, account: AccountId) -> Stored<Vec<AccountId>>;
+    /// Which of these are on it.
+    async fn on_list(&self, list: ListId, accounts: &[AccountId]) -> Stored<Vec<AccountId>>;
     /// Who is on it.
     async fn list_members(&self, list: ListId, page: Page) -> Stored<Vec<Edge>>;
     /// On which of the member's lists an account is.

@@ -20,6 +20,10 @@ pub struct SightFacts {
     pub blocked: bool,
     /// Viewer mutes the author.
     pub muted: bool,
+    /// Viewer mutes the author's notifications too.
+    pub notifications_muted: bool,
+    /// Viewer follows the author without their reblogs.
+    pub hides_reblogs: bool,
 }
 
 /// Which statuses a listing from the store holds.
@@ -84,11 +88,12 @@ pub trait StatusStore {
         viewer: AccountId,
         statuses: &[StatusId],
     ) -> Stored<Vec<(StatusId, Marks)>>;
-    /// How the viewer stands to these authors; those with no relation are left out.
+    /// How the viewer stands to these authors at this time; those with no relation are left out.
     async fn sight_facts(
         &self,
         viewer: AccountId,
         authors: &[AccountId],
+        at: Timestamp,
     ) -> Stored<Vec<(AccountId, SightFacts)>>;
     /// Stores a post with mentions, tags, poll, media, notifications: all or nothing. Tells
     /// `Posted`. A known idempotency key returns the first post; a reblog that is already there
@@ -126,6 +131,8 @@ pub trait StatusStore {
     ) -> Stored<Vec<(crate::EdgeId, StatusId)>>;
     /// Who favourited a status.
     async fn favourited_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>>;
+    /// Local accounts that reblogged it, the newest reblogs first, at most `limit`.
+    async fn local_rebloggers(&self, status: StatusId, limit: u32) -> Stored<Vec<AccountId>>;
     /// Who reblogged it (public reblogs).
     async fn reblogged_by(&self, status: StatusId, page: Page) -> Stored<Vec<Edge>>;
     /// The viewer's own reblog of it.

@@ -159,3 +159,28 @@ fn a_profile_has_its_own_picture() {
     let (code, body) = send(&here, "PATCH", update, &ann, &form("avatar", b"words", &[]));
     assert_eq!(code, 422, "{body}");
 }
+
+#[test]
+fn a_picture_that_a_profile_shows_no_more_is_removed() {
+    fn files(at: &std::path::Path) -> usize {
+        let Ok(folder) = std::fs::read_dir(at) else { return 1 };
+        folder.map(|entry| files(&entry.expect("an entry").path())).sum()
+    }
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let at = "/api/v1/accounts/update_credentials";
+    let kept = || files(&here.data().join("media"));
+    let change = |which: &str, more: &[(&str, &str)]| {
+        send(&here, "PATCH", at, &ann, &form(which, &picture(), more))
+    };
+    let (_, first) = change("avatar", &[]);
+    change("header", &[]);
+    assert_eq!(kept(), 2);
+    let (code, second) = change("avatar", &[]);
+    assert_eq!((code, kept()), (200, 2), "{second}");
+    let get = |address: &Value| status(&here.exchange("GET", &path(address), "", "", b"").0);
+    assert_eq!((get(&first["avatar"]), get(&second["avatar"])), (404, 200));
+    let (code, said) = change("avatar", &[("display_name", &"x".repeat(31))]);
+    assert_eq!((code, kept()), (422, 2), "what was refused is not kept: {said}");
+    assert_eq!(get(&second["avatar"]), 200);
+}

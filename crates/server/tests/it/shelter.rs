@@ -69,3 +69,268 @@ fn a_report_names_whom_and_what_and_nothing_that_its_maker_may_not_see() {
     let after_block = report(json!({ "account_id": bob_id, "status_ids": [open] }));
     assert_eq!(after_block.status, 200, "a block does not keep one from reporting");
 }
+
+fn follow(here: &Instance, token: &str, whom: &str, form: Value) {
+    let done = here.ask("POST", &format!("/api/v1/accounts/{whom}/follow"), token, Some(form));
+    assert_eq!(done.status, 200, "{}", done.body);
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    list.as_array().expect("a list").iter().map(id).collect()
+}
+
+fn link(answer: &crate::instance::Answer, rel: &str) -> Option<String> {
+    let line = answer.head.lines().find_map(|line| line.strip_prefix("link: "))?;
+    let one = line.split(", ").find(|one| one.ends_with(&format!("rel=\"{rel}\"")))?;
+    let address = one.strip_prefix('<')?.split('>').next()?;
+    Some(format!("/{}", address.splitn(4, '/').nth(3)?))
+}
+
+/// What somebody is told, as kind and post, newest first.
+fn told(here: &Instance, token: &str) -> Vec<String> {
+    let list = here.ask("GET", "/api/v1/notifications", token, None).body;
+    let line = |n: &Value| {
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        format!("{} {}", text(&n["type"]), text(&n["status"]["content"]))
+    };
+    list.as_array().expect("a list").iter().map(line).collect()
+}
+
+#[test]
+fn a_list_shows_the_replies_that_its_owner_wants() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let ((cid, cid_id), (dee, dee_id)) = (person(&here, "cid"), person(&here, "dee"));
+    let ((eve, _), (fay, fay_id)) = (person(&here, "eve"), person(&here, "fay"));
+    for whom in [&bob_id, &cid_id, &dee_id, &fay_id] {
+        follow(&here, &ann, whom, json!({}));
+    }
+    follow(&here, &ann, &dee_id, json!({ "reblogs": false }));
+    let begun = |token: &str| post(&here, token, json!({ "status": "begun" }));
+    let reply = |token: &str, to: &str| {
+        post(&here, token, json!({ "status": "reply", "in_reply_to_id": to }))
+    };
+    let own = begun(&bob);
+    let thread = reply(&bob, &own);
+    let to_listed = reply(&bob, &begun(&dee));
+    let to_followed = reply(&bob, &begun(&cid));
+    let to_stranger = reply(&bob, &begun(&eve));
+    let to_owner = reply(&bob, &begun(&ann));
+    let to_muted = reply(&bob, &begun(&fay));
+    let direct = post(&here, &bob, json!({ "status": "@ann psst", "visibility": "direct" }));
+    let reblog = here.ask("POST", &format!("/api/v1/statuses/{own}/reblog"), &dee, None).body;
+    here.ask("POST", &format!("/api/v1/accounts/{fay_id}/mute"), &ann, Some(json!({})));
+    for (policy, shown) in [
+        ("followed", vec![&own, &thread, &to_listed, &to_followed, &to_owner]),
+        ("list", vec![&own, &thread, &to_listed, &to_owner]),
+        ("none", vec![&own, &thread]),
+    ] {
+        let form = json!({ "title": policy, "replies_policy": policy });
+        let list = id(&here.ask("POST", "/api/v1/lists", &ann, Some(form)).body);
+        let members = json!({ "account_ids": [bob_id, dee_id] });
+        here.ask("POST", &format!("/api/v1/lists/{list}/accounts"), &ann, Some(members));
+        let at = format!("/api/v1/timelines/list/{list}");
+        let found = ids(&here.ask("GET", &at, &ann, None).body);
+        for one in [&own, &thread, &to_listed, &to_followed, &to_owner] {
+            assert_eq!(found.contains(one), shown.contains(&one), "{policy}: {one}");
+        }
+        for never in [&to_stranger, &to_muted, &direct, &id(&reblog)] {
+            assert!(!found.contains(never), "{policy}: {never}");
+        }
+        assert_eq!(here.ask("GET", &at, &eve, None).status, 404, "somebody else's");
+    }
+}
+
+#[test]
+fn mutes_blocks_and_muted_threads_keep_notifications_away() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let act = |verb: &str, form: Value| {
+        here.ask("POST", &format!("/api/v1/accounts/{bob_id}/{verb}"), &ann, Some(form));
+    };
+    let mention = |n: &str| post(&here, &bob, json!({ "status": format!("@ann {n}") }));
+    let words = || -> Vec<String> {
+        let all = told(&here, &ann);
+        all.iter().map(|t| t.rsplit(' ').next().unwrap_or_default().replace("</p>", "")).collect()
+    };
+    mention("1");
+    act("mute", json!({ "notifications": false }));
+    mention("2");
+    assert_eq!(words(), ["2", "1"], "muted, and yet heard");
+    act("mute", json!({ "notifications": true }));
+    mention("3");
+    assert!(words().is_empty(), "muted with notifications");
+    act("unmute", json!({}));
+    assert_eq!(words(), ["2", "1"], "what came meanwhile stays away");
+    let thread = post(&here, &ann, json!({ "status": "a thread" }));
+    here.ask("POST", &format!("/api/v1/statuses/{thread}/mute"), &ann, None);
+    post(&here, &bob, json!({ "status": "@ann 4", "in_reply_to_id": thread }));
+    for verb in ["favourite", "reblog"] {
+        here.ask("POST", &format!("/api/v1/statuses/{thread}/{verb}"), &bob, None);
+    }
+    assert_eq!(words(), ["2", "1"], "a muted thread is quiet");
+    act("block", json!({}));
+    mention("5");
+    assert!(words().is_empty());
+    let answer = json!({ "status": "6", "in_reply_to_id": thread });
+    let refused = here.ask("POST", "/api/v1/statuses", &bob, Some(answer));
+    assert_eq!(refused.status, 404, "nobody answers whom they may not see");
+}
+
+#[test]
+fn who_asked_is_told_of_posts_and_who_reblogged_is_told_of_edits() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let (cid, cid_id) = person(&here, "cid");
+    follow(&here, &ann, &bob_id, json!({ "notify": true }));
+    follow(&here, &cid, &bob_id, json!({ "notify": false }));
+    let one = post(&here, &bob, json!({ "status": "one" }));
+    post(&here, &bob, json!({ "status": "secret", "visibility": "direct" }));
+    let of_cid = post(&here, &cid, json!({ "status": "cid's" }));
+    post(&here, &bob, json!({ "status": "answer", "in_reply_to_id": of_cid }));
+    post(&here, &bob, json!({ "status": "two", "visibility": "private" }));
+    here.ask("POST", &format!("/api/v1/statuses/{of_cid}/reblog"), &bob, None);
+    assert_eq!(told(&here, &ann), ["status <p>two</p>", "status <p>one</p>"]);
+    assert_eq!(told(&here, &cid)[0].split(' ').next(), Some("reblog"), "cid did not ask");
+    follow(&here, &ann, &bob_id, json!({ "notify": false }));
+    here.ask("POST", &format!("/api/v1/statuses/{one}/reblog"), &ann, None);
+    let edit = |text: &str| {
+        let done = here.ask(
+            "PUT",
+            &format!("/api/v1/statuses/{one}"),
+            &bob,
+            Some(json!({ "status": text })),
+        );
+        assert_eq!(done.status, 200, "{}", done.body);
+    };
+    edit("uno");
+    edit("uno");
+    edit("eins");
+    let heard = told(&here, &ann);
+    assert_eq!(heard[0], "update <p>eins</p>");
+    assert_eq!(heard.iter().filter(|t| t.starts_with("update")).count(), 1, "the newest alone");
+    assert!(told(&here, &cid).iter().all(|t| !t.starts_with("update")), "{cid_id}");
+    let history = here.ask("GET", &format!("/api/v1/statuses/{one}/history"), &bob, None).body;
+    assert_eq!(history.as_array().expect("a list").len(), 3, "what changed nothing is no version");
+}
+
+#[test]
+fn a_poll_that_asks_the_same_keeps_its_votes() {
+    let here = Instance::new();
+    let ((ann, _), (bob, _)) = (person(&here, "ann"), person(&here, "bob"));
+    let form = |text: &str, options: [&str; 2], multiple: bool| {
+        let poll = json!({ "options": options, "expires_in": 600, "multiple": multiple });
+        json!({ "status": text, "poll": poll })
+    };
+    let made = here.ask("POST", "/api/v1/statuses", &ann, Some(form("a", ["x", "y"], false))).body;
+    let votes = format!("/api/v1/polls/{}/votes", id(&made["poll"]));
+    assert_eq!(here.ask("POST", &votes, &bob, Some(json!({ "choices": [1] }))).status, 200);
+    let at = format!("/api/v1/statuses/{}", id(&made));
+    for (form, kept, versions) in [
+        (form("a", ["x", "y"], false), true, 1),
+        (form("b", ["x", "y"], false), true, 2),
+        (form("b", ["x", "z"], false), false, 3),
+        (form("b", ["x", "z"], true), false, 4),
+    ] {
+        let edited = here.ask("PUT", &at, &ann, Some(form.clone()));
+        assert_eq!(edited.status, 200, "{}", edited.body);
+        let poll = &edited.body["poll"];
+        assert_eq!(poll["id"] == made["poll"]["id"], kept, "{form}");
+        assert_eq!(poll["votes_count"], i32::from(kept), "{form}");
+        let history = here.ask("GET", &format!("{at}/history"), &ann, None).body;
+        assert_eq!(history.as_array().expect("a list").len(), versions, "{form}");
+    }
+}
+
+#[test]
+fn the_suspended_are_in_no_listing_of_people_and_page_all_the_same() {
+    let here = Instance::new();
+    let ((ann, ann_id), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let (cid, cid_id) = person(&here, "cid");
+    let at = post(&here, &ann, json!({ "status": "hi" }));
+    for (token, own) in [(&bob, &bob_id), (&cid, &cid_id)] {
+        follow(&here, token, &ann_id, json!({}));
+        follow(&here, &ann, own, json!({}));
+        for verb in ["favourite", "reblog"] {
+            here.ask("POST", &format!("/api/v1/statuses/{at}/{verb}"), token, None);
+        }
+    }
+    let listings = [
+        format!("/api/v1/accounts/{ann_id}/followers?"),
+        format!("/api/v1/accounts/{ann_id}/following?"),
+        format!("/api/v1/statuses/{at}/favourited_by?"),
+        format!("/api/v1/statuses/{at}/reblogged_by?"),
+    ];
+    let many = format!("/api/v1/accounts?id[]={bob_id}&id[]={cid_id}");
+    let read = |path: &str| here.ask("GET", path, &ann, None);
+    assert_eq!(ids(&read(&many).body), [bob_id.clone(), cid_id.clone()]);
+    for path in &listings {
+        assert_eq!(ids(&read(path).body), [cid_id.clone(), bob_id.clone()], "{path}");
+        let newest = read(&format!("{path}limit=1"));
+        assert_eq!(ids(&newest.body), [cid_id.clone()], "{path}");
+        let next = read(&link(&newest, "next").expect("a next page"));
+        assert_eq!(ids(&next.body), [bob_id.clone()], "{path}");
+        let back = read(&link(&next, "prev").expect("a page before"));
+        assert_eq!(ids(&back.body), [cid_id.clone()], "{path}, upwards");
+    }
+    assert!(here.command(&["account", "suspend", "cid", "--reason", "spam"]).is_done);
+    assert_eq!(ids(&read(&many).body), [bob_id.clone()]);
+    for path in &listings {
+        assert_eq!(ids(&read(path).body), [bob_id.clone()], "{path}");
+        let newest = read(&format!("{path}limit=1"));
+        assert_eq!(newest.body, json!([]), "{path}");
+        let next = read(&link(&newest, "next").expect("the page leads on"));
+        assert_eq!(ids(&next.body), [bob_id.clone()], "{path}");
+    }
+}
+
+#[test]
+fn a_page_of_hidden_posts_leads_on_to_those_that_are_shown() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let (cid, _) = person(&here, "cid");
+    let shown = post(&here, &cid, json!({ "status": "shown #t" }));
+    for n in 0..2 {
+        post(&here, &bob, json!({ "status": format!("hidden {n} #t") }));
+    }
+    here.ask("POST", &format!("/api/v1/accounts/{bob_id}/mute"), &ann, Some(json!({})));
+    for path in ["/api/v1/timelines/public?limit=2", "/api/v1/timelines/tag/t?limit=2"] {
+        let first = here.ask("GET", path, &ann, None);
+        assert_eq!(first.body, json!([]), "{path}");
+        let next = link(&first, "next").expect("the page leads on");
+        assert_eq!(ids(&here.ask("GET", &next, &ann, None).body), [shown.clone()], "{path}");
+        assert_eq!(ids(&here.ask("GET", path, "", None).body).len(), 2, "{path}: for visitors");
+    }
+}
+
+#[test]
+fn a_mute_with_an_end_ends_by_itself() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    follow(&here, &ann, &bob_id, json!({}));
+    let said = post(&here, &bob, json!({ "status": "hi" }));
+    let home = || ids(&here.ask("GET", "/api/v1/timelines/home", &ann, None).body);
+    let mutes = || here.ask("GET", "/api/v1/mutes", &ann, None).body;
+    let mute = |seconds: i64| {
+        let form = json!({ "duration": seconds });
+        let path = format!("/api/v1/accounts/{bob_id}/mute");
+        assert_eq!(here.ask("POST", &path, &ann, Some(form)).body["muting"], true, "{seconds}");
+    };
+    mute(0);
+    assert_eq!((ids(&mutes()), home()), (vec![bob_id.clone()], vec![]));
+    assert!(mutes()[0]["mute_expires_at"].is_null(), "until it is taken back");
+    mute(3_600);
+    assert!(mutes()[0]["mute_expires_at"].is_string());
+    assert_eq!(home(), [""; 0]);
+    mute(1);
+    let begun = std::time::Instant::now();
+    while home() != [said.clone()] {
+        assert!(begun.elapsed().as_secs() < 20, "still muted");
+        std::thread::yield_now();
+    }
+    assert_eq!(mutes(), json!([]));
+    let path = format!("/api/v1/accounts/relationships?id[]={bob_id}");
+    assert_eq!(here.ask("GET", &path, &ann, None).body[0]["muting"], false);
+    let public = here.ask("GET", "/api/v1/timelines/public", &ann, None).body;
+    assert_eq!(ids(&public), [said]);
+}

@@ -76,6 +76,13 @@ impl Darkroom {
         done.await.unwrap_or(Err(PictureError::Damaged))
     }
 
+    /// Removes files that nothing shows any more; one that cannot be removed is only logged.
+    pub(crate) async fn discard_files(&self, keys: impl Iterator<Item = String>) {
+        for key in keys {
+            self.remove(&key).await;
+        }
+    }
+
     async fn keep(&self, key: &str, made: Prepared) -> Result<Finished, FilesError> {
         let (size, thumbnail_size) = (made.file.size, made.preview.size);
         let file = self.files.put(key, false, made.file).await?;

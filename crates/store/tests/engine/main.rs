@@ -12,6 +12,7 @@ mod deeds;
 mod jobs;
 mod media;
 mod members;
+mod notices;
 mod order;
 mod outage;
 mod power;

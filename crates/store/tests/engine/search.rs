@@ -50,6 +50,8 @@ fn edit(id: StatusId, text: &str) -> StatusEdit {
         mentions: Default::default(),
         tags: Vec::new(),
         poll: None,
+        same_wording: false,
+        notify: Vec::new(),
     }
 }
 
