@@ -113,6 +113,7 @@ const BY_THEMSELVES: &[&str] =
 
 /// Those that take no parameters.
 const BODILESS: &[&str] = &[
+    "POST /oauth/userinfo",
     "POST /api/v1/accounts/{id}/unfollow",
     "POST /api/v1/accounts/{id}/remove_from_followers",
     "POST /api/v1/accounts/{id}/block",

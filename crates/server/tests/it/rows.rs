@@ -64,6 +64,8 @@ type Row = (&'static str, &'static str, &'static str, &'static str, u16, Shape);
 
 /// In this order: what a row needs, rows before it have made or left alone.
 const ROWS: &[Row] = &[
+    ("GET /oauth/userinfo", "ann", "/oauth/userinfo", "", 200, Is("iss sub name")),
+    ("POST /oauth/userinfo", "ann", "/oauth/userinfo", "", 200, Is("iss sub name")),
     ("GET /health", "-", "/health", "", 200, Is("status")),
     ("GET /ready", "-", "/ready", "", 200, Is("status")),
     ("GET /static/avatar.svg", "-", "/static/avatar.svg", "", 200, Other),
