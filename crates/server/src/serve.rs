@@ -84,6 +84,19 @@ pub(crate) async fn serve(
     if let Some(tls) = tls {
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()));
     }
+    keep_house(&instance, &shutdown);
+    let mut out = std::io::stdout();
+    writeln!(out, "ready {scheme}://{local}")?;
+    out.flush()?;
+    manager.ready();
+    let drained = edge.serve(doors, service, shutdown).await?;
+    let (requests, cut) = (drained.requests, drained.connections_cut);
+    tracing::info!(requests, connections_cut = cut, "stopped");
+    Ok(())
+}
+
+/// What is done beside serving, until the server stops.
+fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
             Arc::clone(&instance.social),
@@ -97,14 +110,6 @@ pub(crate) async fn serve(
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(expired));
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
-    let mut out = std::io::stdout();
-    writeln!(out, "ready {scheme}://{local}")?;
-    out.flush()?;
-    manager.ready();
-    let drained = edge.serve(doors, service, shutdown).await?;
-    let (requests, cut) = (drained.requests, drained.connections_cut);
-    tracing::info!(requests, connections_cut = cut, "stopped");
-    Ok(())
 }
 
 /// The listening sockets, and the address of the one that serves.

@@ -109,22 +109,7 @@ pub(super) fn picture(motif: Motif) -> anyhow::Result<Vec<u8>> {
                 mix([60, 60, 130], [250, 130, 80], y, 280)
             }
         }),
-        Motif::Lighthouse => png(480, 640, |x, y| {
-            let tower = (x - 240).abs() < 26 + (y - 180) / 14;
-            if y > 560 - wave(x, 300, 30) {
-                INK
-            } else if tower && (200..570).contains(&y) {
-                if (y / 60) % 2 == 0 { [200, 50, 45] } else { WHITE }
-            } else if (x - 240).abs() < 20 && (150..200).contains(&y) {
-                [255, 240, 170]
-            } else if x > 260 && (y - 175).abs() < (x - 240) / 5 {
-                mix([255, 240, 170], [20, 30, 60], x - 260, 240)
-            } else if (x * 7919 + y * 104_729) % 1_511 == 0 {
-                WHITE
-            } else {
-                mix([12, 18, 45], [50, 60, 100], y, 640)
-            }
-        }),
+        Motif::Lighthouse => png(480, 640, lighthouse),
         Motif::Storm => png(720, 400, |x, y| {
             let near = 250 - wave(x, 240, 90);
             let far = 180 - wave(x + 90, 150, 40);
@@ -159,19 +144,38 @@ pub(super) fn picture(motif: Motif) -> anyhow::Result<Vec<u8>> {
                 [205, 228, 238]
             }
         }),
-        Motif::Quilt => png(480, 480, |x, y| {
-            let (column, row) = (x / 60, y / 60);
-            let (dx, dy) = ((x % 60 - 30).abs(), (y % 60 - 30).abs());
-            let cloth = [[60, 110, 140], [220, 180, 110], [170, 70, 70], [230, 228, 220]];
-            let patch = usize::try_from((column * 3 + row * 5) % 4).unwrap_or(0);
-            let patch = cloth.get(patch).copied().unwrap_or(WHITE);
-            if dx > 27 || dy > 27 {
-                INK
-            } else if dx + dy < 24 {
-                mix(patch, WHITE, 1, 2)
-            } else {
-                patch
-            }
-        }),
+        Motif::Quilt => png(480, 480, quilt),
+    }
+}
+
+fn lighthouse(x: i64, y: i64) -> Colour {
+    let tower = (x - 240).abs() < 26 + (y - 180) / 14;
+    if y > 560 - wave(x, 300, 30) {
+        INK
+    } else if tower && (200..570).contains(&y) {
+        if (y / 60) % 2 == 0 { [200, 50, 45] } else { WHITE }
+    } else if (x - 240).abs() < 20 && (150..200).contains(&y) {
+        [255, 240, 170]
+    } else if x > 260 && (y - 175).abs() < (x - 240) / 5 {
+        mix([255, 240, 170], [20, 30, 60], x - 260, 240)
+    } else if (x * 7919 + y * 104_729) % 1_511 == 0 {
+        WHITE
+    } else {
+        mix([12, 18, 45], [50, 60, 100], y, 640)
+    }
+}
+
+fn quilt(x: i64, y: i64) -> Colour {
+    let (column, row) = (x / 60, y / 60);
+    let (dx, dy) = ((x % 60 - 30).abs(), (y % 60 - 30).abs());
+    let cloth = [[60, 110, 140], [220, 180, 110], [170, 70, 70], [230, 228, 220]];
+    let patch = usize::try_from((column * 3 + row * 5) % 4).unwrap_or(0);
+    let patch = cloth.get(patch).copied().unwrap_or(WHITE);
+    if dx > 27 || dy > 27 {
+        INK
+    } else if dx + dy < 24 {
+        mix(patch, WHITE, 1, 2)
+    } else {
+        patch
     }
 }

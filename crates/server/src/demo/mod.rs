@@ -145,7 +145,7 @@ impl Harbour {
             indexable: Some(true),
             hide_collections: None,
         };
-        social.change_profile(id, change).await?;
+        social.change_profile(room, id, change).await?;
         self.birds.push(id);
         Ok(())
     }

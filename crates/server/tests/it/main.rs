@@ -21,6 +21,7 @@ mod paging;
 mod postgres;
 mod reading;
 mod rows;
+mod shapes;
 mod shelter;
 mod story;
 mod streaming;

@@ -2,7 +2,7 @@
 //! poll, a list and a picture, it answers with the entity that Mastodon's documentation describes.
 //! And what is another's stays another's.
 
-use crate::{instance::Instance, media};
+use crate::{instance::Instance, media, shapes::*};
 use api::ROUTES;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -24,40 +24,6 @@ enum Shape {
     Says(&'static str),
 }
 use Shape::{Each, Is, List, Nothing, Other, Says};
-
-const ACCOUNT: &str = "id username acct display_name locked bot group discoverable? indexable \
-    noindex? hide_collections? created_at note url uri avatar avatar_static header \
-    header_static followers_count following_count statuses_count last_status_at? emojis fields \
-    roles";
-const OWN_ACCOUNT: &str = "id username acct source role created_at note url fields emojis";
-const STATUS: &str = "id created_at edited_at? in_reply_to_id? in_reply_to_account_id? sensitive \
-    spoiler_text visibility language? uri url? replies_count reblogs_count favourites_count \
-    quotes_count content reblog? account media_attachments mentions tags emojis card? poll? \
-    application? favourited reblogged bookmarked muted pinned filtered";
-const RELATIONSHIP: &str = "id following showing_reblogs notifying languages? followed_by \
-    blocking blocked_by muting muting_notifications muting_expires_at? requested requested_by \
-    domain_blocking endorsed note";
-const MEDIA: &str = "id type url? preview_url? remote_url? meta description? blurhash?";
-const POLL: &str = "id expires_at? expired multiple votes_count voters_count? options emojis \
-    voted own_votes";
-const SCHEDULED: &str = "id scheduled_at params media_attachments";
-const LATER: &str = "/api/v1/scheduled_statuses/{scheduled}";
-const LIST: &str = "id title replies_policy exclusive";
-const NOTIFICATION: &str = "id type created_at group_key account status?";
-const TOKEN: &str = "access_token token_type scope created_at";
-const APP: &str = "id name website? scopes redirect_uri redirect_uris vapid_key";
-const NEW_APP: &str = "id name website? scopes redirect_uri redirect_uris vapid_key client_id \
-    client_secret client_secret_expires_at";
-const INSTANCE: &str = "domain title version source_url description usage thumbnail icon \
-    languages configuration registrations api_versions contact rules";
-const INSTANCE_V1: &str = "uri title short_description description email version urls stats \
-    thumbnail? languages registrations approval_required invites_enabled configuration \
-    contact_account? rules";
-const PREFERENCES: &str = "posting:default:visibility posting:default:sensitive \
-    posting:default:language? reading:expand:media reading:expand:spoilers";
-const REPORT: &str = "id action_taken action_taken_at? category comment forwarded created_at \
-    status_ids? rule_ids? target_account";
-const EDIT: &str = "content spoiler_text sensitive created_at account media_attachments emojis";
 
 /// Route, who asks (`-` is nobody), the path as it is asked, a JSON body or nothing, status, shape.
 type Row = (&'static str, &'static str, &'static str, &'static str, u16, Shape);

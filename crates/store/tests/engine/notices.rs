@@ -40,21 +40,28 @@ async fn post(case: &Case, author: i64) -> (StatusId, model::ConversationId) {
     (status.id, status.conversation)
 }
 
+/// Everybody from 2 to 7 stands to 1 in another way. When the mute of 7 ends.
+async fn relate(case: &Case) -> Timestamp {
+    let store = &case.store;
+    let quiet = FollowOptions { reblogs: false, ..FollowOptions::default() };
+    store.follow(who(2), who(1), &quiet, START).await.unwrap();
+    store.block(who(3), who(1), START).await.unwrap();
+    store.block(who(1), who(4), START).await.unwrap();
+    let end = START.plus_ms(1_000);
+    for (account, notifications, expires) in
+        [(5, true, None), (6, false, None), (7, true, Some(end))]
+    {
+        let options = MuteOptions { notifications, expires };
+        store.mute(who(account), who(1), options, START).await.unwrap();
+    }
+    end
+}
+
 #[test]
 fn relations_of_many_are_one_question() {
     check(|case| async move {
         let store = &case.store;
-        let quiet = FollowOptions { reblogs: false, ..FollowOptions::default() };
-        store.follow(who(2), who(1), &quiet, START).await.unwrap();
-        store.block(who(3), who(1), START).await.unwrap();
-        store.block(who(1), who(4), START).await.unwrap();
-        let end = START.plus_ms(1_000);
-        for (account, notifications, expires) in
-            [(5, true, None), (6, false, None), (7, true, Some(end))]
-        {
-            let options = MuteOptions { notifications, expires };
-            store.mute(who(account), who(1), options, START).await.unwrap();
-        }
+        let end = relate(&case).await;
         let (status, thread) = post(&case, 1).await;
         store.mark(who(8), status, Mark::Mute, true, None, START).await.unwrap();
         let all: Vec<AccountId> = (2..=9).map(who).collect();
@@ -82,6 +89,14 @@ fn relations_of_many_are_one_question() {
         assert_eq!(facts(None, START).await, expected, "outside of any thread");
         expected.pop();
         assert_eq!(facts(None, end).await, expected, "past the end of a mute");
+    });
+}
+
+#[test]
+fn a_relation_is_seen_until_its_end() {
+    check(|case| async move {
+        let store = &case.store;
+        let end = relate(&case).await;
         let sight = |viewer, at| {
             let store = store.clone();
             async move {
