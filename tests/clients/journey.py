@@ -115,7 +115,8 @@ def browse(start, base, name, password):
     raise AssertionError("the log-in pages do not end")
 
 
-def log_in(base, name, password):
+def log_in(base, name, password, leak=True):
+    """Through the pages; with `leak` the code is shown twice first, as a thief would."""
     client_id, secret = Mastodon.create_app("Journey", scopes=SCOPES, redirect_uris=REDIRECT,
                                             api_base_url=base, website="https://journey.example")
     app = Mastodon(client_id=client_id, client_secret=secret, api_base_url=base)
@@ -125,6 +126,8 @@ def log_in(base, name, password):
     expect(state == "kept", f"the state came back as {state}")
     token = app.log_in(code=code, redirect_uri=REDIRECT, scopes=SCOPES, allow_http=True)
     expect(token and app.account_verify_credentials().username == name, "not who logged in")
+    if not leak:
+        return app
     try:
         Mastodon(client_id=client_id, client_secret=secret, api_base_url=base).log_in(
             code=code, redirect_uri=REDIRECT, scopes=SCOPES, allow_http=True)
@@ -132,7 +135,12 @@ def log_in(base, name, password):
         pass
     else:
         raise AssertionError("a code worked twice")
-    return app
+    # A code that comes twice has leaked, so the token that it gave is dead (RFC 6749, 4.1.2).
+    try:
+        app.account_verify_credentials()
+    except MastodonUnauthorizedError:
+        return log_in(base, name, password, leak=False)
+    raise AssertionError("the token of a leaked code lives on")
 
 
 def picture():
