@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod app;
+pub mod browser;
 pub mod decision;
 pub mod entrance;
 pub mod event;

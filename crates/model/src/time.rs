@@ -21,6 +21,10 @@ impl Timestamp {
     pub const fn since_ms(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+    /// When its day began, UTC.
+    pub const fn day(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(86_400_000)))
+    }
     /// The lowest id that can be issued at this time; for "older than" queries by id.
     pub const fn floor_id(self) -> i64 {
         self.0 << crate::id::SEQUENCE_BITS

@@ -1,5 +1,5 @@
 //! Access tokens, authorization codes and browser sessions: what is stored of them. Secrets are
-//! not: tokens and sessions carry a MAC, codes are stored as hashes.
+//! not: tokens carry a MAC, of codes and sessions there are hashes.
 
 use crate::{AccountId, AppId, SessionId, Timestamp, TokenId};
 
@@ -34,6 +34,8 @@ pub struct Token {
     pub created: Timestamp,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// The day on which it was last used.
+    pub used: Option<Timestamp>,
 }
 
 /// An authorization code (RFC 6749 section 4.1), stored by its hash, used once, ten minutes long.
@@ -59,19 +61,21 @@ pub struct AuthCode {
     pub token: Option<TokenId>,
 }
 
-/// A browser session.
+/// A browser session. Its secret is in the browser's cookie; here is only the secret's hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
     /// Whose.
     pub account: AccountId,
-    /// The browser's name for itself, shortened.
-    pub user_agent: String,
-    /// Address it began from.
-    pub address: String,
+    /// SHA-256 of its secret.
+    pub secret_hash: Vec<u8>,
+    /// What kind of browser (see [`crate::browser`]).
+    pub browser: String,
     /// When it began.
     pub created: Timestamp,
-    /// When it ends by itself.
+    /// When it was used, to the hour.
+    pub used: Timestamp,
+    /// When it ends if it is not used again.
     pub expires: Timestamp,
 }

@@ -1,7 +1,9 @@
 //! What the server does by itself while it serves: due jobs, and the clean-up of what has expired.
 //! When and how much; what is done is a verb of `social`.
 
-use crate::limits::{EXPIRED_EVERY_MS, EXPIRED_REST_MS, JOBS_LOOK_MS, JOBS_REST_MS};
+use crate::limits::{
+    EXPIRED_EVERY_MS, EXPIRED_REST_MS, JOBS_LOOK_MS, JOBS_REST_MS, TOKENS_USED_EVERY_MS,
+};
 use model::Timestamp;
 use social::Social;
 use std::{sync::Arc, time::Duration};
@@ -36,6 +38,18 @@ pub(crate) async fn remove_expired(social: Arc<Social>) {
                 EXPIRED_EVERY_MS
             }
         };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
+}
+
+/// Writes down on which day tokens were last used, in bounded parts.
+pub(crate) async fn note_tokens_used(social: Arc<Social>) {
+    loop {
+        let more = social.note_tokens_used().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not noted which tokens were used");
+            false
+        });
+        let wait_ms = if more { EXPIRED_REST_MS } else { TOKENS_USED_EVERY_MS };
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }
 }

@@ -16,6 +16,8 @@ pub(crate) const FOLDER_WAIT_S: u64 = 15;
 pub(crate) const FOLDER_LOOK_MS: u64 = 50;
 /// Members in one answer to `account list`; the command asks again for more.
 pub(crate) const MEMBERS_PER_ANSWER: u32 = 80;
+/// Tokens in one answer to `token list`. Past it: the older ones are not shown.
+pub(crate) const TOKENS_SHOWN: u32 = 1_000;
 /// Decisions shown with an account. Past it: the older ones are not shown.
 pub(crate) const DECISIONS_SHOWN: u32 = 50;
 /// Entries of a backup. Past it: refused; so many files want a backup of the file system.
@@ -46,6 +48,8 @@ pub(crate) const JOBS_LOOK_MS: i64 = 15_000;
 pub(crate) const EXPIRED_EVERY_MS: u64 = 600_000;
 /// Rest between two bounded parts of it, in milliseconds: what members do comes first.
 pub(crate) const EXPIRED_REST_MS: u64 = 100;
+/// How often the tokens that were used are written down, in milliseconds.
+pub(crate) const TOKENS_USED_EVERY_MS: u64 = 5_000;
 /// Rest after jobs could not be asked for, in milliseconds.
 pub(crate) const JOBS_REST_MS: i64 = 2_000;
 const _: () = assert!(JOBS_REST_MS < JOBS_LOOK_MS);

@@ -108,6 +108,8 @@ fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(jobs));
     let expired = chores::remove_expired(Arc::clone(&instance.social));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(expired));
+    let used = chores::note_tokens_used(Arc::clone(&instance.social));
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(used));
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
 }

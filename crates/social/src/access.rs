@@ -143,7 +143,11 @@ impl Social {
     /// A token's state, from memory where it was asked before. `None`: revoked, unknown, or its
     /// member suspended.
     pub async fn live_token(&self, id: TokenId) -> Result<Option<Arc<Token>>, VerbError> {
+        let today = self.now().day();
         if let Some(token) = self.hub.tokens.get(&id) {
+            if token.used < Some(today) {
+                self.used_today(id, today);
+            }
             return Ok(Some(token));
         }
         let ticket = self.hub.tokens.ticket();
@@ -158,6 +162,9 @@ impl Social {
         }
         let token = Arc::new(token);
         self.hub.tokens.put(&ticket, id, Arc::clone(&token));
+        if token.used < Some(today) {
+            self.used_today(id, today);
+        }
         Ok(Some(token))
     }
 

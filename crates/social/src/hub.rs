@@ -275,6 +275,7 @@ mod tests {
             scopes: Scopes::default(),
             created: Timestamp::from_ms(0),
             revoked: None,
+            used: None,
         });
         let before = hub.tokens.ticket();
         hub.tokens.put(&before, id, Arc::clone(&token));

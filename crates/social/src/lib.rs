@@ -22,6 +22,7 @@ pub mod read;
 pub mod report;
 pub mod scheduled;
 pub mod search;
+pub mod session;
 pub mod streams;
 mod throttle;
 pub mod view;
@@ -54,6 +55,7 @@ pub struct Social {
     pub(crate) hashing: Arc<tokio::sync::Semaphore>,
     pub(crate) jobs_changed: tokio::sync::Notify,
     pub(crate) throttle: throttle::Throttle,
+    pub(crate) tokens_used: parking_lot::Mutex<Vec<model::TokenId>>,
 }
 
 impl Social {
@@ -77,6 +79,7 @@ impl Social {
             hashing,
             jobs_changed: tokio::sync::Notify::new(),
             throttle: throttle::Throttle::new(seed),
+            tokens_used: parking_lot::Mutex::default(),
         }
     }
     /// The store, for what needs no rule (apps, markers, lists of one's own).

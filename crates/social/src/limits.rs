@@ -56,8 +56,22 @@ pub const TRY_ROWS: usize = 4;
 pub const TRY_CELLS: usize = 16_384;
 /// Hours after its end that a code is remembered, so that its second use is noticed.
 pub const CODE_MEMORY_HOURS: i64 = 24;
-/// Days that a browser session lasts.
-pub const SESSION_DAYS: i64 = 30;
+/// Days that a browser session lasts, however much it is used. Past it: the password is asked.
+pub const SESSION_DAYS: i64 = 90;
+/// Days after which a browser session that nobody uses has ended.
+pub const SESSION_IDLE_DAYS: i64 = 14;
+/// Minutes for which a session's use is not written down again.
+pub const SESSION_TOUCH_MINUTES: i64 = 60;
+/// Browser sessions of one account. Past it: the oldest ends.
+pub const SESSIONS_PER_ACCOUNT: u32 = 32;
+/// Tokens shown to their owner. Past it: the older ones are not shown; they all end together.
+pub const TOKENS_SHOWN: u32 = 200;
+/// Tokens whose first use of a day waits to be written down. Past it: not noted that day.
+pub const TOKENS_USED_WAITING: usize = 20_000;
+/// Of these, how many are written down in one deed. The others follow in the next.
+pub const TOKENS_USED_AT_ONCE: usize = 500;
+const _: () = assert!(SESSION_IDLE_DAYS < SESSION_DAYS);
+const _: () = assert!(SESSION_TOUCH_MINUTES < SESSION_IDLE_DAYS * 24 * 60);
 /// Accounts that are told of one post: those it mentions, and followers who asked to hear of it;
 /// in the same deed. Past it: not told.
 pub const NOTIFIED_MAX: usize = 1_000;

@@ -238,8 +238,8 @@ impl AccountStore for SqlStore {
         Ok(())
     }
 
-    async fn set_password(&self, account: AccountId, hash: &str, end_access: bool) -> Stored<()> {
-        self.update_password(account, hash, end_access).await
+    async fn set_password(&self, account: AccountId, hash: &str, at: Timestamp) -> Stored<()> {
+        self.update_password(account, hash, at).await
     }
 
     async fn set_role(&self, account: AccountId, role: Role) -> Stored<()> {

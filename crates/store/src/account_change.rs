@@ -3,6 +3,7 @@
 use crate::{
     Batch, CommitError, Row, SqlStore, Value,
     account::{fields_text, preferences_text},
+    app::ending_access,
     params,
 };
 use model::{
@@ -169,21 +170,15 @@ impl SqlStore {
         &self,
         account: AccountId,
         hash: &str,
-        end_access: bool,
+        at: Timestamp,
     ) -> Stored<()> {
         let mut batch = Batch::new();
         batch.must(
             "UPDATE member SET password_hash = ?2 WHERE account_id = ?1",
             params![account, hash],
         );
-        if end_access {
-            batch.add("DELETE FROM session WHERE account_id = ?1", params![account]);
-            batch.add(
-                "UPDATE token SET revoked_ms = 0 WHERE account_id = ?1 AND revoked_ms IS NULL",
-                params![account],
-            );
-        }
-        // Whoever caches what this account's tokens and sessions may do looks again.
+        ending_access(&mut batch, account, None, at);
+        // Whoever caches what this account's tokens may do looks again.
         batch.tell(move |_| Some(Event::AccountChanged(account)));
         self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;
         Ok(())

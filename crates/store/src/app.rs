@@ -12,11 +12,19 @@ use model::{
 const APP: &str = "SELECT id, client_id, client_secret_hash, name, website, redirect_uris, \
     scopes, created_ms FROM app WHERE ";
 const TOKEN: &str =
-    "SELECT id, app_id, account_id, scopes, created_ms, revoked_ms FROM token WHERE ";
+    "SELECT id, app_id, account_id, scopes, created_ms, revoked_ms, used_ms FROM token WHERE ";
 const CREATE_TOKEN: &str = "INSERT INTO token \
      (id, app_id, account_id, scopes, created_ms, revoked_ms) VALUES (?1, ?2, ?3, ?4, ?5, NULL)";
-const SESSION: &str =
-    "SELECT id, account_id, user_agent, address, created_ms, expires_ms FROM session WHERE ";
+const SESSION: &str = "SELECT id, account_id, secret_hash, browser, created_ms, used_ms, \
+    expires_ms FROM session WHERE ";
+const END_SESSION: &str = "DELETE FROM session WHERE id = ?1 AND account_id = ?2";
+/// All but one; ids begin at 1, so that 0 spares none.
+const END_SESSIONS: &str = "DELETE FROM session WHERE account_id = ?1 AND id <> ?2";
+const END_TOKENS: &str =
+    "UPDATE token SET revoked_ms = ?2 WHERE account_id = ?1 AND revoked_ms IS NULL";
+const END_CODES: &str = "DELETE FROM auth_code WHERE account_id = ?1";
+const END_OLDEST: &str = "DELETE FROM session WHERE account_id = ?1 AND id NOT IN \
+    (SELECT id FROM session WHERE account_id = ?1 ORDER BY id DESC LIMIT ?2)";
 
 fn scopes_of(raw: i64) -> Scopes {
     Scopes(u64::from_ne_bytes(raw.to_ne_bytes()))
@@ -47,6 +55,7 @@ fn token_of(row: &Row) -> Stored<Token> {
         scopes: scopes_of(row.int(3)?),
         created: Timestamp::from_ms(row.int(4)?),
         revoked: row.opt_int(5)?.map(Timestamp::from_ms),
+        used: row.opt_int(6)?.map(Timestamp::from_ms),
     })
 }
 
@@ -68,11 +77,24 @@ fn session_of(row: &Row) -> Stored<Session> {
     Ok(Session {
         id: row.id(0)?,
         account: row.id(1)?,
-        user_agent: row.text(2)?.to_owned(),
-        address: row.text(3)?.to_owned(),
+        secret_hash: row.bytes(2)?.to_vec(),
+        browser: row.text(3)?.to_owned(),
         created: Timestamp::from_ms(row.int(4)?),
-        expires: Timestamp::from_ms(row.int(5)?),
+        used: Timestamp::from_ms(row.int(5)?),
+        expires: Timestamp::from_ms(row.int(6)?),
     })
+}
+
+/// Adds to a deed that whatever was opened with an account's password ends, but for this session.
+pub(crate) fn ending_access(
+    batch: &mut Batch,
+    account: AccountId,
+    keep: Option<SessionId>,
+    at: Timestamp,
+) {
+    batch.add(END_SESSIONS, params![account, keep.map_or(0, SessionId::get)]);
+    batch.add(END_CODES, params![account]);
+    batch.add(END_TOKENS, params![account, at]);
 }
 
 #[async_trait]
@@ -125,9 +147,10 @@ impl AppStore for SqlStore {
         self.db.first(&sql, params![id]).await?.as_ref().map(token_of).transpose()
     }
 
-    async fn tokens_of(&self, account: AccountId) -> Stored<Vec<Token>> {
-        let sql = format!("{TOKEN} account_id = ?1 AND revoked_ms IS NULL ORDER BY id DESC");
-        self.db.query(&sql, params![account]).await?.iter().map(token_of).collect()
+    async fn tokens_of(&self, account: AccountId, limit: u32) -> Stored<Vec<Token>> {
+        let sql =
+            format!("{TOKEN} account_id = ?1 AND revoked_ms IS NULL ORDER BY id DESC LIMIT ?2");
+        self.db.query(&sql, params![account, limit]).await?.iter().map(token_of).collect()
     }
 
     async fn revoke_token(&self, id: TokenId, at: Timestamp) -> Stored<bool> {
@@ -194,27 +217,62 @@ impl AppStore for SqlStore {
         self.ended(batch).await
     }
 
-    async fn create_session(&self, session: &Session) -> Stored<SessionId> {
+    async fn note_tokens_used(&self, ids: &[TokenId], day: Timestamp) -> Stored<()> {
+        let mut batch = Batch::new();
+        for id in ids {
+            batch.add("UPDATE token SET used_ms = ?2 WHERE id = ?1", params![*id, day]);
+        }
+        self.db.commit(batch).await.map_err(|e| e.into_store("token"))?;
+        Ok(())
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        replaces: Option<SessionId>,
+        keep: u32,
+    ) -> Stored<SessionId> {
         let mut batch = Batch::new();
         let id = batch.id();
+        if let Some(old) = replaces {
+            batch.add("DELETE FROM session WHERE id = ?1", params![old]);
+        }
         batch.add(
-            "INSERT INTO session (id, account_id, user_agent, address, created_ms, expires_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO session \
+             (id, account_id, secret_hash, browser, created_ms, used_ms, expires_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 id,
                 session.account,
-                session.user_agent.clone(),
-                session.address.clone(),
+                session.secret_hash.as_slice(),
+                session.browser.clone(),
                 session.created,
+                session.used,
                 session.expires
             ],
         );
+        batch.add(END_OLDEST, params![session.account, keep]);
         self.db.commit(batch).await.map_err(|e| e.into_store("session"))?.id(id)
     }
 
-    async fn session(&self, id: SessionId) -> Stored<Option<Session>> {
-        let sql = format!("{SESSION} id = ?1");
-        self.db.first(&sql, params![id]).await?.as_ref().map(session_of).transpose()
+    async fn session_by_secret(&self, hash: &[u8]) -> Stored<Option<Session>> {
+        let sql = format!("{SESSION} secret_hash = ?1");
+        self.db.first(&sql, params![hash]).await?.as_ref().map(session_of).transpose()
+    }
+
+    async fn touch_session(
+        &self,
+        id: SessionId,
+        used: Timestamp,
+        expires: Timestamp,
+    ) -> Stored<()> {
+        let mut batch = Batch::new();
+        batch.add(
+            "UPDATE session SET used_ms = ?2, expires_ms = ?3 WHERE id = ?1",
+            params![id, used, expires],
+        );
+        self.db.commit(batch).await.map_err(|e| e.into_store("session"))?;
+        Ok(())
     }
 
     async fn sessions_of(&self, account: AccountId) -> Stored<Vec<Session>> {
@@ -222,11 +280,24 @@ impl AppStore for SqlStore {
         self.db.query(&sql, params![account]).await?.iter().map(session_of).collect()
     }
 
-    async fn end_session(&self, id: SessionId) -> Stored<bool> {
+    async fn end_session(&self, account: AccountId, id: SessionId) -> Stored<bool> {
         let mut batch = Batch::new();
-        batch.must("DELETE FROM session WHERE id = ?1", params![id]);
+        batch.must(END_SESSION, params![id, account]);
         batch.tell(move |_| Some(Event::SessionEnded(id)));
         self.ended(batch).await
+    }
+
+    async fn end_access(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+        at: Timestamp,
+    ) -> Stored<()> {
+        let mut batch = Batch::new();
+        ending_access(&mut batch, account, keep, at);
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.db.commit(batch).await.map_err(|e| e.into_store("token"))?;
+        Ok(())
     }
 }
 

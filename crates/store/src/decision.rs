@@ -1,6 +1,6 @@
 //! Decisions about members: each takes effect and is recorded in one deed.
 
-use crate::{Batch, CommitError, Row, SqlStore, params};
+use crate::{Batch, CommitError, Row, SqlStore, app::ending_access, params};
 use async_trait::async_trait;
 use model::{
     AccountId, Event, StoreError, Timestamp,
@@ -20,8 +20,6 @@ const UNSUSPEND: &str = "UPDATE account SET suspended_ms = NULL WHERE id = ?1 \
     AND suspended_ms IS NOT NULL AND domain IS NULL";
 const ROLE: &str = "UPDATE member SET role = ?2 WHERE account_id = ?1 AND role <> ?2";
 const END_SESSIONS: &str = "DELETE FROM session WHERE account_id = ?1";
-const END_TOKENS: &str =
-    "UPDATE token SET revoked_ms = ?2 WHERE account_id = ?1 AND revoked_ms IS NULL";
 const END_CODES: &str = "DELETE FROM auth_code WHERE account_id = ?1";
 
 fn decision_of(row: &Row) -> Stored<Decision> {
@@ -90,9 +88,7 @@ impl DecisionStore for SqlStore {
             "UPDATE member SET password_hash = ?2 WHERE account_id = ?1",
             params![target, hash],
         );
-        batch.add(END_SESSIONS, params![target]);
-        batch.add(END_CODES, params![target]);
-        batch.add(END_TOKENS, params![target, at]);
+        ending_access(&mut batch, target, None, at);
         record(&mut batch, decision);
         match self.db.commit(batch).await {
             Ok(_) => Ok(true),

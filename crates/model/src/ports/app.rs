@@ -27,8 +27,8 @@ pub trait AppStore {
     ) -> Stored<TokenId>;
     /// By id, revoked ones included.
     async fn token(&self, id: TokenId) -> Stored<Option<Token>>;
-    /// Live tokens of an account, newest first.
-    async fn tokens_of(&self, account: AccountId) -> Stored<Vec<Token>>;
+    /// Live tokens of an account, newest first, at most so many.
+    async fn tokens_of(&self, account: AccountId, limit: u32) -> Stored<Vec<Token>>;
     /// Ends a token. Tells `TokenRevoked`. `false` if it was already dead or never was.
     async fn revoke_token(&self, id: TokenId, at: Timestamp) -> Stored<bool>;
     /// Keeps a code, and forgets those that expired before `forget`.
@@ -41,12 +41,31 @@ pub trait AppStore {
     /// Marks a code as redeemed without a token: somebody presented it wrongly. `false`: it was
     /// redeemed already.
     async fn burn_code(&self, hash: &[u8], at: Timestamp) -> Stored<bool>;
-    /// Begins a session; the `id` field is ignored.
-    async fn create_session(&self, session: &Session) -> Stored<SessionId>;
-    /// By id, if it has not ended.
-    async fn session(&self, id: SessionId) -> Stored<Option<Session>>;
+    /// Remembers that these tokens were used on that day.
+    async fn note_tokens_used(&self, ids: &[TokenId], day: Timestamp) -> Stored<()>;
+    /// Begins a session in the place of another; the `id` field is ignored. Of an account's
+    /// sessions the newest `keep` stay, this one included.
+    async fn create_session(
+        &self,
+        session: &Session,
+        replaces: Option<SessionId>,
+        keep: u32,
+    ) -> Stored<SessionId>;
+    /// By the hash of its secret, if it has not ended; an expired one may be found for a while.
+    async fn session_by_secret(&self, hash: &[u8]) -> Stored<Option<Session>>;
+    /// Remembers that a session was used, and when it ends unless it is used again.
+    async fn touch_session(&self, id: SessionId, used: Timestamp, expires: Timestamp)
+    -> Stored<()>;
     /// Of an account, newest first.
     async fn sessions_of(&self, account: AccountId) -> Stored<Vec<Session>>;
-    /// Ends a session. Tells `SessionEnded`.
-    async fn end_session(&self, id: SessionId) -> Stored<bool>;
+    /// Ends a session of this account. Tells `SessionEnded`. `false`: there was none.
+    async fn end_session(&self, account: AccountId, id: SessionId) -> Stored<bool>;
+    /// Ends everything by which somebody gets at an account: sessions but for this one, codes and
+    /// tokens. Tells `AccountChanged`.
+    async fn end_access(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+        at: Timestamp,
+    ) -> Stored<()>;
 }

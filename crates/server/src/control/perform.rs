@@ -3,7 +3,7 @@
 
 use super::wire::{Decided, Member, Reply, Request, TokenShown};
 use crate::{
-    limits::{DECISIONS_SHOWN, MEMBERS_PER_ANSWER},
+    limits::{DECISIONS_SHOWN, MEMBERS_PER_ANSWER, TOKENS_SHOWN},
     open::Instance,
 };
 use anyhow::{Context as _, bail};
@@ -219,7 +219,7 @@ async fn tokens(instance: &Instance, name: &str) -> anyhow::Result<Reply> {
     let account = found(instance, name).await?;
     let store = instance.social.store();
     let mut tokens = Vec::new();
-    for token in store.tokens_of(account.id).await? {
+    for token in store.tokens_of(account.id, TOKENS_SHOWN).await? {
         let app = store.app(token.app).await?.map_or_else(|| "?".to_owned(), |app| app.name);
         tokens.push(TokenShown {
             id: token.id.to_string(),

@@ -167,20 +167,24 @@ fn what_has_expired_goes_a_bounded_number_at_a_time_and_nothing_else() {
         let session = |expires| Session {
             id: model::SessionId::new(1).unwrap(),
             account: author,
-            user_agent: String::new(),
-            address: String::new(),
+            secret_hash: format!("{expires:?}").into_bytes(),
+            browser: String::new(),
             created: START,
+            used: START,
             expires,
         };
         let now = START.plus_ms(day);
-        let old = case.store.create_session(&session(now)).await.unwrap();
-        let alive = case.store.create_session(&session(now.plus_ms(1))).await.unwrap();
+        let (old, alive) = (session(now), session(now.plus_ms(1)));
+        for begun in [&old, &alive] {
+            case.store.create_session(begun, None, 9).await.unwrap();
+        }
         // Two of the keys and the session; then the third key; then nothing.
         for expected in [3, 1, 0] {
             assert_eq!(case.store.remove_expired(now, 2).await.unwrap(), expected);
         }
-        assert!(case.store.session(old).await.unwrap().is_none());
-        assert!(case.store.session(alive).await.unwrap().is_some());
+        let found = async |hash: &[u8]| case.store.session_by_secret(hash).await.unwrap();
+        assert!(found(&old.secret_hash).await.is_none());
+        assert!(found(&alive.secret_hash).await.is_some());
         assert!(case.store.create_status(post("a", now)).await.unwrap().1, "a new post");
         let (again, is_new) = case.store.create_status(post("d", now)).await.unwrap();
         assert_eq!((again.id, is_new), (kept.id, false));

@@ -7,6 +7,7 @@
     reason = "a test that fails should say where"
 )]
 
+mod access;
 mod copies;
 mod deeds;
 mod jobs;

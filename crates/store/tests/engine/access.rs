@@ -1,0 +1,164 @@
+//! Sessions, codes and tokens: how they end, each by itself and all at once, on both engines.
+
+use crate::members::join;
+use model::{
+    AccountId, AppId, SessionId, Timestamp, TokenId,
+    app::App,
+    member::Role,
+    ports::{AccountStore, AppStore},
+    token::{AuthCode, Scopes, Session},
+};
+use testkit::{
+    clock::START,
+    conformance::{Case, check},
+};
+
+fn session(account: AccountId, name: &str) -> Session {
+    Session {
+        id: SessionId::new(1).unwrap(),
+        account,
+        secret_hash: name.as_bytes().to_vec(),
+        browser: "Firefox on Linux".into(),
+        created: START,
+        used: START,
+        expires: START.plus_ms(1_000),
+    }
+}
+
+async fn app(case: &Case) -> AppId {
+    let app = App {
+        id: AppId::new(1).unwrap(),
+        client_id: "a client".into(),
+        client_secret_hash: vec![1],
+        name: "an app".into(),
+        website: None,
+        redirect_uris: vec!["app:/".into()],
+        scopes: Scopes(1),
+        created: START,
+    };
+    case.store.create_app(&app).await.unwrap()
+}
+
+/// What is left of somebody's sessions, codes and tokens.
+async fn left(case: &Case, account: AccountId, code: &str) -> (usize, bool, usize) {
+    let sessions = case.store.sessions_of(account).await.unwrap().len();
+    let code = case.store.code(code.as_bytes()).await.unwrap().is_some();
+    (sessions, code, case.store.tokens_of(account, 9).await.unwrap().len())
+}
+
+async fn open(case: &Case, app: AppId, account: AccountId, name: &str) -> (SessionId, TokenId) {
+    case.store.create_session(&session(account, name), None, 9).await.unwrap();
+    let second = session(account, &format!("{name} second"));
+    let second = case.store.create_session(&second, None, 9).await.unwrap();
+    let code = AuthCode {
+        hash: name.as_bytes().to_vec(),
+        app,
+        account,
+        scopes: Scopes(1),
+        redirect_uri: "app:/".into(),
+        challenge: None,
+        expires: START.plus_ms(600_000),
+        taken: None,
+        token: None,
+    };
+    case.store.create_code(&code, Timestamp::from_ms(0)).await.unwrap();
+    let token = case.store.create_token(app, Some(account), Scopes(1), START).await.unwrap();
+    (second, token)
+}
+
+#[test]
+fn a_session_is_found_by_its_secret_lives_on_when_used_and_ends_once() {
+    check(|case| async move {
+        let (ann, bob) =
+            (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
+        let id = case.store.create_session(&session(ann, "a"), None, 9).await.unwrap();
+        let found =
+            async |secret: &str| case.store.session_by_secret(secret.as_bytes()).await.unwrap();
+        assert_eq!(found("a").await, Some(Session { id, ..session(ann, "a") }));
+        assert_eq!(found("b").await, None);
+        let (used, expires) = (START.plus_ms(5), START.plus_ms(2_000));
+        case.store.touch_session(id, used, expires).await.unwrap();
+        assert_eq!(found("a").await.map(|s| (s.used, s.expires)), Some((used, expires)));
+        assert!(!case.store.end_session(bob, id).await.unwrap(), "it is not theirs");
+        assert!(case.store.end_session(ann, id).await.unwrap());
+        assert!(!case.store.end_session(ann, id).await.unwrap());
+        assert_eq!(found("a").await, None);
+        // The same secret twice is no accident that anybody could live with.
+        case.store.create_session(&session(ann, "c"), None, 9).await.unwrap();
+        assert!(case.store.create_session(&session(bob, "c"), None, 9).await.is_err());
+    });
+}
+
+#[test]
+fn a_new_session_takes_the_place_of_another_and_of_the_oldest() {
+    check(|case| async move {
+        let (ann, bob) =
+            (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
+        case.store.create_session(&session(bob, "bob"), None, 9).await.unwrap();
+        let mut last = None;
+        for name in ["a", "b", "c", "d"] {
+            last = Some(case.store.create_session(&session(ann, name), None, 3).await.unwrap());
+        }
+        let names = async |account| {
+            let sessions = case.store.sessions_of(account).await.unwrap();
+            let name = |s: Session| String::from_utf8(s.secret_hash).unwrap();
+            sessions.into_iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(ann).await, ["d", "c", "b"]);
+        case.store.create_session(&session(ann, "e"), last, 3).await.unwrap();
+        assert_eq!(names(ann).await, ["e", "c", "b"]);
+        assert_eq!(names(bob).await, ["bob"]);
+    });
+}
+
+#[test]
+fn all_access_ends_at_once_but_for_one_session_and_nobody_elses() {
+    check(|case| async move {
+        let (ann, bob) =
+            (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
+        let app = app(&case).await;
+        let (kept, _) = open(&case, app, ann, "ann").await;
+        open(&case, app, bob, "bob").await;
+        case.store.end_access(ann, Some(kept), START).await.unwrap();
+        assert_eq!(left(&case, ann, "ann").await, (1, false, 0));
+        assert_eq!(case.store.sessions_of(ann).await.unwrap()[0].id, kept);
+        assert_eq!(left(&case, bob, "bob").await, (2, true, 1));
+        case.store.end_access(ann, None, START).await.unwrap();
+        assert_eq!(left(&case, ann, "ann").await, (0, false, 0));
+    });
+}
+
+#[test]
+fn a_new_password_ends_what_the_old_one_opened_and_keeps_when_a_token_had_ended() {
+    check(|case| async move {
+        let ann = join(&case, "ann", Role::Member).await;
+        let app = app(&case).await;
+        let (_, first) = open(&case, app, ann, "ann").await;
+        let second = case.store.create_token(app, Some(ann), Scopes(1), START).await.unwrap();
+        case.store.revoke_token(first, START.plus_ms(1)).await.unwrap();
+        let later = START.plus_ms(9);
+        case.store.set_password(ann, "new", later).await.unwrap();
+        assert_eq!(left(&case, ann, "ann").await, (0, false, 0));
+        let revoked = async |id| case.store.token(id).await.unwrap().unwrap().revoked;
+        assert_eq!(revoked(first).await, Some(START.plus_ms(1)));
+        assert_eq!(revoked(second).await, Some(later));
+        assert_eq!(case.store.member(ann).await.unwrap().unwrap().password_hash, "new");
+        let nobody = AccountId::new(1).unwrap();
+        assert!(case.store.set_password(nobody, "new", later).await.is_err());
+    });
+}
+
+#[test]
+fn the_day_on_which_tokens_were_used_is_kept() {
+    check(|case| async move {
+        let ann = join(&case, "ann", Role::Member).await;
+        let app = app(&case).await;
+        let (_, first) = open(&case, app, ann, "ann").await;
+        let second = case.store.create_token(app, Some(ann), Scopes(1), START).await.unwrap();
+        case.store.note_tokens_used(&[first], START.day()).await.unwrap();
+        let tokens = case.store.tokens_of(ann, 9).await.unwrap();
+        let used: Vec<_> = tokens.iter().map(|t| (t.id, t.used)).collect();
+        assert_eq!(used, [(second, None), (first, Some(START.day()))]);
+        assert_eq!(case.store.tokens_of(ann, 1).await.unwrap().len(), 1);
+    });
+}
