@@ -2,11 +2,16 @@
 //!
 //! The first read of a home timeline builds a ring of ids from the store and subscribes its
 //! reader to the authors; later posts are pushed to the rings that exist. Nothing is written per
-//! follower, so a post costs its active readers and nobody else.
+//! follower, so a post costs its active readers and nobody else. Posts of authors with very many
+//! of them are not pushed but taken over at each reader's next read (`large.rs`).
 
 use crate::{
     Social, StatusView, StreamEvent, VerbError,
-    limits::{RECENT_EVENTS, RING_LENGTH, RINGS_MAX, STREAM_LAG_MAX},
+    large::LargePosts,
+    limits::{
+        FOLLOWED_BYTES, LARGE_AUTHOR_READERS, RECENT_EVENTS, RING_LENGTH, RINGS_BYTES_MAX,
+        RINGS_MAX, STREAM_LAG_MAX,
+    },
     marks::{Heard, KnownMarks, Wanted},
     read::{Listing, ends},
     view::Lens,
@@ -53,6 +58,10 @@ impl Facts {
             blocked: self.restricts(author, now),
             ..SightFacts::default()
         }
+    }
+
+    fn follows(&self, author: AccountId) -> bool {
+        self.following.contains_key(&author)
     }
 
     fn restricts(&self, id: AccountId, at: Timestamp) -> bool {
@@ -111,6 +120,12 @@ struct Ring {
     ids: VecDeque<StatusId>,
     /// Whether the store has nothing older.
     whole: bool,
+    /// What it counts in the budget.
+    bytes: usize,
+    /// When it was last read; the one that was not read for the longest goes first.
+    read: Timestamp,
+    /// How many posts of large authors had been told when the last were taken over.
+    large_seen: u64,
     /// What decides has changed: nothing is read from here any more, and what comes goes on to
     /// the open streams, which look for themselves, until a new ring takes its place.
     stale: bool,
@@ -123,12 +138,25 @@ enum Recent {
     Changed(AccountId),
 }
 
+/// Bytes that all rings may weigh.
+struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(RINGS_BYTES_MAX)
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     rings: Map<AccountId, Ring>,
     readers: Map<AccountId, Set<AccountId>>,
     streams: Map<AccountId, broadcast::Sender<StreamEvent>>,
+    /// What all rings weigh, as counted when they were built.
+    bytes: usize,
+    bytes_max: Budget,
     recent: VecDeque<Recent>,
+    large: LargePosts,
     posts: Heard,
     /// How many events have ever been remembered.
     heard: u64,
@@ -165,6 +193,7 @@ impl Inner {
 
     fn drop_ring(&mut self, reader: AccountId) {
         let Some(ring) = self.rings.remove(&reader) else { return };
+        self.bytes -= ring.bytes;
         for author in ring.facts.following.keys() {
             if let Some(readers) = self.readers.get_mut(author) {
                 readers.remove(&reader);
@@ -175,18 +204,29 @@ impl Inner {
         }
     }
 
-    fn insert(&mut self, reader: AccountId, ring: Ring) {
-        if self.rings.len() >= RINGS_MAX {
-            let quiet: Vec<_> =
-                self.rings.keys().copied().filter(|r| !self.streams_to(*r)).collect();
-            for reader in quiet {
-                self.drop_ring(reader);
-            }
+    fn insert(&mut self, reader: AccountId, mut ring: Ring) {
+        // What was told until now was heard while it was built, or is in the store it was built of.
+        ring.large_seen = self.large.told();
+        ring.bytes = ring.weigh();
+        if self.rings.len() >= RINGS_MAX || self.bytes + ring.bytes > self.bytes_max.0 {
+            self.make_room();
         }
+        self.bytes += ring.bytes;
         for author in ring.facts.following.keys() {
             self.readers.entry(*author).or_default().insert(reader);
         }
         self.rings.insert(reader, ring);
+    }
+
+    /// Drops the half that was not read for the longest, but those that open streams hang on: an
+    /// app that polls keeps its timeline, and the next bound is far away.
+    fn make_room(&mut self) {
+        let quiet = self.rings.iter().filter(|(reader, _)| !self.streams_to(**reader));
+        let mut quiet: Vec<_> = quiet.map(|(reader, ring)| (ring.read, *reader)).collect();
+        quiet.sort_unstable();
+        for (_, reader) in quiet.iter().take(quiet.len().div_ceil(2)) {
+            self.drop_ring(*reader);
+        }
     }
 
     fn marked(&mut self, reader: AccountId, change: impl FnOnce(&mut KnownMarks, &Heard)) {
@@ -210,6 +250,23 @@ impl Inner {
         self.send(reader, &StreamEvent::Changed);
     }
 
+    /// Gives a ring the posts of large authors that it has not seen. `false`: some are gone, and
+    /// it must be built anew.
+    fn take_over(&mut self, reader: AccountId) -> bool {
+        let Some(ring) = self.rings.get_mut(&reader) else { return true };
+        if ring.large_seen == self.large.told() {
+            return true;
+        }
+        let Some(missed) = self.large.since(ring.large_seen) else { return false };
+        for status in missed {
+            if ring.facts.follows(status.account) && ring.facts.admits(status) {
+                ring.put(status.id);
+            }
+        }
+        ring.large_seen = self.large.told();
+        true
+    }
+
     /// The ring, if it may be read.
     fn ring(&self, reader: AccountId) -> Option<&Ring> {
         self.rings.get(&reader).filter(|ring| !ring.stale)
@@ -223,6 +280,18 @@ impl Inner {
 }
 
 impl Ring {
+    /// Its bytes, near enough: a full ring, whom it follows (and is subscribed to), whom it shuns.
+    fn weigh(&self) -> usize {
+        let facts = &self.facts;
+        let languages: usize = facts.languages.values().map(|wanted| 64 + 32 * wanted.len()).sum();
+        let shunned = facts.restricted.len() + facts.exclusive.len();
+        RING_LENGTH * size_of::<StatusId>()
+            + size_of::<Ring>()
+            + facts.following.len() * FOLLOWED_BYTES
+            + shunned * FOLLOWED_BYTES
+            + languages
+    }
+
     fn push(&mut self, id: StatusId) {
         // Events come in commit order, which is id order; a replayed one is already here.
         if self.ids.back().is_some_and(|last| *last >= id) {
@@ -233,6 +302,20 @@ impl Ring {
             self.whole = false;
         }
         self.ids.push_back(id);
+    }
+
+    /// Like `push`, of a post that others may have overtaken.
+    fn put(&mut self, id: StatusId) {
+        let Err(at) = self.ids.binary_search(&id) else { return };
+        // Below the oldest the store is asked, unless it has nothing there.
+        if at == 0 && !self.whole {
+            return;
+        }
+        self.ids.insert(at, id);
+        if self.ids.len() > RING_LENGTH {
+            self.ids.pop_front();
+            self.whole = false;
+        }
     }
 
     /// The page, newest first, if this ring can give all of it.
@@ -271,9 +354,18 @@ impl Homes {
         }
         let event = StreamEvent::Update(Arc::clone(status));
         let author = std::iter::once(status.account);
-        let readers = inner.readers.get(&status.account).into_iter().flatten().copied();
+        let all = inner.readers.get(&status.account);
+        // The others of a large author take it over when they read.
+        let large = all.filter(|readers| readers.len() > LARGE_AUTHOR_READERS);
+        if large.is_some() {
+            inner.large.keep(status);
+        }
+        let streamed = large
+            .into_iter()
+            .flat_map(|readers| inner.streams.keys().filter(|reader| readers.contains(*reader)));
+        let pushed = all.filter(|_| large.is_none()).into_iter().flatten();
         let mut admitted = Vec::new();
-        for reader in readers.chain(author) {
+        for reader in pushed.chain(streamed).copied().chain(author) {
             if let Some(ring) = inner.rings.get_mut(&reader)
                 && ring.facts.admits(status)
             {
@@ -330,6 +422,7 @@ impl Homes {
         if let Some(of) = status.reblog_of {
             inner.marked(status.account, |marks, heard| marks.reblogged(heard, of.status, false));
         }
+        inner.large.remove(id);
         for ring in inner.rings.values_mut() {
             if let Ok(at) = ring.ids.binary_search(&id) {
                 ring.ids.remove(at);
@@ -354,6 +447,7 @@ impl Homes {
             inner.outdate(reader);
         }
         inner.recent.clear();
+        inner.large.clear();
         inner.posts = Heard::default();
         // The unheard counts as heard and forgotten, so that no build believes it missed nothing.
         inner.heard += 1;
@@ -389,8 +483,11 @@ impl Homes {
     ) -> Option<Option<Vec<StatusId>>> {
         let mut inner = self.0.lock();
         let until = inner.ring(reader)?.facts.until;
-        if until.is_some_and(|end| end <= now) {
+        if until.is_some_and(|end| end <= now) || !inner.take_over(reader) {
             inner.outdate(reader);
+        }
+        if let Some(ring) = inner.rings.get_mut(&reader) {
+            ring.read = now;
         }
         inner.ring(reader).map(|ring| ring.page(page))
     }
@@ -499,7 +596,7 @@ impl Social {
         let (mut ids, whole) = self.admitted(&facts, reader, Page::newest(length)).await?;
         ids.reverse();
         let facts = Arc::new(facts);
-        let ring = Ring { facts, ids: ids.into(), whole, ..Ring::default() };
+        let ring = Ring { facts, ids: ids.into(), whole, read: self.now(), ..Ring::default() };
         self.hub.homes.settle(reader, ring, heard);
         Ok(())
     }
@@ -569,65 +666,4 @@ impl Social {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids(raw: &[i64]) -> VecDeque<StatusId> {
-        raw.iter().filter_map(|n| StatusId::new(*n)).collect()
-    }
-
-    #[test]
-    fn pages_of_a_ring() {
-        let part = Ring { ids: ids(&[10, 20, 30, 40]), whole: false, ..Ring::default() };
-        let whole = Ring { ids: ids(&[10, 20, 30, 40]), whole: true, ..Ring::default() };
-        let page = |max: i64, since: i64, min: i64, limit| Page {
-            max_id: (max > 0).then_some(max),
-            since_id: (since > 0).then_some(since),
-            min_id: (min > 0).then_some(min),
-            limit,
-        };
-        for (window, of_part, of_whole) in [
-            (page(0, 0, 0, 2), Some(vec![40, 30]), vec![40, 30]),
-            (page(30, 0, 0, 2), Some(vec![20, 10]), vec![20, 10]),
-            (page(30, 0, 0, 3), None, vec![20, 10]),
-            (page(0, 20, 0, 9), Some(vec![40, 30]), vec![40, 30]),
-            (page(0, 5, 0, 9), None, vec![40, 30, 20, 10]),
-            (page(0, 0, 10, 2), Some(vec![30, 20]), vec![30, 20]),
-            (page(0, 0, 5, 2), None, vec![20, 10]),
-            (page(10, 0, 0, 2), None, vec![]),
-            (page(20, 30, 0, 2), Some(vec![]), vec![]),
-        ] {
-            let raw = |found: Option<Vec<StatusId>>| {
-                found.map(|v| v.into_iter().map(StatusId::get).collect::<Vec<_>>())
-            };
-            assert_eq!(raw(part.page(&window)), of_part, "{window:?}");
-            assert_eq!(raw(whole.page(&window)), Some(of_whole), "{window:?}");
-        }
-    }
-
-    #[test]
-    fn a_full_ring_loses_its_oldest_and_knows_it() {
-        let mut ring = Ring { whole: true, ..Ring::default() };
-        for n in 1..=i64::try_from(RING_LENGTH).unwrap() + 1 {
-            ring.push(StatusId::new(n).unwrap());
-            ring.push(StatusId::new(n).unwrap());
-        }
-        assert_eq!(ring.ids.len(), RING_LENGTH);
-        assert!(!ring.whole);
-    }
-
-    #[test]
-    fn after_a_gap_no_ring_is_believed_and_none_in_the_making() {
-        let homes = Homes::default();
-        let reader = AccountId::new(7).unwrap();
-        let kept = Ring { ids: ids(&[10, 20]), whole: true, ..Ring::default() };
-        homes.0.lock().insert(reader, kept);
-        homes.0.lock().remember(Recent::Deleted(StatusId::new(15).unwrap()));
-        let before = homes.heard();
-        assert!(homes.page(reader, &Page::newest(5), Timestamp::from_ms(1)).is_some());
-        assert_eq!(homes.0.lock().since(before).map(Iterator::count), Some(0));
-        homes.forget_all();
-        assert!(homes.page(reader, &Page::newest(5), Timestamp::from_ms(1)).is_none());
-        assert!(homes.0.lock().since(before).is_none());
-    }
-}
+mod tests;

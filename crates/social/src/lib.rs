@@ -12,6 +12,7 @@ pub mod follow;
 pub mod home;
 pub mod hub;
 pub mod jobs;
+mod large;
 pub mod limits;
 mod marks;
 pub mod media;

@@ -10,9 +10,20 @@ pub const TOKENS_CACHED: usize = 50_000;
 pub const RING_LENGTH: usize = 800;
 /// Posts whose marks are remembered beside a home timeline. Past it: all are looked up anew.
 pub const MARKS_REMEMBERED: usize = 128;
-/// Home timelines in memory. Past it: all are dropped but those with an open stream, and the
-/// next read builds anew.
+/// Home timelines in memory. Past it: the half that was not read for the longest is dropped, but
+/// those with an open stream; the next read builds anew.
 pub const RINGS_MAX: usize = 20_000;
+/// Bytes of them. Past it: as above. Who follows thousands weighs more than an entry of each.
+pub const RINGS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes that somebody followed takes in a timeline's facts and in the subscriptions.
+pub const FOLLOWED_BYTES: usize = 64;
+/// Present readers of one author to whom each post is pushed at once (half a microsecond each).
+/// Past it: only to open streams, and the others take it over when they read.
+pub const LARGE_AUTHOR_READERS: usize = 10_000;
+/// Posts of such authors kept for that. Past it: the oldest goes, and timelines that had not taken
+/// it over are built anew.
+pub const LARGE_POSTS_MAX: usize = 4_096;
+const _: () = assert!(LARGE_AUTHOR_READERS < RINGS_MAX);
 /// Events remembered for timelines that are being built. A build that takes longer is repeated.
 pub const RECENT_EVENTS: usize = 4_096;
 /// Events that a slow stream may lag behind. Past it: it loses the oldest and is cut.
