@@ -18,9 +18,6 @@ const PACKAGES: [(&str, &str, &str); 4] = [
     ("cc", "gcc", "crates with C inside"),
 ];
 
-/// Packages that Debian's releases name differently or lack; tests that need them say so.
-const MAY_LACK: [&str; 1] = ["pebble"];
-
 /// Installs Debian's packages that are missing.
 ///
 /// # Errors
@@ -39,12 +36,7 @@ pub fn system() -> Result<()> {
     apt(&["update"])?;
     for (probe, package, what_for) in missing {
         println!("installing {package}: {what_for}");
-        let installed = apt(&["install", "--yes", "--no-install-recommends", package]);
-        if MAY_LACK.contains(package) && installed.is_err() {
-            println!("{package} is not to be had here; what needs it will say so");
-            continue;
-        }
-        installed?;
+        apt(&["install", "--yes", "--no-install-recommends", package])?;
         if !is_there(probe) {
             bail!("{package} was installed, but {probe} is not there");
         }

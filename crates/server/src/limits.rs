@@ -58,3 +58,25 @@ pub(crate) const METRICS_CONNECTIONS_MAX: usize = 16;
 /// Seconds in which the store must answer to count as there. Past it: it is said to be away.
 pub(crate) const METRICS_STORE_S: u64 = 2;
 const _: () = assert!(CONTROL_PULSE_S * 4 < CONTROL_SILENCE_S);
+/// Names in one certificate; public directories allow as many. Past it: refused at the start.
+pub(crate) const ACME_NAMES_MAX: usize = 100;
+/// Bytes of one answer of a certificate authority. Past it: the attempt has failed.
+pub(crate) const ACME_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Seconds for one request to it. Past it: the attempt has failed.
+pub(crate) const ACME_REQUEST_S: u64 = 30;
+/// Seconds that one step of an order is waited for. Past it: the attempt has failed.
+pub(crate) const ACME_STEP_S: u64 = 180;
+/// Seconds for a whole attempt. Past it: it has failed.
+pub(crate) const ACME_ATTEMPT_S: u64 = 600;
+const _: () = assert!(ACME_REQUEST_S < ACME_STEP_S && 2 * ACME_STEP_S < ACME_ATTEMPT_S);
+/// Attempts in any hour, also when somebody asks for more: one less than the failed validations
+/// that Let's Encrypt allows a name. Past it: the next waits until the hour is over.
+pub(crate) const ACME_ATTEMPTS_PER_HOUR: usize = 4;
+/// Seconds of Retry-After that are kept to. Past it: this long.
+pub(crate) const ACME_RETRY_AFTER_S_MAX: i64 = 7 * 86_400;
+/// Longest sleep between two looks at the clock, in milliseconds: it may have been set meanwhile.
+pub(crate) const ACME_LOOK_MS: i64 = 3_600_000;
+/// Days before a certificate ends at which `fulmar doctor` speaks of it.
+pub(crate) const CERTIFICATE_DAYS_FEW: i64 = 14;
+/// Bytes of a file of certificates. Past it: it is none.
+pub(crate) const CERTIFICATE_BYTES_MAX: u64 = 256 * 1024;

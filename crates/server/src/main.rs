@@ -2,7 +2,9 @@
 //! module of its name. Only this room reads files, the clock and the operating system's chance.
 
 mod accounts;
+mod acme;
 mod backup;
+mod certificate;
 mod chores;
 mod config;
 mod control;

@@ -58,25 +58,28 @@ pub(crate) async fn serve(
         uncapped: config.server.trusted_proxies.clone(),
         ..edge::Options::default()
     };
-    let tls = Tls::from_config(&config)?.map(Arc::new);
+    let tls = Tls::from_config(&config, &place.data)?.map(Arc::new);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (doors, local) = doors(address, &config, tls.as_deref(), &options)?;
     let seed = instance.social.unpredictable();
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
-    let transport = tls::Transport::new(&parts.base_url, config.tls.strict_days.count());
+    let transport = transport(&parts.base_url, &config, tls.as_deref());
     let site = site(&parts);
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     if let Some(listen) = config.metrics.listen {
-        metrics::serve(listen, figures(&parts, &meter, edge.stats(), place, &config))?;
+        metrics::serve(
+            listen,
+            figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config)),
+        )?;
     }
     let router = api::router(Api(Arc::new(parts))).merge(web::router(site.clone()));
     let router = metrics::measured(router, meter, config.metrics.listen.is_some());
     let service = Hooked::new(router, Security);
     let service = Hooked::new(service, RequestIds::starting_at(seed));
     let service = Hooked::new(service, web::FailuresAsPages(site));
-    let service = Hooked::new(service, tls.as_ref().map(|_| transport));
+    let service = Hooked::new(service, transport);
     let manager = Arc::new(Manager::of_this_process());
     watch_signals(shutdown.clone(), Arc::clone(&manager), tls.clone())?;
     let desk = Desk::open(&place.data)?;
@@ -173,8 +176,8 @@ fn figures(
     parts: &Parts,
     meter: &Arc<metrics::Meter>,
     edge: Arc<edge::Stats>,
-    place: &Place,
-    config: &Config,
+    tls: Option<Arc<Tls>>,
+    (place, config): (&Place, &Config),
 ) -> metrics::Sources {
     let files = ["fulmar.db", "fulmar.db-wal"].map(|name| place.data.join(name));
     metrics::Sources {
@@ -183,8 +186,15 @@ fn figures(
         social: Arc::clone(&parts.social),
         seats: parts.seats.clone(),
         shared: Arc::clone(&parts.shared),
+        tls,
         database: files.into_iter().filter(|_| config.store.postgres_url.is_none()).collect(),
     }
+}
+
+/// What holds for everything that comes to a server that speaks TLS.
+fn transport(base_url: &str, config: &Config, tls: Option<&Tls>) -> Option<tls::Transport> {
+    let days = config.tls.strict_days.count();
+    Some(tls::Transport::new(base_url, days, tls?.fetched()))
 }
 
 /// The pages stand on the same parts as the API, and share its room for shared answers.

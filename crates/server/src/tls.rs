@@ -1,8 +1,13 @@
-//! TLS with the host's own certificate files: read at the start, read again when somebody asks
-//! (SIGHUP, see `serve`) and when they have changed. What comes without TLS is sent to https and
-//! nowhere else. Leaves the handshake to the shield's edge.
+//! TLS by this server itself, with a certificate that it gets by itself (`acme`) or with the host's
+//! own files: read at the start, read again when somebody asks (SIGHUP, see `serve`) and when they
+//! have changed. What comes without TLS is sent to https and nowhere else, but for who validates a
+//! name. Leaves the handshake to the shield's edge.
 
-use crate::config::Config;
+use crate::{
+    acme::{Fetched, Keeper},
+    certificate::{self, Facts},
+    config::Config,
+};
 use anyhow::Context as _;
 use axum::{
     http::{HeaderValue, Request, StatusCode, header},
@@ -10,27 +15,51 @@ use axum::{
 };
 use httpkit::hook::{After, Hook};
 use shield::edge::{ConnectionInfo, tls::Acceptor, tls::Certificates};
-use std::{path::PathBuf, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+    time::SystemTime,
+};
 
 /// How often the files are looked at, in s.
 const LOOK_S: u64 = 30;
+/// Where who validates a name fetches the proof (RFC 8555, 8.3).
+const VALIDATION: &str = "/.well-known/acme-challenge/";
 
 /// The certificate in force and where it comes from.
 pub(crate) struct Tls {
     certificates: Arc<Certificates>,
-    chain: PathBuf,
-    key: PathBuf,
+    source: Source,
+}
+
+enum Source {
+    Files { chain: PathBuf, key: PathBuf },
+    Asked(Arc<Keeper>),
+}
+
+/// What there is to watch of a certificate.
+pub(crate) struct Standing {
+    /// When the one in force ends, in Unix milliseconds.
+    pub ends_ms: Option<i64>,
+    /// Failures to get a new one since the last was given; none where none is asked for.
+    pub failures: Option<u32>,
 }
 
 impl Tls {
     /// As configured; none where the configuration names no certificate.
-    pub(crate) fn from_config(config: &Config) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn from_config(config: &Config, data: &Path) -> anyhow::Result<Option<Self>> {
+        let certificates = Certificates::new();
+        let keeper = Keeper::from_config(config, data, Arc::clone(&certificates));
+        if let Some(keeper) = keeper.context("a certificate cannot be asked for")? {
+            return Ok(Some(Self { certificates, source: Source::Asked(keeper) }));
+        }
         let (Some(chain), Some(key)) = (&config.tls.certificate, &config.tls.key) else {
             return Ok(None);
         };
-        let tls =
-            Self { certificates: Certificates::new(), chain: chain.clone(), key: key.clone() };
-        tls.install()?;
+        let source = Source::Files { chain: chain.clone(), key: key.clone() };
+        let tls = Self { certificates, source };
+        tls.install(chain, key)?;
         Ok(Some(tls))
     }
 
@@ -39,26 +68,30 @@ impl Tls {
         Acceptor::new(Arc::clone(&self.certificates)).context("TLS cannot be started")
     }
 
+    /// What the door that does not speak it answers to who validates a name.
+    pub(crate) fn fetched(&self) -> Option<Fetched> {
+        match &self.source {
+            Source::Files { .. } => None,
+            Source::Asked(keeper) => Some(Arc::clone(&keeper.fetched)),
+        }
+    }
+
     /// Puts what the files hold in force; what was in force stays where they cannot be used.
-    fn install(&self) -> anyhow::Result<()> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let (chain, key) = (read(&self.chain)?, read(&self.key)?);
+    fn install(&self, chain_file: &Path, key_file: &Path) -> anyhow::Result<()> {
+        let (chain, key) = (certificate::read_file(chain_file)?, certificate::read_file(key_file)?);
         self.certificates.install(&chain, &key).with_context(|| {
-            format!("{} and {} cannot be used", self.chain.display(), self.key.display())
+            format!("{} and {} cannot be used", chain_file.display(), key_file.display())
         })
     }
 
-    /// When the files were last written.
-    fn written(&self) -> [Option<SystemTime>; 2] {
-        [&self.chain, &self.key]
-            .map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
-    }
-
-    /// Reads the files again, and says in the log how that went.
+    /// Reads the files again, or asks for a certificate that is due, and says in the log how that
+    /// went.
     pub(crate) fn read_again(&self) {
-        match self.install() {
+        let (chain, key) = match &self.source {
+            Source::Files { chain, key } => (chain, key),
+            Source::Asked(keeper) => return keeper.ask(),
+        };
+        match self.install(chain, key) {
             Ok(()) => tracing::info!("the certificate was read again"),
             Err(error) => {
                 let error = format!("{error:#}");
@@ -67,18 +100,36 @@ impl Tls {
         }
     }
 
-    /// Reads the files again whenever they have changed.
+    /// Keeps the certificate as new as it can be: reads files whenever they have changed, or asks
+    /// for one whenever that is due.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut seen = self.written();
+        let (chain, key) = match &self.source {
+            Source::Files { chain, key } => (chain, key),
+            Source::Asked(keeper) => return Arc::clone(keeper).run().await,
+        };
+        let written = || {
+            [chain, key].map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok())
+        };
+        let mut seen: [Option<SystemTime>; 2] = written();
         let mut looks = tokio::time::interval(Duration::from_secs(LOOK_S));
         loop {
             looks.tick().await;
-            let now = self.written();
+            let now = written();
             if now != seen {
                 seen = now;
                 self.read_again();
             }
         }
+    }
+
+    /// For the figures.
+    pub(crate) fn standing(&self) -> Standing {
+        let facts = self.certificates.leaf().and_then(|leaf| Facts::read(&leaf).ok());
+        let failures = match &self.source {
+            Source::Files { .. } => None,
+            Source::Asked(keeper) => Some(keeper.failures()),
+        };
+        Standing { ends_ms: facts.map(|facts| facts.ends_ms), failures }
     }
 }
 
@@ -87,14 +138,16 @@ impl Tls {
 pub(crate) struct Transport {
     base_url: Arc<str>,
     strict: Option<HeaderValue>,
+    fetched: Option<Fetched>,
 }
 
 impl Transport {
-    /// Sends everybody to `base_url`; browsers remember that for so many days.
-    pub(crate) fn new(base_url: &str, days: usize) -> Self {
+    /// Sends everybody to `base_url`; browsers remember that for so many days. Who validates a name
+    /// gets what was laid out for that.
+    pub(crate) fn new(base_url: &str, days: usize, fetched: Option<Fetched>) -> Self {
         let seconds = days.saturating_mul(86_400);
         let strict = HeaderValue::from_str(&format!("max-age={seconds}")).ok();
-        Self { base_url: base_url.into(), strict: strict.filter(|_| days > 0) }
+        Self { base_url: base_url.into(), strict: strict.filter(|_| days > 0), fetched }
     }
 }
 
@@ -106,6 +159,13 @@ impl Hook for Transport {
     fn before<B>(&self, request: &mut Request<B>) -> Result<(), Box<Response>> {
         if request.extensions().get::<ConnectionInfo>().is_some_and(|info| info.tls) {
             return Ok(());
+        }
+        if let Some(fetched) = &self.fetched
+            && let Some(token) = request.uri().path().strip_prefix(VALIDATION)
+            && let Some(proof) = fetched.lock().get(token)
+        {
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            return Err(Box::new((kind, proof.clone()).into_response()));
         }
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         // `*`, and the authority of CONNECT, are no paths of ours.

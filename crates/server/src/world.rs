@@ -21,6 +21,12 @@ impl Clock for WallClock {
 /// The system's generator.
 pub(crate) struct SystemChance(pub SystemRandom);
 
+impl SystemChance {
+    pub(crate) fn new() -> Self {
+        Self(SystemRandom::new())
+    }
+}
+
 impl Random for SystemChance {
     fn fill(&self, bytes: &mut [u8]) {
         // A system without randomness cannot keep a secret: better no server than a guessable one.

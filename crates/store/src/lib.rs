@@ -9,7 +9,6 @@ mod account_change;
 mod announce;
 pub mod app;
 pub mod batch;
-mod count;
 pub mod db;
 mod decision;
 mod ids;

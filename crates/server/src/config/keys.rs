@@ -46,14 +46,38 @@ configuration! {
             Whole::new(model::limits::STATUS_CHARACTERS as u64);
     }
 
-    /// Encryption by this server itself, with certificate files of yours.
+    /// Encryption by this server itself: with a certificate that it gets by itself (ACME, as from
+    /// Let's Encrypt), or with certificate files of yours.
     ///
     /// The files are read again when they have changed, and on SIGHUP. Where a proxy in front of
     /// this server speaks TLS, leave this section out.
     tls: Tls {
-        /// The certificate and its chain, in PEM. With it, `server.listen` speaks TLS.
+        /// Whether the server gets its certificate by itself, and renews it.
+        ///
+        /// With it, `server.listen` speaks TLS. The authority looks for this server on port 443 of
+        /// each name, and on port 80 too where `redirect_listen` is set. Account, certificate and
+        /// key are kept in the data folder.
+        acme: bool = false;
+        /// Whether you accept the terms of service of the authority. Needed for `acme`.
+        ///
+        /// Those of Let's Encrypt are at <https://letsencrypt.org/repository/>.
+        acme_terms_accepted: bool = false;
+        /// Address of the authority's directory.
+        ///
+        /// To try things out: `"https://acme-staging-v02.api.letsencrypt.org/directory"`, which has
+        /// wide limits and gives certificates that no browser trusts.
+        acme_directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        /// Where the authority can write to, if it has something to say.
+        acme_contact: Option<Email> = None, like "\"owner@example.org\"";
+        /// Names that the certificate is for. Without any it is for `server.domain`.
+        acme_domains: Vec<Domain> = Vec::new(), like "[\"example.org\", \"www.example.org\"]";
+        /// Certificates in PEM that vouch for the directory, instead of the public ones.
+        ///
+        /// For an authority of your own.
+        acme_ca_file: Option<PathBuf> = None, like "\"/etc/fulmar/authority.pem\"";
+        /// A certificate of yours and its chain, in PEM. With it, `server.listen` speaks TLS.
         certificate: Option<PathBuf> = None, like "\"/etc/fulmar/fullchain.pem\"";
-        /// The private key of the certificate, in PEM.
+        /// The private key of that certificate, in PEM.
         key: Option<PathBuf> = None, like "\"/etc/fulmar/privkey.pem\"";
         /// Another address, where everything is redirected to https and nothing is served.
         redirect_listen: Option<SocketAddr> = None, like "\"[::]:80\"";

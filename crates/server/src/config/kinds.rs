@@ -157,6 +157,10 @@ impl Domain {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+    /// Its name without a port.
+    pub(crate) fn host(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(host, _)| host)
+    }
 }
 
 impl Kind for Domain {

@@ -12,7 +12,7 @@ pub(crate) use keys::{Config, Log};
 pub(crate) use kinds::LogFormat;
 pub(crate) use print::{default_file, reference};
 
-use crate::Place;
+use crate::{Place, limits::ACME_NAMES_MAX};
 use anyhow::{Context as _, bail};
 use kinds::Secret;
 use std::path::{Path, PathBuf};
@@ -90,14 +90,64 @@ fn disagreements(config: &Config) -> Vec<String> {
              that is meant"
         ));
     }
+    found.extend(tls_disagreements(config));
+    found
+}
+
+/// The same of the keys that certificates come from.
+fn tls_disagreements(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
     let tls = &config.tls;
     if tls.certificate.is_some() != tls.key.is_some() {
         found.push("`tls.certificate` and `tls.key` belong together: set both or none".to_owned());
     }
-    if tls.redirect_listen.is_some() && tls.certificate.is_none() {
-        found.push("`tls.redirect_listen` redirects to TLS: set `tls.certificate` too".to_owned());
+    if tls.redirect_listen.is_some() && tls.certificate.is_none() && !tls.acme {
+        found.push(
+            "`tls.redirect_listen` redirects to TLS: set `tls.acme` or `tls.certificate` too"
+                .to_owned(),
+        );
+    }
+    if !tls.acme {
+        return found;
+    }
+    if tls.certificate.is_some() {
+        found.push("`tls.acme` and `tls.certificate` are both set: keep one".to_owned());
+    }
+    if !tls.acme_terms_accepted {
+        found.push(
+            "`tls.acme` needs `tls.acme_terms_accepted = true`: read the terms of the authority \
+             (Let's Encrypt: https://letsencrypt.org/repository/)"
+                .to_owned(),
+        );
+    }
+    if !tls.acme_directory.starts_with("https://") {
+        found.push("`tls.acme_directory` must begin with https://".to_owned());
+    }
+    let names = config.certified_names();
+    if names.is_empty() {
+        found.push("`tls.acme` needs a name: set `server.domain`".to_owned());
+    }
+    if names.len() > ACME_NAMES_MAX {
+        found.push(format!("`tls.acme_domains` has more than {ACME_NAMES_MAX} names"));
+    }
+    for name in names.iter().filter(|name| !is_public(name)) {
+        found.push(format!("`tls.acme`: no authority certifies {name}: it is no public host name"));
     }
     found
+}
+
+/// Whether a name is one that authorities certify: no address, and not of one label.
+fn is_public(name: &str) -> bool {
+    name.contains('.') && name.parse::<std::net::IpAddr>().is_err()
+}
+
+impl Config {
+    /// Names that a certificate of this server is for.
+    pub(crate) fn certified_names(&self) -> Vec<String> {
+        let own = &self.tls.acme_domains;
+        let domains = if own.is_empty() { self.server.domain.as_slice() } else { own };
+        domains.iter().map(|domain| domain.host().to_owned()).collect()
+    }
 }
 
 /// What can be used and should be seen to: secrets that others on this machine can read.

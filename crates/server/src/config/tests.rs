@@ -64,7 +64,24 @@ fn invalid_values_hear_what_would_be_valid() {
         assert!(said.contains(&expected), "{said}\nshould say\n{expected}");
     }
     assert!(said("[tls]\nkey = \"k\"").contains("belong together"));
-    assert!(said("[tls]\nredirect_listen = \"[::]:80\"").contains("set `tls.certificate` too"));
+    assert!(said("[tls]\nredirect_listen = \"[::]:80\"").contains("or `tls.certificate` too"));
+    let acme = "[tls]\nacme = true\n";
+    let said_all = said(acme);
+    for part in ["acme_terms_accepted = true", "set `server.domain`"] {
+        assert!(said_all.contains(part), "{said_all}");
+    }
+    let acme = format!("{acme}acme_terms_accepted = true\n");
+    for (rest, expected) in [
+        ("[server]\ndomain = \"192.0.2.1\"", "no authority certifies 192.0.2.1"),
+        ("[server]\ndomain = \"localhost\"", "no authority certifies localhost"),
+        ("acme_directory = \"http://a.example/\"\n[server]\ndomain = \"a.example\"", "https://"),
+        ("certificate = \"c\"\nkey = \"k\"\n[server]\ndomain = \"a.example\"", "keep one"),
+    ] {
+        let said = said(&format!("{acme}{rest}"));
+        assert!(said.contains(expected), "{said}\nshould say\n{expected}");
+    }
+    let config = parse(&format!("{acme}[server]\ndomain = \"a.example:8443\"")).expect("fine");
+    assert_eq!(config.certified_names(), ["a.example"]);
     assert!(said("signup = true").contains("`signup` is a section: write [signup]"));
     assert!(said("[log]\nfilter = \"info,,=x=\"").contains("`log.filter` is no list of levels"));
 }

@@ -1,6 +1,6 @@
 //! What the doctor looks at, one function each.
 
-use super::{Finding, disk, good, note, wrong};
+use super::{Finding, disk, good, note, tls, wrong};
 use crate::{
     Place, backup,
     config::{self, Config},
@@ -55,6 +55,7 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
         }
         findings.push(domain(config));
         findings.push(listening(config, is_served));
+        findings.extend(tls::findings(data, config));
         findings.push(sign_up(config));
         findings.push(last_backup(data, config));
     }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod disk;
+mod tls;
 
 use crate::Place;
 use anyhow::bail;

@@ -7,7 +7,10 @@
 
 mod text;
 
-use crate::limits::{METRICS_CONNECTIONS_MAX, METRICS_STORE_S};
+use crate::{
+    limits::{METRICS_CONNECTIONS_MAX, METRICS_STORE_S},
+    tls::Tls,
+};
 use anyhow::Context as _;
 use axum::{
     Router,
@@ -149,6 +152,8 @@ pub(crate) struct Sources {
     pub social: Arc<Social>,
     pub seats: api::Seats,
     pub shared: Arc<httpkit::SharedPages>,
+    /// Where this server speaks TLS.
+    pub tls: Option<Arc<Tls>>,
     /// The files of an SQLite database.
     pub database: Vec<PathBuf>,
 }

@@ -44,6 +44,7 @@ impl Collector for Figures {
         self.requests(out)?;
         self.edge(out)?;
         self.memory(out)?;
+        self.tls(out)?;
         self.store(out)
     }
 }
@@ -162,6 +163,20 @@ impl Figures {
             Some(bytes) => gauge(out, "resident_bytes", "Memory in use", &[(&[], bytes)]),
             None => Ok(()),
         }
+    }
+
+    fn tls(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Some(tls) = &self.sources.tls else { return Ok(()) };
+        let standing = tls.standing();
+        if let Some(ends_s) = standing.ends_ms.and_then(|ms| u64::try_from(ms / 1_000).ok()) {
+            let help = "When the certificate in force ends, in seconds since 1970";
+            gauge(out, "certificate_ends_timestamp_seconds", help, &[(&[], ends_s)])?;
+        }
+        if let Some(failures) = standing.failures {
+            let help = "Failures to get a certificate since the last was given";
+            gauge(out, "certificate_failures", help, &[(&[], u64::from(failures))])?;
+        }
+        Ok(())
     }
 
     fn store(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

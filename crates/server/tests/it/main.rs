@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "the whole crate is a test: a panic is its verdict")]
 #![allow(clippy::disallowed_methods, reason = "apps connect from outside")]
 
+mod acme;
 mod allowances;
 mod backup;
 mod bodies;

@@ -85,16 +85,21 @@ impl Certificates {
     }
 
     /// Answers validations of `name` with this certificate until [`Self::forget_challenge`].
+    /// Whether the key is the certificate's is left to the caller.
     ///
     /// # Errors
-    /// As [`Self::install`], and when there are too many.
+    /// When the text is not PEM, the key of no kind that we can use, or there are too many.
     pub fn answer_challenge(
         &self,
         name: &str,
         chain_pem: &[u8],
         key_pem: &[u8],
     ) -> Result<(), CertificateError> {
-        let key = certified_key(chain_pem, key_pem)?;
+        let (chain, key) = parsed(chain_pem, key_pem)?;
+        let key = aws_lc_rs::sign::any_supported_type(&key).map_err(CertificateError::Key)?;
+        // Not compared with its key: the comparison refuses the critical extension that the
+        // protocol demands (RFC 8737, 3), and who asked for this made both a moment ago.
+        let key = CertifiedKey::new(chain, key);
         let mut current = self.current.write();
         if current.challenges.len() >= CHALLENGES_MAX && !current.challenges.contains_key(name) {
             return Err(CertificateError::Challenges);
@@ -110,6 +115,16 @@ impl Certificates {
 }
 
 fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
+    let (chain, key) = parsed(chain_pem, key_pem)?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(CertificateError::Key)
+}
+
+/// A chain that is not empty, and a key.
+fn parsed(
+    chain_pem: &[u8],
+    key_pem: &[u8],
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
     let chain = CertificateDer::pem_slice_iter(chain_pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(CertificateError::Pem)?;
@@ -117,8 +132,7 @@ fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, Certi
         return Err(CertificateError::Empty);
     }
     let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(CertificateError::Pem)?;
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .map_err(CertificateError::Key)
+    Ok((chain, key))
 }
 
 impl ResolvesServerCert for Certificates {

@@ -80,11 +80,25 @@ async fn a_new_certificate_serves_new_connections_and_a_bad_one_changes_nothing(
 #[tokio::test]
 async fn a_validation_is_answered_with_its_own_certificate_and_goes_no_further() {
     let mut stand = Stand::new(lasting());
+    // As the protocol demands it: with a critical extension that a comparison of certificate and
+    // key refuses.
+    let proof = rcgen::CustomExtension::new_acme_identifier(&[7; 32]);
+    let names = ["example.test".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
+    params.custom_extensions = vec![proof];
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let chain = params.self_signed(&key).expect("signed").pem();
+    let answer = (chain.as_bytes(), key.serialize_pem());
+    stand
+        .certificates
+        .answer_challenge("Example.Test", answer.0, answer.1.as_bytes())
+        .expect("taken");
     let (chain, key) = certificate("example.test");
+    assert!(stand.certificates.install(answer.0, answer.1.as_bytes()).is_err(), "not for members");
     stand
         .certificates
         .answer_challenge("Example.Test", chain.as_bytes(), key.as_bytes())
-        .expect("fits");
+        .expect("replaced");
     let mut roots = rustls::RootCertStore::empty();
     roots.add(pem_to_der(&chain)).expect("a root");
     stand.roots = std::sync::Arc::new(roots);

@@ -9,7 +9,6 @@
 
 mod access;
 mod copies;
-mod counts;
 mod deeds;
 mod jobs;
 mod media;

@@ -8,8 +8,7 @@
 mod disk;
 mod vfs;
 
-pub(crate) use disk::Chance;
-use disk::Fate;
+use disk::{Chance, Fate};
 use model::{
     AccountId, StatusId,
     event::Mark,
