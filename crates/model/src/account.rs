@@ -84,6 +84,9 @@ pub struct AccountCounts {
     pub following: i64,
     /// When it last posted.
     pub last_status: Option<Timestamp>,
+    /// Posts whose ids are not below this may not be in `statuses` yet: whoever hears of one adds
+    /// it.
+    pub posts_below: i64,
 }
 
 /// Changes to a profile; `None` leaves a part as it is.

@@ -17,8 +17,8 @@ pub enum Event {
         status: Arc<Status>,
         /// Who is told.
         notifications: Vec<Notification>,
-        /// How many posts its author has now.
-        posts: i64,
+        /// How many posts its author has now, where the store knows without waiting for others.
+        posts: Option<i64>,
     },
     /// A post has a new wording.
     Edited {
@@ -31,6 +31,8 @@ pub enum Event {
     Deleted {
         /// As it was.
         status: Arc<Status>,
+        /// Whose reblogs of it went with it.
+        rebloggers: Vec<AccountId>,
     },
     /// A viewer has marked a status or taken a mark away.
     Marked {

@@ -162,7 +162,7 @@ fn announced(hub: &Hub, author: AccountId) -> Result<(), Failed> {
     for number in 0..ANNOUNCED {
         let id = StatusId::new(first + number).ok_or("an id")?;
         let status = Arc::new(announced_status(id, author)?);
-        let event = Event::Posted { status, notifications: Vec::new(), posts: 1 };
+        let event = Event::Posted { status, notifications: Vec::new(), posts: Some(1) };
         hub.announce(vec![Announcement { event, acknowledge: Box::new(|| {}) }]);
     }
     let seconds = begun.elapsed().as_secs_f64();

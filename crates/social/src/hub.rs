@@ -127,11 +127,14 @@ impl Hub {
         self.homes.listen(account)
     }
 
-    fn posted(&self, status: &Arc<Status>, notifications: &[Notification], posts: i64) {
+    fn posted(&self, status: &Arc<Status>, notifications: &[Notification], posts: Option<i64>) {
         self.accounts.change(&status.account, |entry| AccountEntry {
             account: entry.account.clone(),
             counts: AccountCounts {
-                statuses: posts,
+                statuses: posts.unwrap_or_else(|| {
+                    let is_new = status.id.get() >= entry.counts.posts_below;
+                    entry.counts.statuses + i64::from(is_new)
+                }),
                 last_status: Some(status.created),
                 ..entry.counts
             },
@@ -172,7 +175,8 @@ impl Hub {
                 self.notified(notifications);
                 let _ = self.public.send(event);
             }
-            Event::Deleted { status } => {
+            Event::Deleted { status, rebloggers } => {
+                rebloggers.iter().for_each(|account| self.accounts.forget(account));
                 self.deleted(status);
             }
             Event::Marked { account, status, mark, on, notification } => {

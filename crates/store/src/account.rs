@@ -1,6 +1,6 @@
 //! Accounts and members read, and the port that joins this file and `account_change`.
 
-use crate::{Batch, Row, SqlStore, params};
+use crate::{Batch, Row, SqlStore, count, params};
 use async_trait::async_trait;
 use model::{
     Account, AccountCounts, AccountId, Event, Page, StoreError, Timestamp, Visibility,
@@ -150,31 +150,19 @@ impl AccountStore for SqlStore {
     }
 
     async fn account_counts(&self, ids: &[AccountId]) -> Stored<Vec<(AccountId, AccountCounts)>> {
-        let sql = "SELECT account_id, statuses, followers, following, last_status_ms \
-                   FROM account_count WHERE account_id IN ({ids})";
-        let rows = self.db.query_ids(sql, vec![], ids).await?;
-        rows.iter()
-            .map(|r| {
-                let counts = AccountCounts {
-                    statuses: r.int(1)?,
-                    followers: r.int(2)?,
-                    following: r.int(3)?,
-                    last_status: r.opt_int(4)?.map(Timestamp::from_ms),
-                };
-                Ok((r.id(0)?, counts))
-            })
-            .collect()
+        self.read_account_counts(ids).await
     }
 
     async fn accounts_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<AccountId>> {
         // A range on the handle's index stands in for LIKE, whose case rules differ by engine.
         let from = text.to_lowercase();
         let to = format!("{from}\u{10FFFF}");
-        let sql = "SELECT a.id FROM account a LEFT JOIN account_count c ON c.account_id = a.id \
-                   WHERE a.username_lower >= ?1 AND a.username_lower < ?2 \
-                   AND a.suspended_ms IS NULL \
-                   ORDER BY COALESCE(c.followers, 0) DESC, a.id LIMIT ?3";
-        self.db.query(sql, params![from, to, limit]).await?.iter().map(|r| r.id(0)).collect()
+        let followers = count::followers_of_a(self.db.dialect());
+        let sql = format!(
+            "SELECT a.id FROM account a WHERE a.username_lower >= ?1 AND a.username_lower < ?2 \
+             AND a.suspended_ms IS NULL ORDER BY {followers} DESC, a.id LIMIT ?3"
+        );
+        self.db.query(&sql, params![from, to, limit]).await?.iter().map(|r| r.id(0)).collect()
     }
 
     async fn create_member(&self, new: NewMember) -> Stored<AccountId> {
@@ -215,11 +203,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn totals(&self) -> Stored<(i64, i64)> {
-        let sql = "SELECT (SELECT COUNT(*) FROM member), \
-                   (SELECT COALESCE(SUM(c.statuses), 0) FROM account_count c \
-                    JOIN member m ON m.account_id = c.account_id)";
-        let row = self.db.first(sql, vec![]).await?;
-        row.map_or(Ok((0, 0)), |r| Ok((r.int(0)?, r.int(1)?)))
+        self.read_totals().await
     }
 
     async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()> {

@@ -32,6 +32,8 @@ pub(crate) type Tell = Box<dyn FnOnce(&Done) -> Option<Event> + Send>;
 pub struct Batch {
     pub(crate) statements: Vec<Statement>,
     pub(crate) ids: usize,
+    /// Whether counters move in rows of their own, to be folded later.
+    pub(crate) moves: bool,
     pub(crate) tell: Option<Tell>,
 }
 
@@ -44,6 +46,11 @@ impl Batch {
     pub fn id(&mut self) -> IdSlot {
         self.ids += 1;
         IdSlot(self.ids - 1)
+    }
+    /// The id of a row that says by how much a counter moves.
+    pub(crate) fn moves(&mut self) -> IdSlot {
+        self.moves = true;
+        self.id()
     }
     /// Adds a statement. Returns its place, for [`Done::rows`].
     pub fn add(&mut self, sql: &'static str, values: Vec<Value>) -> usize {

@@ -9,6 +9,7 @@ mod account_change;
 mod announce;
 pub mod app;
 pub mod batch;
+mod count;
 pub mod db;
 mod decision;
 mod ids;

@@ -47,6 +47,13 @@ pub const COLLISIONS_MAX: usize = 4;
 pub const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// How many times it is. Past it (ten minutes) its place is given up.
 pub const SETTLE_TRIES: usize = 2_400;
+/// Moves of counters that are folded in one deed, of accounts and of statuses each. Past it the
+/// rest comes in the next.
+pub const FOLD_MOVES_MAX: u32 = 4_000;
+/// How long moves gather before they are folded.
+pub const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// How long folding waits after a failure.
+pub const FOLD_RETRY: Duration = Duration::from_secs(2);
 /// Bytes of a copy that are held in memory between the database and the disk.
 pub const DUMP_CHUNK_BYTES: usize = 256 * 1_024;
 /// Bytes of a copy's list of tables. Past it the copy is refused as damaged.

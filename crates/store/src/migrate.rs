@@ -69,6 +69,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 9,
+        sql: "",
+        sqlite: "",
+        postgres: include_str!("../migrations/0009_move_postgres.sql"),
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -1,6 +1,6 @@
 //! Follows, blocks and mutes, and the port that joins this file, `list` and `notification`.
 
-use crate::{Batch, CommitError, IdSlot, Row, SqlStore, Value, params};
+use crate::{Batch, CommitError, IdSlot, Row, SqlStore, Value, count, db::Dialect, params};
 use async_trait::async_trait;
 use model::{
     AccountId, ConversationId, Event, ListId, NotificationId, Page, Timestamp,
@@ -19,11 +19,6 @@ fn options_of(row: &Row, first: usize) -> Stored<FollowOptions> {
     })
 }
 
-const COUNT_FOLLOWER: &str = "INSERT INTO account_count \
-    (account_id, statuses, followers, following, last_status_ms) VALUES (?1, 0, ?2, ?3, NULL) \
-    ON CONFLICT (account_id) DO UPDATE SET \
-    followers = account_count.followers + excluded.followers, \
-    following = account_count.following + excluded.following";
 const INSERT_FOLLOW: &str = "INSERT INTO follow \
     (account_id, target_id, id, reblogs, notify, languages) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const NOTIFY: &str = "INSERT INTO notification \
@@ -79,6 +74,7 @@ fn noted(
 /// Adds what makes a new follow: the edge, both counters, the notification.
 fn add_follow(
     batch: &mut Batch,
+    dialect: Dialect,
     account: AccountId,
     target: AccountId,
     options: &FollowOptions,
@@ -96,29 +92,15 @@ fn add_follow(
             options.languages.join(" ")
         ],
     );
-    batch.add(COUNT_FOLLOWER, params![target, 1_i64, 0_i64]);
-    batch.add(COUNT_FOLLOWER, params![account, 0_i64, 1_i64]);
+    count::follow(batch, dialect, account, target);
     let note = batch.id();
     batch.add(NOTIFY, params![note, target, "follow", account, at]);
     (insert, note)
 }
 
 /// Adds the end of a follow, its counters moved only if there was one.
-fn add_unfollow(batch: &mut Batch, account: AccountId, target: AccountId) {
-    for (counted, followers) in [(target, true), (account, false)] {
-        let sql = if followers {
-            "UPDATE account_count SET followers = followers - 1 WHERE account_id = ?1 AND EXISTS \
-             (SELECT 1 FROM follow WHERE account_id = ?2 AND target_id = ?3)"
-        } else {
-            "UPDATE account_count SET following = following - 1 WHERE account_id = ?1 AND EXISTS \
-             (SELECT 1 FROM follow WHERE account_id = ?2 AND target_id = ?3)"
-        };
-        batch.add(sql, params![counted, account, target]);
-    }
-    batch.add(
-        "DELETE FROM follow WHERE account_id = ?1 AND target_id = ?2",
-        params![account, target],
-    );
+fn add_unfollow(batch: &mut Batch, dialect: Dialect, account: AccountId, target: AccountId) {
+    count::unfollow(batch, dialect, account, target);
     batch.add(
         "DELETE FROM follow_request WHERE account_id = ?1 AND target_id = ?2",
         params![account, target],
@@ -184,7 +166,8 @@ impl RelationStore for SqlStore {
         at: Timestamp,
     ) -> Stored<()> {
         let mut batch = Batch::new();
-        let (insert, note) = add_follow(&mut batch, account, target, options, at);
+        let (insert, note) =
+            add_follow(&mut batch, self.db.dialect(), account, target, options, at);
         let told = options.clone();
         batch.tell(move |done| {
             let notification = noted(done, note, target, NotificationKind::Follow, account, at);
@@ -245,7 +228,7 @@ impl RelationStore for SqlStore {
 
     async fn unfollow(&self, account: AccountId, target: AccountId) -> Stored<()> {
         let mut batch = Batch::new();
-        add_unfollow(&mut batch, account, target);
+        add_unfollow(&mut batch, self.db.dialect(), account, target);
         batch.tell(move |_| Some(Event::Unfollowed { account, target }));
         self.told(batch).await
     }
@@ -274,7 +257,8 @@ impl RelationStore for SqlStore {
         );
         if accept {
             let options = options_of(&row, 0)?;
-            let (_, note) = add_follow(&mut batch, account, target, &options, at);
+            let (_, note) =
+                add_follow(&mut batch, self.db.dialect(), account, target, &options, at);
             batch.tell(move |done| {
                 let notification = noted(done, note, target, NotificationKind::Follow, account, at);
                 Some(Event::Followed { account, target, options, is_new: true, notification })
@@ -346,8 +330,8 @@ impl RelationStore for SqlStore {
              ON CONFLICT (account_id, target_id) DO NOTHING",
             params![account, target, edge],
         );
-        add_unfollow(&mut batch, account, target);
-        add_unfollow(&mut batch, target, account);
+        add_unfollow(&mut batch, self.db.dialect(), account, target);
+        add_unfollow(&mut batch, self.db.dialect(), target, account);
         for (told, from) in [(account, target), (target, account)] {
             batch.add(
                 "DELETE FROM notification WHERE account_id = ?1 AND from_id = ?2",

@@ -103,14 +103,7 @@ impl StatusStore for SqlStore {
     }
 
     async fn status_counts(&self, ids: &[StatusId]) -> Stored<Vec<(StatusId, StatusCounts)>> {
-        let sql = "SELECT status_id, replies, reblogs, favourites FROM status_count \
-                   WHERE status_id IN ({ids})";
-        let counts = |r: &Row| {
-            let counts =
-                StatusCounts { replies: r.int(1)?, reblogs: r.int(2)?, favourites: r.int(3)? };
-            Ok((r.id(0)?, counts))
-        };
-        self.db.query_ids(sql, vec![], ids).await?.iter().map(counts).collect()
+        self.read_status_counts(ids).await
     }
 
     async fn marks(

@@ -1,13 +1,15 @@
 //! Statuses written: a post, an edit, a deletion, a mark; each one batch, its counters included.
 
 use crate::{
-    Batch, CommitError, Done, IdSlot, SqlStore, Value, job, params,
+    Batch, CommitError, Done, IdSlot, SqlStore, Value, count,
+    db::Dialect,
+    job, params,
     row::join_ids,
     search,
     status::{status_columns, status_of},
 };
 use model::{
-    AccountId, Event, PollId, Status, StatusId, StoreError, Timestamp,
+    AccountId, Event, PollId, Status, StatusCounts, StatusId, StoreError, Timestamp,
     event::Mark,
     job::{Job, JobKind},
     notification::{Notification, NotificationKind},
@@ -24,15 +26,6 @@ const INSERT: &str = "INSERT INTO status (id, account_id, uri, created_ms, edite
     ?18, ?19)";
 const CLAIM_KEY: &str =
     "INSERT INTO idempotency (account_id, key, status_id, created_ms) VALUES (?1, ?2, ?3, ?4)";
-const COUNT_POST: &str = "INSERT INTO account_count \
-    (account_id, statuses, followers, following, last_status_ms) VALUES (?1, 1, 0, 0, ?2) \
-    ON CONFLICT (account_id) DO UPDATE SET statuses = account_count.statuses + 1, \
-    last_status_ms = excluded.last_status_ms RETURNING statuses";
-const COUNT_STATUS: &str = "INSERT INTO status_count (status_id, replies, reblogs, favourites) \
-    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (status_id) DO UPDATE SET \
-    replies = status_count.replies + excluded.replies, \
-    reblogs = status_count.reblogs + excluded.reblogs, \
-    favourites = status_count.favourites + excluded.favourites";
 pub(crate) const NOTIFY: &str = "INSERT INTO notification \
     (id, account_id, kind, from_id, status_id, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const INSERT_TAG: &str = "INSERT INTO tag (id, name) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
@@ -63,7 +56,8 @@ impl SqlStore {
             .map(|key| batch.add(CLAIM_KEY, params![new.account, key, id, new.created]));
         let poll = new.poll.as_ref().map(|_| batch.id());
         let insert = batch.add(INSERT, row_values(&new, id, poll));
-        let Hung { attached: hung, counted } = hang(&mut batch, &new, id, poll, by);
+        let Hung { attached: hung, counted } =
+            hang(&mut batch, self.db.dialect(), &new, id, poll, by);
         let noted: Vec<(IdSlot, AccountId, NotificationKind)> =
             new.notify.iter().map(|(account, kind)| (batch.id(), *account, *kind)).collect();
         let about = new.reblog_of.map_or(Value::Id(id), |of| Value::from(of.status));
@@ -88,7 +82,7 @@ impl SqlStore {
                     })
                 })
                 .collect();
-            let posts = done.rows(counted).first()?.int(0).ok()?;
+            let posts = counted.and_then(|at| done.rows(at).first()?.int(0).ok());
             Some(Event::Posted { status: Arc::new(status), notifications, posts })
         });
         match self.db.commit(batch).await {
@@ -195,25 +189,20 @@ impl SqlStore {
         let mut batch = Batch::new();
         let gone = batch.must("DELETE FROM status WHERE id = ?1", params![id]);
         search::forget(&mut batch, self.db.dialect(), id);
-        batch.add(UNCOUNT_REBLOGS, params![id]);
+        let dialect = self.db.dialect();
+        let reblogs = count::remove_reblogs(&mut batch, dialect, id);
+        count::forget(&mut batch, dialect, id);
         for sql in UNHANG {
             batch.add(sql, params![id]);
         }
-        batch.add(
-            "UPDATE account_count SET statuses = statuses - 1 WHERE account_id = ?1",
-            params![author],
-        );
+        count::unpost(&mut batch, dialect, author);
         if let Some(to) = old.in_reply_to {
-            batch.add(
-                "UPDATE status_count SET replies = replies - 1 WHERE status_id = ?1",
-                params![to.status],
-            );
+            let by = StatusCounts { replies: -1, ..StatusCounts::default() };
+            count::unstatus(&mut batch, dialect, to.status, by);
         }
         if let Some(of) = old.reblog_of {
-            batch.add(
-                "UPDATE status_count SET reblogs = reblogs - 1 WHERE status_id = ?1",
-                params![of.status],
-            );
+            let by = StatusCounts { reblogs: -1, ..StatusCounts::default() };
+            count::unstatus(&mut batch, dialect, of.status, by);
             batch.add(
                 "DELETE FROM notification \
                  WHERE status_id = ?1 AND from_id = ?2 AND kind = 'reblog'",
@@ -221,7 +210,10 @@ impl SqlStore {
             );
         }
         let told = old.clone();
-        batch.tell(move |_| Some(Event::Deleted { status: Arc::new(told) }));
+        batch.tell(move |done| {
+            let rebloggers = done.rows(reblogs).iter().filter_map(|row| row.id(0).ok()).collect();
+            Some(Event::Deleted { status: Arc::new(told), rebloggers })
+        });
         match self.db.commit(batch).await {
             Ok(_) => Ok(Some(old)),
             Err(CommitError::Unmet(at)) if at == gone => Ok(None),
@@ -258,8 +250,9 @@ impl SqlStore {
         };
         let mut note = None;
         if mark == Mark::Favourite {
-            let by = if on { 1_i64 } else { -1 };
-            batch.add(COUNT_STATUS, params![status, 0_i64, 0_i64, by]);
+            let favourites = if on { 1 } else { -1 };
+            let by = StatusCounts { favourites, ..StatusCounts::default() };
+            count::status(&mut batch, self.db.dialect(), status, by);
             if !on {
                 batch.add(
                     "DELETE FROM notification \
@@ -304,13 +297,9 @@ const MUTE_THREAD: &str = "INSERT INTO thread_mute (account_id, conversation_id)
     SELECT ?1, conversation_id FROM status WHERE id = ?2";
 const UNMUTE_THREAD: &str = "DELETE FROM thread_mute WHERE account_id = ?1 AND conversation_id = \
     (SELECT conversation_id FROM status WHERE id = ?2)";
-const UNCOUNT_REBLOGS: &str = "UPDATE account_count SET statuses = statuses - 1 \
-    WHERE account_id IN (SELECT account_id FROM status WHERE reblog_of_id = ?1)";
 /// What hangs on a deleted status. Media stay, unattached, so that a redraft can use them again;
 /// the clean-up takes them later.
-const UNHANG: [&str; 12] = [
-    "DELETE FROM status WHERE reblog_of_id = ?1",
-    "DELETE FROM status_count WHERE status_id = ?1",
+const UNHANG: [&str; 10] = [
     "DELETE FROM status_edit WHERE status_id = ?1",
     "DELETE FROM status_tag WHERE status_id = ?1",
     "DELETE FROM mention WHERE status_id = ?1",
@@ -355,13 +344,14 @@ fn row_values(new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<Value> {
 struct Hung {
     /// Those that attach media.
     attached: Vec<usize>,
-    /// The one that counts the author's posts and returns their number.
-    counted: usize,
+    /// The one that returns the number of the author's posts, where one does.
+    counted: Option<usize>,
 }
 
 /// Adds what hangs on a new status.
 fn hang(
     batch: &mut Batch,
+    dialect: Dialect,
     new: &NewStatus,
     id: IdSlot,
     poll: Option<IdSlot>,
@@ -374,12 +364,14 @@ fn hang(
         batch.add(INSERT_POLL, poll_values(slot, &target, new.account, poll));
         await_end(batch, Value::Id(slot), poll);
     }
-    let counted = batch.add(COUNT_POST, params![new.account, new.created]);
+    let counted = count::post(batch, dialect, new.account, new.created);
     if let Some((to, _)) = new.in_reply_to {
-        batch.add(COUNT_STATUS, params![to.status, 1_i64, 0_i64, 0_i64]);
+        let by = StatusCounts { replies: 1, ..StatusCounts::default() };
+        count::status(batch, dialect, to.status, by);
     }
     if let Some(of) = new.reblog_of {
-        batch.add(COUNT_STATUS, params![of.status, 0_i64, 1_i64, 0_i64]);
+        let by = StatusCounts { reblogs: 1, ..StatusCounts::default() };
+        count::status(batch, dialect, of.status, by);
     }
     Hung { attached, counted }
 }

@@ -49,6 +49,15 @@ impl Ground {
         self.folder.path()
     }
 
+    /// The same place, met as another of its nodes; a file has one.
+    pub fn as_node(&self, node: u16) -> Self {
+        let mut same = self.clone();
+        if let Engine::Postgres(options) = &mut same.engine {
+            options.node = node;
+        }
+        same
+    }
+
     /// Opens what is there.
     pub async fn open(&self, clock: Arc<dyn Clock>, announcer: Arc<dyn Announcer>) -> Db {
         let opened = Db::connect(&self.engine, clock, announcer).await;

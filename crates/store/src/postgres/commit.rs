@@ -45,7 +45,7 @@ pub(super) async fn run(
     batch: Batch,
     answer: oneshot::Sender<Result<Done, CommitError>>,
 ) {
-    let Batch { statements: parts, ids: wanted, tell } = batch;
+    let Batch { statements: parts, ids: wanted, moves, tell } = batch;
     let mut connection = match connection::take(&postgres.writers).await {
         Ok(connection) => connection,
         Err(error) => return reply(answer, Err(error.into())),
@@ -73,6 +73,9 @@ pub(super) async fn run(
     match fate {
         Fate::Committed(done) => {
             drop(connection);
+            if moves && let Some(last) = ids.last() {
+                postgres.moved.tell(*last);
+            }
             match announce::event_of(tell, &done) {
                 Some(event) => {
                     let acknowledge = Box::new(move || reply(answer, Ok(done)));
@@ -97,6 +100,9 @@ pub(super) async fn run(
             drop(deadpool::managed::Object::take(connection));
             reply(answer, Err(away().into()));
             settle(&postgres, backend).await;
+            if moves && let Some(last) = ids.last() {
+                postgres.moved.tell(*last);
+            }
             drop(flight);
             postgres.flights.lost();
         }

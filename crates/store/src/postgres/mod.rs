@@ -6,6 +6,7 @@ mod connection;
 mod dump;
 mod error;
 mod flight;
+mod fold;
 mod migrate;
 mod value;
 
@@ -20,11 +21,15 @@ use connection::{Connection, Connector, pool, spoils, take};
 use deadpool::managed::{Object, Pool};
 use error::{away, store_error};
 use flight::Flights;
+use fold::{Folding, Moved};
 use model::{
     StoreError,
     ports::{Announcer, Clock},
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::timeout,
@@ -39,6 +44,8 @@ pub(crate) struct Postgres {
     clock: Arc<dyn Clock>,
     write_places: Arc<Semaphore>,
     read_places: Semaphore,
+    moved: Arc<Moved>,
+    folding: OnceLock<Folding>,
 }
 
 /// The tables whose key is an issued id.
@@ -61,7 +68,7 @@ impl Postgres {
         migrate::migrate(&mut first, crate::migrate::MIGRATIONS).await?;
         let last = last_id(&first).await?;
         drop(first);
-        Ok(Arc::new(Self {
+        let opened = Arc::new(Self {
             options: options.clone(),
             writers: pool(options)?,
             readers: pool(options)?,
@@ -69,7 +76,11 @@ impl Postgres {
             clock,
             write_places: Arc::new(Semaphore::new(WRITE_QUEUE_MAX)),
             read_places: Semaphore::new(READ_QUEUE_MAX),
-        }))
+            moved: Arc::default(),
+            folding: OnceLock::new(),
+        });
+        opened.folding.get_or_init(|| fold::start(&opened));
+        Ok(opened)
     }
 
     pub async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Done, CommitError> {

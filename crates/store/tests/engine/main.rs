@@ -9,6 +9,7 @@
 
 mod access;
 mod copies;
+mod counts;
 mod deeds;
 mod jobs;
 mod media;

@@ -8,7 +8,8 @@
 mod disk;
 mod vfs;
 
-use disk::{Chance, Fate};
+pub(crate) use disk::Chance;
+use disk::Fate;
 use model::{
     AccountId, StatusId,
     event::Mark,
