@@ -62,8 +62,7 @@ pub(crate) async fn create(
         locale: form.locale,
         reason: form.reason,
     };
-    let role = model::member::Role::Member;
-    let account = match api.social.join(&form, role, Some(caller.app)).await? {
+    let account = match api.social.sign_up(&form, Some(caller.app)).await? {
         Ok(account) => account,
         Err(wrong) => {
             let mut details = Map::new();

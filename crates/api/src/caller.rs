@@ -25,9 +25,20 @@ pub(crate) struct Caller {
     pub app: AppId,
     pub account: Option<AccountId>,
     pub scopes: Scopes,
+    /// They signed up and have yet to confirm their address.
+    pub unconfirmed: bool,
 }
 
 impl Caller {
+    /// The caller, unless the account waits for its address to be confirmed.
+    pub fn confirmed(self) -> Result<Self, ApiError> {
+        if self.unconfirmed {
+            let text = "Your login is missing a confirmed e-mail address";
+            return Err(ApiError::forbidden(text));
+        }
+        Ok(self)
+    }
+
     /// The member, if the token is one's and may do this.
     pub fn member(&self, needs: &str) -> Result<AccountId, ApiError> {
         self.allowed(needs)?;
@@ -59,17 +70,29 @@ pub(crate) fn bearer(parts: &Parts) -> Option<String> {
 pub(crate) async fn caller_of(api: &Api, text: &str) -> Result<Caller, Refused> {
     let id = token_of(&api.sealer, text).ok_or_else(ApiError::unauthorized)?;
     let live = api.social.live_token(id).await?.ok_or_else(ApiError::unauthorized)?;
-    Ok(Caller { app: live.app, account: live.account, scopes: live.scopes })
+    let unconfirmed = live.unconfirmed;
+    Ok(Caller { app: live.app, account: live.account, scopes: live.scopes, unconfirmed })
 }
 
 impl FromRequestParts<Api> for Caller {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let Newcomer(caller) = Newcomer::from_request_parts(parts, api).await?;
+        Ok(caller.confirmed()?)
+    }
+}
+
+/// A caller who may have yet to confirm their address. For the few routes that they may use.
+pub(crate) struct Newcomer(pub Caller);
+
+impl FromRequestParts<Api> for Newcomer {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         if let Some(Shown(caller)) = parts.extensions.get() {
-            return caller.ok_or_else(|| ApiError::unauthorized().into());
+            return caller.map(Self).ok_or_else(|| ApiError::unauthorized().into());
         }
         let text = bearer(parts).ok_or_else(ApiError::unauthorized)?;
-        caller_of(api, &text).await
+        caller_of(api, &text).await.map(Self)
     }
 }
 

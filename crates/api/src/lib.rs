@@ -6,6 +6,7 @@
 mod accounts;
 mod caller;
 mod device;
+mod emails;
 mod instance;
 mod limits;
 mod lists;

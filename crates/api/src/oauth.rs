@@ -4,7 +4,7 @@
 use crate::{
     Api,
     accounts::Answer,
-    caller::{Caller, Origin, issue_token, token_of},
+    caller::{Caller, Newcomer, Origin, issue_token, token_of},
     device,
     refusal::Refused,
     wire,
@@ -78,7 +78,7 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
 }
 
 /// `GET /api/v1/apps/verify_credentials`.
-pub(crate) async fn verify_app(State(api): State<Api>, caller: Caller) -> Answer {
+pub(crate) async fn verify_app(State(api): State<Api>, Newcomer(caller): Newcomer) -> Answer {
     let app = api.social.store().app(caller.app).await?.ok_or_else(ApiError::unauthorized)?;
     Ok(Json(wire::other::app(&app, None)))
 }

@@ -1,7 +1,7 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
 use crate::{
-    Api, accounts, instance, lists, media, meter, notifications, oauth, relations, reports,
+    Api, accounts, emails, instance, lists, media, meter, notifications, oauth, relations, reports,
     scheduled, statuses, streaming, timelines,
 };
 use axum::{
@@ -65,6 +65,8 @@ routes! {
     get "/oauth/userinfo" => oauth::userinfo;
     post "/oauth/userinfo" => oauth::userinfo;
     post "/api/v1/accounts" => accounts::create;
+    post "/api/v1/emails/confirmations" => emails::resend;
+    get "/api/v1/emails/check_confirmation" => emails::check;
     get "/api/v1/accounts" => accounts::many;
     get "/api/v1/accounts/verify_credentials" => accounts::verify;
     patch "/api/v1/accounts/update_credentials" => accounts::update;

@@ -87,6 +87,8 @@ id! {
     DecisionId,
     /// A job in the queue.
     JobId,
+    /// A mail that waits to be sent.
+    MailId,
     /// A relation (follow, block, mute, favourite, bookmark): what its listing is paged by.
     EdgeId,
 }

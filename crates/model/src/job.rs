@@ -3,7 +3,7 @@
 
 use crate::{
     JobId,
-    limits::{JOB_ATTEMPTS_MAX, JOB_RETRY_FIRST_MS, JOB_RETRY_LONGEST_MS},
+    limits::{JOB_ATTEMPTS_MAX, JOB_RETRY_FIRST_MS, JOB_RETRY_LONGEST_MS, MAIL_ATTEMPTS_MAX},
 };
 
 /// What is to be done.
@@ -13,16 +13,26 @@ pub enum JobKind {
     PollEnd,
     /// Publish a scheduled post; the subject is the scheduled post.
     Publish,
+    /// Send a mail; the subject is the mail.
+    Mail,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::PollEnd, Self::Publish];
+    pub const ALL: [Self; 3] = [Self::PollEnd, Self::Publish, Self::Mail];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
             Self::PollEnd => "poll_end",
             Self::Publish => "publish",
+            Self::Mail => "mail",
+        }
+    }
+    /// How often it is tried.
+    pub const fn attempts_max(self) -> i64 {
+        match self {
+            Self::PollEnd | Self::Publish => JOB_ATTEMPTS_MAX,
+            Self::Mail => MAIL_ATTEMPTS_MAX,
         }
     }
     /// From the stored word.
@@ -38,7 +48,7 @@ pub struct Job {
     pub id: JobId,
     /// What is to be done.
     pub kind: JobKind,
-    /// What it is done to: the id of a poll or of a scheduled post.
+    /// What it is done to: the id of a poll, of a scheduled post or of a mail.
     pub subject: i64,
     /// Which claim this is, from 1. Its effect commits only while no later claim was made.
     pub attempts: i64,
@@ -49,7 +59,7 @@ pub struct Job {
 impl Job {
     /// How long to wait after this claim has failed, in milliseconds; `None`: it is given up.
     pub fn retry_after_ms(&self) -> Option<i64> {
-        if self.attempts >= JOB_ATTEMPTS_MAX {
+        if self.attempts >= self.kind.attempts_max() {
             return None;
         }
         let doublings = u32::try_from(self.attempts.saturating_sub(1)).unwrap_or(0);
@@ -84,6 +94,6 @@ mod tests {
         for kind in JobKind::ALL {
             assert_eq!(JobKind::from_word(kind.word()), Some(kind));
         }
-        assert_eq!(JobKind::from_word("mail"), None);
+        assert_eq!(JobKind::from_word("letter"), None);
     }
 }

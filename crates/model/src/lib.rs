@@ -16,6 +16,7 @@ pub mod job;
 pub mod language;
 pub mod limits;
 pub mod list;
+pub mod mail;
 pub mod marker;
 pub mod media;
 pub mod member;

@@ -52,6 +52,8 @@ pub const SCHEDULED_DAILY: usize = 25;
 pub const SCHEDULED_AHEAD_S: i64 = 300;
 /// How often a job is tried. Past it: it is given up and kept for the host to see.
 pub const JOB_ATTEMPTS_MAX: i64 = 8;
+/// How often a mail is tried, within about a day. Past it: as above.
+pub const MAIL_ATTEMPTS_MAX: i64 = 28;
 /// Wait after a job's first failure, in milliseconds; each later one is four times as long.
 pub const JOB_RETRY_FIRST_MS: i64 = 5_000;
 /// Longest wait between two attempts, in milliseconds.

@@ -97,7 +97,8 @@ pub struct NewMember {
     pub password_hash: String,
     /// Powers.
     pub role: Role,
-    /// Whether the address counts as confirmed from the start.
+    /// Whether the address counts as confirmed from the start. Where not, a mail with a link to
+    /// confirm it is enqueued in the same deed.
     pub confirmed: bool,
     /// Interface language.
     pub locale: String,

@@ -24,6 +24,21 @@ pub(crate) async fn jobs(social: Arc<Social>) {
     }
 }
 
+/// Sends mail as its hour comes, beside the other jobs: a slow mail server keeps no poll waiting.
+pub(crate) async fn mail(social: Arc<Social>) {
+    loop {
+        let wait_ms = match social.run_due_mail().await {
+            Ok(next) => wait_ms(social.now(), next),
+            Err(error) => {
+                tracing::warn!(%error, "mail waits");
+                JOBS_REST_MS
+            }
+        };
+        let wait = Duration::from_millis(wait_ms.unsigned_abs());
+        let _ = tokio::time::timeout(wait, social.mail_changed()).await;
+    }
+}
+
 /// Removes expired keys and sessions in bounded parts, every now and then and at the start.
 pub(crate) async fn remove_expired(social: Arc<Social>) {
     loop {

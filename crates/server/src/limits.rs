@@ -50,6 +50,11 @@ pub(crate) const EXPIRED_EVERY_MS: u64 = 600_000;
 pub(crate) const EXPIRED_REST_MS: u64 = 100;
 /// How often the tokens that were used are written down, in milliseconds.
 pub(crate) const TOKENS_USED_EVERY_MS: u64 = 5_000;
+/// Seconds that a mail server has to say goodbye, after it has taken a letter.
+pub(crate) const MAIL_QUIT_S: u64 = 5;
+/// Seconds that a letter may take at most, whatever is configured: it is claimed for longer.
+pub(crate) const MAIL_S_MAX: u64 = 120;
+const _: () = assert!(MAIL_S_MAX.cast_signed() * 1_000 < social::limits::MAIL_LEASE_MS);
 /// Rest after jobs could not be asked for, in milliseconds.
 pub(crate) const JOBS_REST_MS: i64 = 2_000;
 const _: () = assert!(JOBS_REST_MS < JOBS_LOOK_MS);

@@ -18,6 +18,7 @@ mod metrics;
 mod notify;
 mod open;
 mod serve;
+mod smtp;
 mod tls;
 mod tokens;
 mod world;
@@ -177,6 +178,7 @@ fn configuration(command: &ConfigCommand) -> anyhow::Result<()> {
             for advice in config::advice(place, &config) {
                 eprintln!("fulmar: {advice}");
             }
+            smtp::from_config(&config)?;
             println!("the configuration can be used");
         }
         ConfigCommand::Default => print!("{}", config::default_file()),

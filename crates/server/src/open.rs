@@ -4,6 +4,7 @@ use crate::{
     Place,
     backup::{self, Backups},
     config::Config,
+    smtp,
     world::{SystemChance, WallClock},
 };
 use anyhow::Context as _;
@@ -74,7 +75,11 @@ pub(crate) async fn open_at(
     };
     let backups = Backups::new(data, db.clone());
     let store = Arc::new(SqlStore::new(db));
-    let social = Arc::new(Social::new(store, hub, clock, chance, settings));
+    let social = Social::new(store, hub, clock, chance, settings);
+    let social = Arc::new(match smtp::from_config(config)? {
+        Some((settings, mailer)) => social.with_mail(settings, mailer),
+        None => social,
+    });
     let (sealer, darkroom) = (Arc::new(Sealer::new(&key)), darkroom(data)?);
     Ok(Instance { social, sealer, darkroom, backups })
 }

@@ -65,7 +65,7 @@ pub(crate) async fn serve(
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = transport(&parts.base_url, &config, tls.as_deref());
-    let site = site(&parts);
+    let site = site(&parts, address_of(&config));
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     if let Some(listen) = config.metrics.listen {
@@ -109,6 +109,10 @@ fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(index(Arc::clone(&instance.social))));
     let jobs = chores::jobs(Arc::clone(&instance.social));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(jobs));
+    for _ in 0..social::limits::MAILS_AT_ONCE {
+        let mail = chores::mail(Arc::clone(&instance.social));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(mail));
+    }
     let expired = chores::remove_expired(Arc::clone(&instance.social));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(expired));
     let used = chores::note_tokens_used(Arc::clone(&instance.social));
@@ -198,10 +202,11 @@ fn transport(base_url: &str, config: &Config, tls: Option<&Tls>) -> Option<tls::
 }
 
 /// The pages stand on the same parts as the API, and share its room for shared answers.
-fn site(parts: &Parts) -> web::Site {
+fn site(parts: &Parts, address_of: web::AddressOf) -> web::Site {
     web::Site(Arc::new(web::Parts {
         social: Arc::clone(&parts.social),
         shared: Arc::clone(&parts.shared),
+        address_of,
         base_url: parts.base_url.clone(),
         domain: parts.domain.clone(),
         title: parts.title.clone(),

@@ -24,6 +24,26 @@ use std::{sync::Arc, time::Duration};
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
     BvxLzoiSQnwQzo9JHrjkpP7i0nXSYFlUuMcvqk1sGGs";
 
+/// What a member is told who has the right password and has not confirmed the address.
+const UNCONFIRMED: &str = "Your address is not confirmed yet: follow the link in the mail that \
+    was sent to it.";
+
+/// A token in force, and whether its account can be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveToken {
+    /// As stored.
+    pub token: Token,
+    /// Its member has yet to confirm the address.
+    pub unconfirmed: bool,
+}
+
+impl std::ops::Deref for LiveToken {
+    type Target = Token;
+    fn deref(&self) -> &Token {
+        &self.token
+    }
+}
+
 /// A browser that somebody logged in with before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Device {
@@ -111,7 +131,11 @@ impl Social {
         let fits = tried?;
         let Some(member) = member.filter(|_| fits) else { return Ok(None) };
         let account = self.accounts(&[member.account]).await?.pop();
-        Ok(account.filter(|a| a.account.standing.suspended.is_none()).map(|_| member))
+        let account = account.filter(|a| a.account.standing.suspended.is_none());
+        if account.is_some() && self.awaits_confirmation(&member) {
+            return Err(VerbError::Forbidden(UNCONFIRMED));
+        }
+        Ok(account.map(|_| member))
     }
 
     /// Charges a try to whoever makes it.
@@ -142,7 +166,7 @@ impl Social {
 
     /// A token's state, from memory where it was asked before. `None`: revoked, unknown, or its
     /// member suspended.
-    pub async fn live_token(&self, id: TokenId) -> Result<Option<Arc<Token>>, VerbError> {
+    pub async fn live_token(&self, id: TokenId) -> Result<Option<Arc<LiveToken>>, VerbError> {
         let today = self.now().day();
         if let Some(token) = self.hub.tokens.get(&id) {
             if token.used < Some(today) {
@@ -154,13 +178,15 @@ impl Social {
         let Some(token) = self.store.token(id).await?.filter(|t| t.revoked.is_none()) else {
             return Ok(None);
         };
+        let mut unconfirmed = false;
         if let Some(account) = token.account {
             let alive = self.accounts(&[account]).await?.pop();
             if alive.is_none_or(|a| a.account.standing.suspended.is_some()) {
                 return Ok(None);
             }
+            unconfirmed = !self.is_confirmed(account).await?;
         }
-        let token = Arc::new(token);
+        let token = Arc::new(LiveToken { token, unconfirmed });
         self.hub.tokens.put(&ticket, id, Arc::clone(&token));
         if token.used < Some(today) {
             self.used_today(id, today);

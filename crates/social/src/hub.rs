@@ -3,6 +3,7 @@
 //! events on to open streams. Everything here is a cache: losing it costs a rebuild, never a post.
 
 use crate::{
+    access::LiveToken,
     cache::Cache,
     home::Homes,
     limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
@@ -14,7 +15,6 @@ use model::{
     member::Preferences,
     notification::Notification,
     ports::{Announcement, Announcer},
-    token::Token,
 };
 use std::sync::{
     Arc,
@@ -55,7 +55,7 @@ pub struct Figures {
 pub struct Hub {
     pub(crate) statuses: Cache<StatusId, StatusEntry>,
     pub(crate) accounts: Cache<AccountId, AccountEntry>,
-    pub(crate) tokens: Cache<TokenId, Token>,
+    pub(crate) tokens: Cache<TokenId, LiveToken>,
     pub(crate) preferences: Cache<AccountId, Preferences>,
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
@@ -266,13 +266,16 @@ impl Announcer for Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{AppId, Timestamp, token::Scopes};
+    use model::{
+        AppId, Timestamp,
+        token::{Scopes, Token},
+    };
 
     #[test]
     fn after_a_gap_no_cache_is_believed() {
         let hub = Hub::default();
         let id = TokenId::new(3).expect("an id");
-        let token = Arc::new(Token {
+        let token = Token {
             id,
             app: AppId::new(1).expect("an id"),
             account: None,
@@ -280,7 +283,8 @@ mod tests {
             created: Timestamp::from_ms(0),
             revoked: None,
             used: None,
-        });
+        };
+        let token = Arc::new(LiveToken { token, unconfirmed: false });
         let before = hub.tokens.ticket();
         hub.tokens.put(&before, id, Arc::clone(&token));
         assert!(hub.tokens.get(&id).is_some());

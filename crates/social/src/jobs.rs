@@ -24,6 +24,8 @@ impl Social {
             let done = match job.kind {
                 JobKind::PollEnd => self.end_poll(&job).await,
                 JobKind::Publish => self.publish(&job).await,
+                // Claimed apart, by `run_due_mail`.
+                JobKind::Mail => continue,
             };
             match done {
                 Ok(true) => {}

@@ -14,6 +14,7 @@ pub mod hub;
 pub mod jobs;
 mod large;
 pub mod limits;
+pub mod mail;
 mod marks;
 pub mod media;
 pub mod members;
@@ -55,6 +56,8 @@ pub struct Social {
     pub(crate) settings: Settings,
     pub(crate) hashing: Arc<tokio::sync::Semaphore>,
     pub(crate) jobs_changed: tokio::sync::Notify,
+    pub(crate) mail: Option<mail::MailRoom>,
+    pub(crate) mail_changed: tokio::sync::Notify,
     pub(crate) throttle: throttle::Throttle,
     pub(crate) tokens_used: parking_lot::Mutex<Vec<model::TokenId>>,
 }
@@ -79,6 +82,8 @@ impl Social {
             settings,
             hashing,
             jobs_changed: tokio::sync::Notify::new(),
+            mail: None,
+            mail_changed: tokio::sync::Notify::new(),
             throttle: throttle::Throttle::new(seed),
             tokens_used: parking_lot::Mutex::default(),
         }

@@ -48,6 +48,8 @@ pub const HASH_WAIT_MS: u64 = 5_000;
 pub const PASSWORD_CHARACTERS_MIN: usize = 8;
 /// Longest password, in bytes. Past it: refused, not cut.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Bytes of an e-mail address (RFC 5321, section 4.5.3.1.3). Past it: refused.
+pub const EMAIL_BYTES_MAX: usize = 254;
 /// Characters of the reason for a decision about a member. Past it: refused.
 pub const REASON_CHARACTERS_MAX: usize = 1_000;
 /// Minutes in which an authorization code works.
@@ -120,6 +122,30 @@ pub const JOBS_AT_ONCE: u32 = 8;
 /// How long a claimed job is left alone by others, in milliseconds. A node that takes longer, or is
 /// killed, loses the job to whoever claims it next.
 pub const JOB_LEASE_MS: i64 = 60_000;
+/// Mails that a node sends at once, so that one that is slow keeps few others waiting.
+pub const MAILS_AT_ONCE: usize = 4;
+/// How long a claimed mail is left alone by others, in milliseconds: longer than a mailer may take,
+/// so that a slow server does not make it go twice.
+pub const MAIL_LEASE_MS: i64 = 180_000;
+/// Mails that may wait to be sent before strangers' requests for more are refused (503).
+pub const MAILS_WAITING_MAX: usize = 10_000;
+/// Links of one purpose that work at once for an account: a mail that was tried more than once has
+/// as many. Past it: the oldest ends.
+pub const LINKS_KEPT: u32 = 4;
+/// Hours in which a link to confirm an address works.
+pub const CONFIRM_LINK_HOURS: i64 = 48;
+/// Hours in which a link to choose a new password works.
+pub const RESET_LINK_HOURS: i64 = 2;
+/// Characters of a mail's subject. Past it: cut.
+pub const SUBJECT_CHARACTERS_MAX: usize = 120;
+/// Letters in a row to one address, and about one account. Past it: 429.
+pub const LETTER_BURST: i64 = 3;
+/// Milliseconds after which one more may be asked for.
+pub const LETTER_EVERY_MS: i64 = 20 * 60_000;
+/// Letters in a row that are asked for from an address, behind which many may live. Past it: 429.
+pub const LETTER_BURST_ADDRESS: i64 = 20;
+/// Milliseconds after which one more may be asked for from there.
+pub const LETTER_EVERY_MS_ADDRESS: i64 = 2 * 60_000;
 /// Voters who are told of a poll's end in one deed. The others follow in the next.
 pub const VOTERS_AT_ONCE: u32 = 100;
 /// Expired keys, sessions and jobs removed in one deed, of each. The rest goes with the next.

@@ -2,7 +2,7 @@
 
 use crate::{
     Social, VerbError,
-    limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
+    limits::{EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
     media::Darkroom,
 };
 use model::{
@@ -46,6 +46,30 @@ pub fn check_password(password: &str) -> Option<Refusal> {
     }
 }
 
+/// What is wrong with an e-mail address, if anything. No quoted forms (RFC 5321, section 4.1.2) and
+/// nothing that separates addresses: it is written into headers and commands.
+pub fn check_email(email: &str) -> Option<Refusal> {
+    if email.is_empty() {
+        return Some(("email", "ERR_BLANK", "can't be blank"));
+    }
+    let (local, domain) = email.split_once('@').unwrap_or(("", ""));
+    let separates = |c: char| {
+        c.is_whitespace() || c.is_control() || "\"(),:;<>[\\]".contains(c) || is_invisible(c)
+    };
+    let is_wrong = local.is_empty()
+        || domain.is_empty()
+        || domain.contains('@')
+        || email.len() > EMAIL_BYTES_MAX
+        || email.chars().any(separates);
+    is_wrong.then_some(("email", "ERR_INVALID", "is not a valid e-mail address"))
+}
+
+/// Characters that turn or hide others, so that an address would not read as what it is.
+fn is_invisible(c: char) -> bool {
+    let ranges = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}'];
+    c == '\u{feff}' || ranges.iter().any(|range| range.contains(&c))
+}
+
 /// Checks a sign-up without asking the store.
 pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
     let mut wrong = Vec::new();
@@ -57,17 +81,7 @@ pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
         let sentence = "must contain only letters, numbers and underscores";
         wrong.push(("username", "ERR_INVALID", sentence));
     }
-    let (local, domain) = form.email.split_once('@').unwrap_or(("", ""));
-    if form.email.is_empty() {
-        wrong.push(("email", "ERR_BLANK", "can't be blank"));
-    } else if local.is_empty()
-        || domain.is_empty()
-        || form.email.len() > 254
-        || form.email.chars().any(|c| c.is_whitespace() || c.is_control())
-        || domain.contains('@')
-    {
-        wrong.push(("email", "ERR_INVALID", "is not a valid e-mail address"));
-    }
+    wrong.extend(check_email(&form.email));
     wrong.extend(check_password(&form.password));
     if !form.agreement {
         wrong.push(("agreement", "ERR_ACCEPTED", "must be accepted"));
@@ -76,12 +90,36 @@ pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
 }
 
 impl Social {
-    /// Makes a member, or says what is wrong with the form.
+    /// Makes a member whose address the host vouches for, or says what is wrong with the form.
     pub async fn join(
         &self,
         form: &SignUp,
         role: Role,
+    ) -> Result<Result<AccountId, Vec<Refusal>>, VerbError> {
+        self.make_member(form, role, None, true).await
+    }
+
+    /// Makes a member of whoever signs up, or says what is wrong with the form. Where this place
+    /// wants addresses confirmed, a link is mailed and the account waits for it.
+    pub async fn sign_up(
+        &self,
+        form: &SignUp,
         app: Option<AppId>,
+    ) -> Result<Result<AccountId, Vec<Refusal>>, VerbError> {
+        let confirmed = !self.confirms_addresses();
+        let made = self.make_member(form, Role::Member, app, confirmed).await;
+        if !confirmed {
+            self.mail_changed.notify_one();
+        }
+        made
+    }
+
+    async fn make_member(
+        &self,
+        form: &SignUp,
+        role: Role,
+        app: Option<AppId>,
+        confirmed: bool,
     ) -> Result<Result<AccountId, Vec<Refusal>>, VerbError> {
         let wrong = check_sign_up(form);
         if !wrong.is_empty() {
@@ -93,7 +131,7 @@ impl Social {
             email: form.email.clone(),
             password_hash: self.hash_password(&form.password).await?,
             role,
-            confirmed: true,
+            confirmed,
             locale: form.locale.clone().unwrap_or_else(|| "en".to_owned()),
             reason: form.reason.clone(),
             created_by_app: app,
@@ -180,6 +218,11 @@ mod tests {
             ("email", "ann", "ERR_INVALID"),
             ("email", "a@b@c", "ERR_INVALID"),
             ("email", "a b@c", "ERR_INVALID"),
+            ("email", "a@c\r\nBcc: d@e", "ERR_INVALID"),
+            ("email", "a,b@c", "ERR_INVALID"),
+            ("email", "\"a\"@c", "ERR_INVALID"),
+            ("email", "a<b@c>", "ERR_INVALID"),
+            ("email", "a\u{202e}b@c", "ERR_INVALID"),
             ("password", "", "ERR_BLANK"),
             ("password", "short", "ERR_TOO_SHORT"),
         ] {

@@ -4,7 +4,7 @@
 
 use crate::{
     Social, VerbError,
-    access::{LogIn, sha256},
+    access::{LiveToken, LogIn, sha256},
     limits::{
         SESSION_DAYS, SESSION_IDLE_DAYS, SESSION_TOUCH_MINUTES, SESSIONS_PER_ACCOUNT, TOKENS_SHOWN,
         TOKENS_USED_AT_ONCE, TOKENS_USED_WAITING,
@@ -160,7 +160,8 @@ impl Social {
     }
 
     /// Replaces a password, and ends everything that was opened with the old one: sessions, codes
-    /// and tokens. Whether whoever asks may do this is the caller's question.
+    /// and tokens. Where this place sends mail, one tells of it. Whether whoever asks may do this
+    /// is the caller's question.
     ///
     /// # Errors
     /// `Invalid` for a password that would be refused at sign-up.
@@ -173,12 +174,17 @@ impl Social {
             return Err(VerbError::Invalid(format!("The password {why}")));
         }
         let hash = self.hash_password(password).await?;
-        Ok(self.store.set_password(account, &hash, self.now()).await?)
+        self.store.set_password(account, &hash, self.now(), self.has_mail()).await?;
+        self.mail_changed.notify_one();
+        Ok(())
     }
 
     /// Notes that a token was used today; it is written down later, with others.
     pub(crate) fn used_today(&self, id: TokenId, today: Timestamp) {
-        self.hub.tokens.change(&id, |token| Token { used: Some(today), ..token.clone() });
+        self.hub.tokens.change(&id, |live| {
+            let token = Token { used: Some(today), ..live.token.clone() };
+            LiveToken { token, ..*live }
+        });
         let mut waiting = self.tokens_used.lock();
         if waiting.len() < TOKENS_USED_WAITING {
             waiting.push(id);

@@ -9,7 +9,8 @@
 use crate::{
     VerbError,
     limits::{
-        TRY_BURST, TRY_BURST_ADDRESS, TRY_CELLS, TRY_EVERY_MS, TRY_EVERY_MS_ADDRESS, TRY_ROWS,
+        LETTER_BURST, LETTER_BURST_ADDRESS, LETTER_EVERY_MS, LETTER_EVERY_MS_ADDRESS, TRY_BURST,
+        TRY_BURST_ADDRESS, TRY_CELLS, TRY_EVERY_MS, TRY_EVERY_MS_ADDRESS, TRY_ROWS,
     },
 };
 use aws_lc_rs::digest;
@@ -28,6 +29,12 @@ pub(crate) enum Key<'a> {
     Address(u64),
     /// A browser that logged in before, by the number that it got then.
     Device(u64),
+    /// An e-mail address that letters are asked for, whether somebody has it or not.
+    LetterTo(&'a str),
+    /// Where letters are asked for, as `Address`.
+    LetterFrom(u64),
+    /// An account that letters are asked for by whoever signed it up.
+    LettersOf(AccountId),
 }
 
 impl Key<'_> {
@@ -41,6 +48,9 @@ impl Key<'_> {
             Self::Nobody(name) => add(2, name.to_lowercase().as_bytes()),
             Self::Address(number) => add(3, &number.to_be_bytes()),
             Self::Device(number) => add(4, &number.to_be_bytes()),
+            Self::LetterTo(email) => add(5, email.to_lowercase().as_bytes()),
+            Self::LetterFrom(number) => add(6, &number.to_be_bytes()),
+            Self::LettersOf(id) => add(7, &id.get().to_be_bytes()),
         }
     }
 
@@ -49,6 +59,12 @@ impl Key<'_> {
         match self {
             Self::Address(_) => {
                 (TRY_EVERY_MS_ADDRESS, TRY_EVERY_MS_ADDRESS * (TRY_BURST_ADDRESS - 1))
+            }
+            Self::LetterTo(_) | Self::LettersOf(_) => {
+                (LETTER_EVERY_MS, LETTER_EVERY_MS * (LETTER_BURST - 1))
+            }
+            Self::LetterFrom(_) => {
+                (LETTER_EVERY_MS_ADDRESS, LETTER_EVERY_MS_ADDRESS * (LETTER_BURST_ADDRESS - 1))
             }
             _ => (TRY_EVERY_MS, TRY_EVERY_MS * (TRY_BURST - 1)),
         }

@@ -222,8 +222,14 @@ impl AccountStore for SqlStore {
         Ok(())
     }
 
-    async fn set_password(&self, account: AccountId, hash: &str, at: Timestamp) -> Stored<()> {
-        self.update_password(account, hash, at).await
+    async fn set_password(
+        &self,
+        account: AccountId,
+        hash: &str,
+        at: Timestamp,
+        notice: bool,
+    ) -> Stored<()> {
+        self.update_password(account, hash, at, notice).await
     }
 
     async fn set_role(&self, account: AccountId, role: Role) -> Stored<()> {

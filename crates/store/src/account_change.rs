@@ -4,11 +4,12 @@ use crate::{
     Batch, CommitError, Row, SqlStore, Value,
     account::{fields_text, preferences_text},
     app::ending_access,
-    params,
+    mail, params,
 };
 use model::{
     Account, AccountId, Event, StoreError, Timestamp,
     account::{ProfileChange, Standing},
+    mail::MailKind,
     marker::MarkerTimeline,
     member::{NewMember, Preferences},
     ports::Stored,
@@ -65,6 +66,9 @@ impl SqlStore {
                 new.created
             ],
         );
+        if !new.confirmed {
+            mail::enqueue(&mut batch, MailKind::Confirm, id, &new.email, new.created);
+        }
         match self.db.commit(batch).await {
             Ok(done) => done.id(id),
             Err(CommitError::Key(at)) if at == account => {
@@ -171,6 +175,7 @@ impl SqlStore {
         account: AccountId,
         hash: &str,
         at: Timestamp,
+        notice: bool,
     ) -> Stored<()> {
         let mut batch = Batch::new();
         batch.must(
@@ -178,6 +183,10 @@ impl SqlStore {
             params![account, hash],
         );
         ending_access(&mut batch, account, None, at);
+        mail::end_links(&mut batch, account);
+        if notice {
+            mail::enqueue_to_member(&mut batch, MailKind::PasswordChanged, account, at);
+        }
         // Whoever caches what this account's tokens may do looks again.
         batch.tell(move |_| Some(Event::AccountChanged(account)));
         self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;

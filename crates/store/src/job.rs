@@ -19,15 +19,18 @@ pub(crate) const ENQUEUE: &str = "INSERT INTO job \
 /// Takes a job away, unless a later claim was made or it is gone.
 pub(crate) const END: &str = "DELETE FROM job WHERE id = ?1 AND attempts = ?2";
 const CLAIM: &str = "UPDATE job SET run_ms = ?2, attempts = attempts + 1 \
-    WHERE run_ms <= ?1 AND id IN \
-    (SELECT id FROM job WHERE run_ms <= ?1 ORDER BY run_ms, id LIMIT ?3) \
+    WHERE run_ms <= ?1 AND kind <> 'mail' AND id IN \
+    (SELECT id FROM job WHERE run_ms <= ?1 AND kind <> 'mail' ORDER BY run_ms, id LIMIT ?3) \
     RETURNING id, kind, subject_id, attempts, told_until";
-const POSTPONE: &str = "UPDATE job SET run_ms = ?3, error = ?4 WHERE id = ?1 AND attempts = ?2";
+pub(crate) const POSTPONE: &str =
+    "UPDATE job SET run_ms = ?3, error = ?4 WHERE id = ?1 AND attempts = ?2";
 const COME_SO_FAR: &str = "UPDATE job SET told_until = ?3 WHERE id = ?1 AND attempts = ?2";
 const EXPIRED_KEYS: &str = "DELETE FROM idempotency WHERE (account_id, key) IN \
     (SELECT account_id, key FROM idempotency WHERE created_ms <= ?1 LIMIT ?2)";
 const EXPIRED_SESSIONS: &str = "DELETE FROM session WHERE id IN \
     (SELECT id FROM session WHERE expires_ms <= ?1 LIMIT ?2)";
+const EXPIRED_LINKS: &str = "DELETE FROM mail_link WHERE hash IN \
+    (SELECT hash FROM mail_link WHERE expires_ms <= ?1 LIMIT ?2)";
 const FAILED_JOBS: &str = "DELETE FROM job WHERE run_ms IS NULL AND id IN \
     (SELECT id FROM job WHERE run_ms IS NULL AND id < ?1 ORDER BY id LIMIT ?2)";
 const VOTERS: &str = "SELECT DISTINCT v.account_id FROM poll_vote v \
@@ -47,8 +50,24 @@ fn job_of(row: &Row) -> Stored<Job> {
 }
 
 impl SqlStore {
+    /// Claims by one of the statements that do.
+    pub(crate) async fn claim(
+        &self,
+        sql: &'static str,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: u32,
+    ) -> Stored<Vec<Job>> {
+        let mut batch = Batch::new();
+        let place = batch.add(sql, params![now, now.plus_ms(lease_ms), limit]);
+        let done = self.db.commit(batch).await.map_err(|e| e.into_store("job"))?;
+        let mut jobs: Vec<Job> = done.rows(place).iter().map(job_of).collect::<Stored<_>>()?;
+        jobs.sort_unstable_by_key(|job| job.id);
+        Ok(jobs)
+    }
+
     /// Commits a step of a claim. `false`: the claim is over, and nothing changed.
-    async fn claimed_step(&self, batch: Batch) -> Stored<bool> {
+    pub(crate) async fn claimed_step(&self, batch: Batch) -> Stored<bool> {
         match self.db.commit(batch).await {
             Ok(_) => Ok(true),
             Err(CommitError::Unmet(_)) => Ok(false),
@@ -60,16 +79,12 @@ impl SqlStore {
 #[async_trait]
 impl JobStore for SqlStore {
     async fn claim_jobs(&self, now: Timestamp, lease_ms: i64, limit: u32) -> Stored<Vec<Job>> {
-        let mut batch = Batch::new();
-        let place = batch.add(CLAIM, params![now, now.plus_ms(lease_ms), limit]);
-        let done = self.db.commit(batch).await.map_err(|e| e.into_store("job"))?;
-        let mut jobs: Vec<Job> = done.rows(place).iter().map(job_of).collect::<Stored<_>>()?;
-        jobs.sort_unstable_by_key(|job| job.id);
-        Ok(jobs)
+        self.claim(CLAIM, now, lease_ms, limit).await
     }
 
     async fn next_job(&self) -> Stored<Option<Timestamp>> {
-        let sql = "SELECT run_ms FROM job WHERE run_ms IS NOT NULL ORDER BY run_ms LIMIT 1";
+        let sql = "SELECT run_ms FROM job WHERE run_ms IS NOT NULL AND kind <> 'mail' \
+                   ORDER BY run_ms LIMIT 1";
         let row = self.db.first(sql, params![]).await?;
         row.map(|row| row.int(0).map(Timestamp::from_ms)).transpose()
     }
@@ -130,6 +145,7 @@ impl JobStore for SqlStore {
         let places = [
             batch.add(EXPIRED_KEYS, params![keys_until, limit]),
             batch.add(EXPIRED_SESSIONS, params![now, limit]),
+            batch.add(EXPIRED_LINKS, params![now, limit]),
             batch.add(FAILED_JOBS, params![jobs_below, limit]),
         ];
         let done = self.db.commit(batch).await.map_err(|e| e.into_store("expired"))?;

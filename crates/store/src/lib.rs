@@ -16,6 +16,7 @@ mod ids;
 mod job;
 pub mod limits;
 mod list;
+mod mail;
 mod media;
 pub mod migrate;
 mod notification;

@@ -75,6 +75,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0009_move_postgres.sql"),
     },
+    Migration {
+        version: 10,
+        sql: include_str!("../migrations/0010_mail.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -42,6 +42,7 @@ from_int! {
     model::ScheduledId => |v| v.get(),
     model::ReportId => |v| v.get(),
     model::JobId => |v| v.get(),
+    model::MailId => |v| v.get(),
     model::EdgeId => |v| v.get(),
     model::TagId => |v| v.get(),
 }

@@ -5,12 +5,15 @@
 //! No rules and no SQL here. What a page may load and where its forms may go is said by its Content
 //! Security Policy: our own files, nothing inline.
 
+mod asking;
 mod cards;
+mod confirmation;
 mod failure;
 mod files;
 mod frame;
 mod front;
 mod limits;
+mod password;
 mod post;
 mod profile;
 mod refusal;
@@ -24,7 +27,10 @@ pub use failure::FailuresAsPages;
 pub use routes::{ROUTES, router};
 
 use social::Social;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
+
+/// Tells where a request comes from, past the proxies of this place.
+pub type AddressOf = Box<dyn Fn(&http::request::Parts) -> IpAddr + Send + Sync>;
 
 /// What every page has.
 #[derive(Clone)]
@@ -36,6 +42,8 @@ pub struct Parts {
     pub social: Arc<Social>,
     /// Pages that visitors share.
     pub shared: Arc<httpkit::SharedPages>,
+    /// Where a request comes from.
+    pub address_of: AddressOf,
     /// Where this instance lives: `https://example.org`, without a slash at the end.
     pub base_url: String,
     /// `server.domain`.

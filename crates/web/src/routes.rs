@@ -1,6 +1,6 @@
 //! Every page on one screen.
 
-use crate::{Site, files, front, post, profile, tag};
+use crate::{Site, confirmation, files, front, password, post, profile, tag};
 use axum::{
     Router,
     routing::{self, MethodRouter},
@@ -30,6 +30,14 @@ routes! {
     get "/@{name}/media" => profile::media;
     get "/@{name}/{id}" => post::show;
     get "/tags/{name}" => tag::show;
+    get "/auth/password/new" => password::ask_page;
+    post "/auth/password/new" => password::ask;
+    get "/auth/password/edit" => password::choose_page;
+    post "/auth/password/edit" => password::choose;
+    get "/auth/confirmation" => confirmation::page;
+    post "/auth/confirmation" => confirmation::confirm;
+    get "/auth/confirmation/new" => confirmation::ask_page;
+    post "/auth/confirmation/new" => confirmation::ask;
     get "/assets/{file}" => files::asset;
     get "/favicon.svg" => files::icon;
     get "/favicon.ico" => files::icon;

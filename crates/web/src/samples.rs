@@ -2,10 +2,13 @@
 //! such as run from right to left.
 
 use crate::{
+    asking::{AskingPage, OutcomePage},
     cards::{Choice, Listing, Markup, Moment, Person, Picture, PollCard, PostCard, profile_text},
+    confirmation::ConfirmationPage,
     failure::FailurePage,
     frame::{Frame, Kind},
     front::FrontPage,
+    password::PasswordPage,
     post::PostPage,
     profile::ProfilePage,
     tag::TagPage,
@@ -178,6 +181,10 @@ fn every_page_keeps_its_shape_whatever_is_written_in_it() {
     try_all::<PostPage>("post");
     try_all::<TagPage>("tag");
     try_all::<FailurePage>("failure");
+    try_all::<AskingPage>("asking");
+    try_all::<OutcomePage>("outcome");
+    try_all::<PasswordPage>("password");
+    try_all::<ConfirmationPage>("confirmation");
 }
 
 #[test]

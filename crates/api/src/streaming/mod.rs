@@ -131,7 +131,7 @@ impl Session {
         let token = token(headers, asked).ok_or_else(missing)?;
         // Listened to before the token is verified, so that its end is not missed in between.
         let rights = api.social.hub().listen_rights();
-        let caller = caller_of(api, &token).await?;
+        let caller = caller_of(api, &token).await?.confirmed()?;
         let account = member(&caller)?;
         let seat = api.seats.take(account)?;
         let listener = Listener::new(std::sync::Arc::clone(&api.social), account).await?;

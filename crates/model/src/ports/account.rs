@@ -45,9 +45,16 @@ pub trait AccountStore {
     async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()>;
     /// Replaces the preferences.
     async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()>;
-    /// Replaces the password's hash, and ends all sessions, codes and tokens: what was opened with
-    /// the old one. Tells `AccountChanged`. `Conflict("member")` where there is no such member.
-    async fn set_password(&self, account: AccountId, hash: &str, at: Timestamp) -> Stored<()>;
+    /// Replaces the password's hash, and ends all sessions, codes, tokens and links: what was
+    /// opened with the old one. With `notice` a mail that tells of it is enqueued in the same deed.
+    /// Tells `AccountChanged`. `Conflict("member")` where there is no such member.
+    async fn set_password(
+        &self,
+        account: AccountId,
+        hash: &str,
+        at: Timestamp,
+        notice: bool,
+    ) -> Stored<()>;
     /// Changes the role.
     async fn set_role(&self, account: AccountId, role: Role) -> Stored<()>;
     /// Marks the address confirmed.

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 /// the next claim, and every later step of theirs changes nothing (`false`).
 #[async_trait]
 pub trait JobStore {
-    /// Claims jobs whose hour has come, the longest waiting first, for this long.
+    /// Claims jobs whose hour has come, the longest waiting first, for this long. Those that send
+    /// mail are claimed apart (`MailStore`), as they wait for others than the store.
     async fn claim_jobs(&self, now: Timestamp, lease_ms: i64, limit: u32) -> Stored<Vec<Job>>;
     /// When the next job is due, leases included; `None` where nothing waits.
     async fn next_job(&self) -> Stored<Option<Timestamp>>;
@@ -29,7 +30,8 @@ pub trait JobStore {
         told_until: Option<AccountId>,
         at: Timestamp,
     ) -> Stored<bool>;
-    /// Removes idempotency keys a day old, sessions that have expired, and jobs given up long ago:
-    /// at most `limit` of each, in one deed. How many went. (Codes go as new ones are made.)
+    /// Removes idempotency keys a day old, sessions and links that have expired, and jobs given up
+    /// long ago: at most `limit` of each, in one deed. How many went. (Codes go as new ones are
+    /// made.)
     async fn remove_expired(&self, now: Timestamp, limit: u32) -> Stored<usize>;
 }

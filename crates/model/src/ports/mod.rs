@@ -48,6 +48,7 @@ mod account;
 mod app;
 mod decision;
 mod job;
+mod mail;
 mod media;
 mod relation;
 mod report;
@@ -59,6 +60,7 @@ pub use account::AccountStore;
 pub use app::AppStore;
 pub use decision::DecisionStore;
 pub use job::JobStore;
+pub use mail::{MailError, MailStore, Mailer};
 pub use media::MediaStore;
 pub use relation::{NoticeFacts, RelationStore};
 pub use report::ReportStore;
@@ -72,6 +74,7 @@ pub trait Store:
     + AppStore
     + DecisionStore
     + JobStore
+    + MailStore
     + MediaStore
     + StatusStore
     + RelationStore
@@ -88,6 +91,8 @@ impl<T> Store for T where
         + AppStore
         + DecisionStore
         + JobStore
+        + MailStore
+        + MailStore
         + MediaStore
         + StatusStore
         + RelationStore

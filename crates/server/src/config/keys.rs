@@ -4,7 +4,7 @@
 
 use super::{
     declare::configuration,
-    kinds::{Domain, Email, Language, LogFormat, LogLevel, Secret, Whole},
+    kinds::{Domain, Email, Host, Language, LogFormat, LogLevel, MailTls, Secret, Whole},
 };
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf};
@@ -98,6 +98,40 @@ configuration! {
         /// An IPv6 address counts with its whole /64. Behind a proxy, name its network in
         /// `server.trusted_proxies`: else all who come through it are one address.
         per_address: Whole<0, 1_000_000> = Whole::new(httpkit::rate::SIGN_UP.limit as u64);
+        /// Whether who signs up must follow a link in a mail before the account can be used.
+        ///
+        /// It needs `mail.host`; without that nobody is asked. Accounts that the command line makes
+        /// are not asked either.
+        confirm: bool = true;
+    }
+
+    /// Mail to members: to confirm their address, and when they forgot a password.
+    ///
+    /// Without `host` none is sent. `fulmar doctor` tries the connection.
+    mail: Mail {
+        /// The server that takes mail from this one, by name or address.
+        ///
+        /// With it, `mail.from` and `server.domain` must be set: links in mails lead there.
+        host: Option<Host> = None, like "\"mail.example.org\"";
+        /// How the connection to it is encrypted.
+        ///
+        /// `implicit` from its beginning, `starttls` after the server's first words and never
+        /// without, `none` not at all, which is accepted for this machine only.
+        tls: MailTls = MailTls::Implicit;
+        /// Its port. Without it 465, 587 or 25, as `tls` is `implicit`, `starttls` or `none`.
+        port: Option<Whole<1, 65_535>> = None, like "465";
+        /// Who logs in there. Without it nobody does.
+        user: Option<String> = None, like "\"fulmar@example.org\"";
+        /// The password for it. It can stand in a file of its own instead: `password_file`.
+        password: Option<Secret> = None, like "\"correct horse battery staple\"";
+        /// A file that holds the password, and nothing else.
+        password_file: Option<PathBuf> = None, like "\"/etc/fulmar/mail-password\"";
+        /// The address that mails come from.
+        from: Option<Email> = None, like "\"no-reply@example.org\"";
+        /// A certificate authority of your own, in PEM, which is believed besides the public ones.
+        ca_file: Option<PathBuf> = None, like "\"/etc/fulmar/mail-ca.pem\"";
+        /// Seconds in which a mail must have been taken. Past it, it is tried again later.
+        timeout_s: Whole<1, { crate::limits::MAIL_S_MAX }> = Whole::new(60);
     }
 
     /// How apps get their tokens.

@@ -191,6 +191,40 @@ impl Kind for Domain {
     }
 }
 
+/// Where another server is: a host name or an address, without a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Host(String);
+
+impl Host {
+    /// As it was written, in lower case.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// Whether it is this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let address = self.0.parse::<std::net::IpAddr>();
+        self.0 == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+}
+
+impl Kind for Host {
+    fn is() -> String {
+        "a host name or an address, like \"mail.example.org\" or \"127.0.0.1\"".to_owned()
+    }
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let host = text(value)?.to_ascii_lowercase();
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        if is_address || (!host.contains(':') && Domain::read(value).is_ok()) {
+            return Ok(Self(host));
+        }
+        let with_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        Err(if with_port { ": the port has a key of its own".to_owned() } else { String::new() })
+    }
+    fn show(&self) -> Option<String> {
+        quoted(&self.0)
+    }
+}
+
 /// A language's code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Language(pub String);
@@ -238,7 +272,6 @@ impl Secret {
         Self(text)
     }
     /// The secret, for whoever must present it.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the store's address is the first of them"))]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -330,5 +363,17 @@ words! {
         Text = "text",
         /// For machines: one object a line.
         Json = "json",
+    }
+}
+
+words! {
+    /// How a connection to a mail server is encrypted.
+    MailTls {
+        /// From its beginning (RFC 8314).
+        Implicit = "implicit",
+        /// After STARTTLS (RFC 3207), and never without.
+        StartTls = "starttls",
+        /// Not at all.
+        None = "none",
     }
 }

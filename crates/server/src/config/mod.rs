@@ -9,7 +9,7 @@ mod print;
 mod tests;
 
 pub(crate) use keys::{Config, Log};
-pub(crate) use kinds::LogFormat;
+pub(crate) use kinds::{LogFormat, MailTls};
 pub(crate) use print::{default_file, reference};
 
 use crate::{Place, limits::ACME_NAMES_MAX};
@@ -36,6 +36,8 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Config> {
     let store = &mut config.store;
     let read = secret(&mut store.postgres_url, &store.postgres_url_file, "store.postgres_url");
     problems.extend(read.err());
+    let mail = &mut config.mail;
+    problems.extend(secret(&mut mail.password, &mail.password_file, "mail.password").err());
     problems.extend(disagreements(&config));
     if !problems.is_empty() {
         bail!("\n  {}", problems.join("\n  "));
@@ -90,6 +92,7 @@ fn disagreements(config: &Config) -> Vec<String> {
              that is meant"
         ));
     }
+    found.extend(mail_disagreements(config));
     found.extend(tls_disagreements(config));
     found
 }
@@ -150,13 +153,51 @@ impl Config {
     }
 }
 
+/// The same, of mail.
+fn mail_disagreements(config: &Config) -> Vec<String> {
+    let mail = &config.mail;
+    let mut found = Vec::new();
+    let mut refuse = |is_wrong: bool, why: &str| {
+        if is_wrong {
+            found.push(why.to_owned());
+        }
+    };
+    let Some(host) = &mail.host else {
+        let is_begun = mail.from.is_some() || mail.user.is_some() || mail.password.is_some();
+        refuse(is_begun, "there are keys in [mail], and no mail is sent: set `mail.host` too");
+        return found;
+    };
+    refuse(mail.from.is_none(), "`mail.host` is set: set `mail.from` too");
+    refuse(
+        config.server.domain.is_none(),
+        "`mail.host` is set: set `server.domain` too, links in mails lead there",
+    );
+    refuse(
+        mail.user.is_some() != mail.password.is_some(),
+        "`mail.user` and `mail.password` belong together: set both or none",
+    );
+    refuse(
+        mail.tls == MailTls::None && !host.is_local(),
+        "`mail.tls = \"none\"` would send mails and the password in the clear: that is accepted \
+         for this machine only",
+    );
+    refuse(
+        mail.tls == MailTls::None && mail.ca_file.is_some(),
+        "`mail.ca_file` is for TLS, and `mail.tls` is \"none\": keep one",
+    );
+    found
+}
+
 /// What can be used and should be seen to: secrets that others on this machine can read.
 pub(crate) fn advice(place: &Place, config: &Config) -> Vec<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut found = Vec::new();
-    let holds = config.store.postgres_url.is_some() && config.store.postgres_url_file.is_none();
+    let (store, mail) = (&config.store, &config.mail);
+    let holds = (store.postgres_url.is_some() && store.postgres_url_file.is_none())
+        || (mail.password.is_some() && mail.password_file.is_none());
     let own = place.config.as_ref().filter(|_| holds);
-    for path in own.into_iter().chain(&config.store.postgres_url_file) {
+    let files = [&store.postgres_url_file, &mail.password_file];
+    for path in own.into_iter().chain(files.into_iter().flatten()) {
         let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
         if mode & 0o007 != 0 {
             found.push(format!(

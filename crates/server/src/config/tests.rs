@@ -87,6 +87,36 @@ fn invalid_values_hear_what_would_be_valid() {
 }
 
 #[test]
+fn mail_is_whole_or_not_there() {
+    let whole = "[server]\ndomain = \"a.example\"\n[mail]\nhost = \"mail.example\"\n\
+                 from = \"no-reply@a.example\"\n";
+    assert_eq!(said(whole), "can be used");
+    for (text, why) in [
+        (whole.replace("domain = \"a.example\"", ""), "set `server.domain` too"),
+        (whole.replace("from = \"no-reply@a.example\"", ""), "set `mail.from` too"),
+        (whole.replace("host = \"mail.example\"", ""), "set `mail.host` too"),
+        (format!("{whole}user = \"a\"\n"), "belong together"),
+        (format!("{whole}password = \"hush\"\n"), "belong together"),
+        (format!("{whole}tls = \"none\"\n"), "for this machine only"),
+        (format!("{whole}tls = \"maybe\"\n"), "\"implicit\", \"starttls\" or \"none\""),
+        (format!("{whole}timeout_s = 0\n"), "from 1 to 120"),
+        (format!("{whole}port = 65_536\n"), "from 1 to 65535"),
+        (whole.replace("mail.example\"", "mail.example:25\""), "the port has a key of its own"),
+        (whole.replace("\"mail.example\"", "\"\""), "must be a host name or an address"),
+        (format!("{whole}password_file = \"/nowhere\"\n"), "`mail.password_file`: /nowhere"),
+    ] {
+        let said = said(&text);
+        assert!(said.contains(why) && !said.contains("hush"), "{said}\nshould say\n{why}");
+    }
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        let local = whole.replace("mail.example\"", &format!("{host}\""));
+        assert_eq!(said(&format!("{local}tls = \"none\"\n")), "can be used", "{host}");
+        let both = format!("{local}tls = \"none\"\nca_file = \"/ca.pem\"\n");
+        assert!(said(&both).contains("`mail.ca_file` is for TLS"));
+    }
+}
+
+#[test]
 fn a_line_that_is_no_toml_is_not_repeated() {
     let said = parse("[server]\nsecret = \"hunter2\" oops").expect_err("refused").to_string();
     assert!(said.starts_with("line 2: not TOML"), "{said}");

@@ -106,7 +106,7 @@ pub(crate) async fn join(
         locale: None,
         reason: None,
     };
-    match instance.social.join(&form, role, None).await.map_err(said)? {
+    match instance.social.join(&form, role).await.map_err(said)? {
         Ok(id) => Ok(id),
         Err(wrong) => {
             let said: Vec<String> = wrong.iter().map(|(f, _, why)| format!("{f} {why}")).collect();

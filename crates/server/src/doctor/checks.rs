@@ -6,6 +6,7 @@ use crate::{
     config::{self, Config},
     control,
     limits::{BACKUP_AGE_DAYS, DISK_FREE_BYTES_LOW, DISK_FREE_BYTES_MIN, OPEN_FILES_FEW},
+    smtp::Smtp,
     world::WallClock,
 };
 use model::ports::Clock as _;
@@ -57,6 +58,7 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
         findings.push(listening(config, is_served));
         findings.extend(tls::findings(data, config));
         findings.push(sign_up(config));
+        findings.push(mail(config).await);
         findings.push(last_backup(data, config));
     }
     findings
@@ -225,11 +227,34 @@ fn sign_up(config: &Config) -> Finding {
     if !config.signup.open {
         return good(NAME, "closed: `fulmar account create` makes members");
     }
+    if config.mail.host.is_some() && config.signup.confirm {
+        return good(NAME, "open to everybody who confirms an address");
+    }
     note(
         NAME,
         "open to everybody at once, without confirmation by mail",
         "watch who joins (`fulmar account list`), or close it with signup.open = false",
     )
+}
+
+async fn mail(config: &Config) -> Finding {
+    const NAME: &str = "mail";
+    let smtp = match Smtp::from_config(config) {
+        Ok(Some(smtp)) => smtp,
+        Ok(None) => {
+            let advice = "set [mail] in the configuration, so that members can help themselves";
+            return note(NAME, "none is sent: nobody gets a new password by it", advice);
+        }
+        Err(error) => return wrong(NAME, format!("{error:#}"), "mend [mail] in the configuration"),
+    };
+    let place = smtp.place();
+    match smtp.probe().await {
+        Ok(()) => good(NAME, format!("{place} answers; nothing was sent")),
+        Err(said) => {
+            let advice = "until it answers, mails wait for about a day; see [mail], and its log";
+            wrong(NAME, format!("{place}: {said}"), advice)
+        }
+    }
 }
 
 fn last_backup(data: &Path, config: &Config) -> Finding {

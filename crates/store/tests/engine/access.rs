@@ -137,14 +137,14 @@ fn a_new_password_ends_what_the_old_one_opened_and_keeps_when_a_token_had_ended(
         let second = case.store.create_token(app, Some(ann), Scopes(1), START).await.unwrap();
         case.store.revoke_token(first, START.plus_ms(1)).await.unwrap();
         let later = START.plus_ms(9);
-        case.store.set_password(ann, "new", later).await.unwrap();
+        case.store.set_password(ann, "new", later, false).await.unwrap();
         assert_eq!(left(&case, ann, "ann").await, (0, false, 0));
         let revoked = async |id| case.store.token(id).await.unwrap().unwrap().revoked;
         assert_eq!(revoked(first).await, Some(START.plus_ms(1)));
         assert_eq!(revoked(second).await, Some(later));
         assert_eq!(case.store.member(ann).await.unwrap().unwrap().password_hash, "new");
         let nobody = AccountId::new(1).unwrap();
-        assert!(case.store.set_password(nobody, "new", later).await.is_err());
+        assert!(case.store.set_password(nobody, "new", later, true).await.is_err());
     });
 }
 
