@@ -1,5 +1,7 @@
 //! `cargo xtask check`: what must hold before anything is worth testing.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::steps::{Outcome, Steps};
@@ -19,6 +21,7 @@ pub fn run() -> Result<()> {
 pub fn add(steps: &mut Steps) {
     steps.step("format", || {
         ground::sh("cargo", &["fmt", "--all", "--check"])?;
+        ground::sh("cargo", &["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])?;
         Ok(Outcome::Done)
     });
     steps.step("tidy", || tidy::run().map(|()| Outcome::Done));
@@ -35,6 +38,14 @@ pub fn add(steps: &mut Steps) {
             "warnings",
         ];
         ground::sh("cargo", &words)?;
+        Ok(Outcome::Done)
+    });
+    // After clippy, which has looked at all that the documentation needs of other crates.
+    steps.step("documentation", || {
+        let mut command = Command::new("cargo");
+        command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+        command.current_dir(ground::root()).env("RUSTDOCFLAGS", "-D warnings");
+        ground::shown(command.arg("--quiet"))?;
         Ok(Outcome::Done)
     });
 }

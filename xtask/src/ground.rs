@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -98,17 +98,72 @@ pub fn sh<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<()> {
     shown(&mut command)
 }
 
-/// Runs a prepared command with its output shown.
+/// Time that one program may take: the longest is a build on a slow machine.
+const PROGRAM_MAX: Duration = Duration::from_secs(40 * 60);
+
+/// Pauses before something that the network gave badly is asked for once more.
+const PAUSES_S: [u64; 3] = [2, 10, 30];
+
+/// Runs a prepared command, printed first, with its output shown.
 ///
 /// # Errors
-/// When it cannot start or does not succeed.
+/// When it cannot start, does not succeed, or does not end in time.
 pub fn shown(command: &mut Command) -> Result<()> {
     println!("$ {}", line(command));
-    let status = command.stdin(Stdio::null()).status().with_context(|| line(command))?;
+    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| line(command))?;
+    let status = ended(&mut child, PROGRAM_MAX).with_context(|| line(command))?;
     if !status.success() {
         bail!("{} ended with {status}", line(command));
     }
     Ok(())
+}
+
+/// Runs what asks a mirror or registry, and again after a while when it fails.
+///
+/// # Errors
+/// With the last failure.
+pub fn again(mut ask: impl FnMut() -> Result<()>) -> Result<()> {
+    for pause_s in PAUSES_S {
+        match ask() {
+            Ok(()) => return Ok(()),
+            Err(error) => println!("{error:#}; once more in {pause_s} s"),
+        }
+        pause(Duration::from_secs(pause_s));
+    }
+    ask()
+}
+
+/// Waits for a program's end. One that takes too long is ended with all that it started, so that
+/// nothing stays behind and whoever waits for the word hears of it.
+fn ended(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+    let status = poll("it ends", limit, || child.try_wait().ok().flatten());
+    if status.is_err() {
+        for process in family(child.id()) {
+            let _gone = crate::instance::signal(process, libc::SIGKILL);
+        }
+        child.wait()?;
+    }
+    status
+}
+
+/// A process and its descendants, as far as the system tells.
+fn family(first: u32) -> Vec<u32> {
+    let parent = |process: u32| -> Option<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name, in brackets, may hold anything; state and parent follow it.
+        text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parents: Vec<(u32, u32)> =
+        names.filter_map(|process| Some((process, parent(process)?))).collect();
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(elder) = found.get(at).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == elder).map(|(process, _)| process));
+        at += 1;
+    }
+    found
 }
 
 /// Runs a prepared command and gives its standard output; the rest is in the error.
@@ -160,4 +215,38 @@ fn line(command: &Command) -> String {
         line = line.chars().take(200).collect::<String>() + " ...";
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_all_that_it_started() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 3600 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut child = shell.spawn().expect("a shell");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
+        let below: u32 = line.trim().parse().expect("the process below it");
+        assert!(family(child.id()).contains(&below));
+        let error = ended(&mut child, Duration::ZERO).expect_err("it did not end");
+        assert!(error.to_string().contains("not within"), "{error}");
+        let gone = || (crate::instance::signal(below, 0).is_err() || is_over(below)).then_some(());
+        poll("the one below is gone", Duration::from_secs(60), gone).unwrap();
+    }
+
+    /// Ended, and whoever inherited it has not asked for it yet.
+    fn is_over(process: u32) -> bool {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        text.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    }
+
+    #[test]
+    fn a_program_that_ends_in_time_is_left_to_itself() {
+        let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().expect("a shell");
+        let status = ended(&mut child, Duration::from_secs(60)).expect("its status");
+        assert_eq!(status.code(), Some(3));
+    }
 }

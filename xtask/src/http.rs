@@ -14,7 +14,7 @@ use serde_json::Value;
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Time that one read or write may take. A server that needs longer hangs.
-pub const HANG: Duration = Duration::from_secs(15);
+pub const HANG: Duration = Duration::from_secs(60);
 
 /// One connection to a server, reopened when it was closed.
 pub struct Client {

@@ -11,11 +11,13 @@ use anyhow::{Context, Result, bail};
 use crate::{ground, postgres};
 
 /// A program or file that shows whether a package is there, the package, and what for.
-const PACKAGES: [(&str, &str, &str); 4] = [
+const PACKAGES: [(&str, &str, &str); 6] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15", "the other store"),
     ("pebble", "pebble", "a certificate authority for the test of ACME"),
     ("python3", "python3", "real clients"),
+    ("tar", "tar", "toot's sources come in an archive"),
     ("cc", "gcc", "crates with C inside"),
+    ("/usr/include/stdio.h", "libc6-dev", "the same"),
 ];
 
 /// Installs Debian's packages that are missing.
@@ -48,18 +50,43 @@ fn is_there(probe: &str) -> bool {
     if probe.starts_with('/') { Path::new(probe).exists() } else { ground::has(probe) }
 }
 
+/// Another apt-get on the machine is waited for, and a mirror that does not answer asked again.
+const PATIENCE: [&str; 9] = [
+    "--quiet",
+    "-o",
+    "Dpkg::Use-Pty=0",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-o",
+    "Acquire::Retries=3",
+    "-o",
+    "Acquire::http::Timeout=60",
+];
+
 fn apt(words: &[&str]) -> Result<()> {
     let root = postgres::is_root();
-    let mut command = Command::new(if root { "apt-get" } else { "sudo" });
-    if !root {
-        command.arg("apt-get");
-    }
-    ground::shown(
-        command
-            .args(["--quiet", "-o", "Dpkg::Use-Pty=0"])
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
+    ground::again(|| {
+        let mut command = Command::new(if root { "apt-get" } else { "sudo" });
+        if !root {
+            command.arg("apt-get");
+        }
+        command.args(PATIENCE).args(words);
+        ground::shown(command.env("DEBIAN_FRONTEND", "noninteractive"))
+    })
+}
+
+/// Fetches the outside crates of both workspaces, so that a registry's bad moment is met here,
+/// where it is asked again, and not in the middle of a build.
+///
+/// # Errors
+/// When they cannot be had.
+pub fn crates() -> Result<()> {
+    let about = ground::output(Command::new("rustc").arg("-vV").current_dir(ground::root()))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("rustc does not say what machine this is")?;
+    ground::again(|| ground::sh("cargo", &["fetch", "--locked", "--target", host]))?;
+    let fuzz = ["fetch", "--target", host, "--manifest-path", "fuzz/Cargo.toml"];
+    ground::again(|| ground::sh("cargo", &fuzz))
 }
 
 /// The Python environment of the client suites.
@@ -81,18 +108,32 @@ impl Python {
             return Ok(python);
         }
         println!("installing Python clients into {}", python.folder.display());
-        if !python.program("python").exists() {
-            let mut make = Command::new("python3");
-            if ground::shown(make.args(["-m", "venv"]).arg(&python.folder)).is_err() {
-                // Debian's python3 leaves this part to a package of its own.
-                apt(&["install", "--yes", "--no-install-recommends", "python3-venv"])?;
-                ground::shown(Command::new("python3").args(["-m", "venv"]).arg(&python.folder))?;
-            }
+        if !python.program("pip").exists() && python.make().is_err() {
+            // Debian's python3 leaves a part of this to a package of its own.
+            apt(&["update"])?;
+            apt(&["install", "--yes", "--no-install-recommends", "python3-venv"])?;
+            python.make()?;
         }
-        let mut pip = Command::new(python.program("pip"));
-        ground::shown(pip.args(["install", "--quiet", "--requirement"]).arg(requirements()))?;
+        ground::again(|| {
+            let mut pip = python.pip("install");
+            ground::shown(pip.arg("--requirement").arg(requirements()))
+        })?;
         std::fs::write(&stamp, wanted).context("note what was installed")?;
         Ok(python)
+    }
+
+    fn make(&self) -> Result<()> {
+        let mut make = Command::new("python3");
+        ground::shown(make.args(["-m", "venv", "--clear"]).arg(&self.folder))
+    }
+
+    /// pip with a word, started as a module: the program's first line would name the folder, which
+    /// the system cuts when it is long.
+    fn pip(&self, word: &str) -> Command {
+        let mut pip = Command::new(self.program("python"));
+        pip.args(["-m", "pip", "--disable-pip-version-check", "--retries", "5", "--timeout", "60"]);
+        pip.args([word, "--quiet"]);
+        pip
     }
 
     /// A program of the environment.
@@ -108,9 +149,11 @@ impl Python {
         let folder = ground::kept("clients")?;
         let unpacked = folder.join(TOOT);
         if !unpacked.join("tests").exists() {
-            let mut fetch = Command::new(self.program("pip"));
-            fetch.args(["download", "--quiet", "--no-deps", "--no-binary", ":all:"]);
-            ground::shown(fetch.arg("toot==0.52.1").arg("--dest").arg(&folder))?;
+            ground::again(|| {
+                let mut fetch = self.pip("download");
+                fetch.args(["--no-deps", "--no-binary", ":all:", "toot==0.52.1", "--dest"]);
+                ground::shown(fetch.arg(&folder))
+            })?;
             let archive = folder.join(format!("{TOOT}.tar.gz"));
             ground::shown(Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(&folder))?;
         }

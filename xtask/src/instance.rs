@@ -16,9 +16,9 @@ use anyhow::{Context, Result, bail};
 use crate::{ground, pin};
 
 /// Time that a server may take until it is ready, recovery included.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 /// Time that a server may take to drain and end.
-const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(60);
 
 /// Scopes of the tokens that words use.
 pub const SCOPES: &str = "read write follow push";

@@ -18,6 +18,12 @@ use crate::{ground, http, instance};
 /// Where Debian's package puts the programs.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
+/// Time that it may take to come up or to end: a slow machine makes a cluster in a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Attempts to start it.
+const STARTS_MAX: u32 = 5;
+
 /// Whether the package is installed.
 pub fn installed() -> bool {
     Path::new(PROGRAMS).join("postgres").exists()
@@ -28,6 +34,7 @@ pub struct Postgres {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    #[expect(dead_code, reason = "holds the cluster until it has ended")]
     folder: TempDir,
 }
 
@@ -49,17 +56,41 @@ impl Postgres {
         let mut make = program("initdb", owner);
         make.args(["--auth=trust", "--username=fulmar", "--encoding=UTF8", "--locale=C.UTF-8"]);
         ground::output(make.arg("-D").arg(&data)).context("initdb")?;
+        // A port that was free may be taken by the time it is bound: another is tried then.
+        let mut refused = String::new();
+        for _ in 0..STARTS_MAX {
+            match Self::serve(&data, owner)? {
+                Ok((child, address)) => {
+                    let started = Self { child, address, folder };
+                    started.create_database()?;
+                    return Ok(started);
+                }
+                Err(log) => refused = log,
+            }
+        }
+        bail!("PostgreSQL does not come up:\n{refused}");
+    }
+
+    /// Serves a cluster at a free address; what it said when it ended instead.
+    fn serve(data: &Path, owner: Option<Owner>) -> Result<Result<(Child, SocketAddr), String>> {
         let address = free_address()?;
         let mut serve = program("postgres", owner);
-        serve.arg("-D").arg(&data).args(["-p", &address.port().to_string()]);
+        serve.arg("-D").arg(data).args(["-p", &address.port().to_string()]);
         serve.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         serve.args(["-c", "max_connections=200", "-c", "shared_buffers=256MB"]);
-        let log = std::fs::File::create(folder.path().join("log"))?;
-        let child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
-        let mut started = Self { child, address, folder };
-        started.await_ready()?;
-        started.create_database()?;
-        Ok(started)
+        let log = data.with_extension("log");
+        let output = std::fs::File::create(&log)?;
+        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn()?;
+        let listens = ground::poll("PostgreSQL listens", PATIENCE, || {
+            let over = child.try_wait().ok().flatten().is_some();
+            (over || http::connect(address).is_ok()).then_some(!over)
+        });
+        if listens.is_ok_and(|listens| listens) {
+            return Ok(Ok((child, address)));
+        }
+        let _over = child.kill();
+        child.wait()?;
+        Ok(Err(std::fs::read_to_string(&log).unwrap_or_default()))
     }
 
     /// The address of its database for a configuration file.
@@ -80,18 +111,8 @@ impl Postgres {
         ground::output(&mut command)
     }
 
-    fn await_ready(&mut self) -> Result<()> {
-        let address = self.address;
-        ground::poll("PostgreSQL listens", Duration::from_secs(30), || http::connect(address).ok())
-            .with_context(|| {
-                let log = self.folder.path().join("log");
-                std::fs::read_to_string(log).unwrap_or_default()
-            })?;
-        Ok(())
-    }
-
     fn create_database(&self) -> Result<()> {
-        ground::poll("PostgreSQL takes statements", Duration::from_secs(30), || {
+        ground::poll("PostgreSQL takes statements", PATIENCE, || {
             self.psql("postgres", "CREATE DATABASE fulmar").ok()
         })?;
         Ok(())
@@ -102,9 +123,8 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // Fast shutdown: connections are ended, data are written.
         let _sent = instance::signal(self.child.id(), libc::SIGINT);
-        let ended = ground::poll("PostgreSQL ends", Duration::from_secs(20), || {
-            self.child.try_wait().ok().flatten()
-        });
+        let ended =
+            ground::poll("PostgreSQL ends", PATIENCE, || self.child.try_wait().ok().flatten());
         if ended.is_err() {
             let _killed = self.child.kill();
             let _waited = self.child.wait();

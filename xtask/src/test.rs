@@ -5,12 +5,14 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::steps::{Outcome, Steps};
-use crate::{check, clients, fuzz, ground, install, kill};
+use crate::{bench, check, clients, fuzz, ground, install, kill};
 
 /// Kill rounds on each engine in the short form.
 const ROUNDS: u32 = 3;
 /// Seconds of each family of hostile bytes in the short form.
 const FUZZ_SECONDS: u64 = 5;
+/// Seconds of hostile requests in the short form.
+const HOSTILE_SECONDS: u64 = 60;
 
 /// Installs, checks, tests, builds, and tries the release with clients and misfortunes.
 ///
@@ -19,19 +21,27 @@ const FUZZ_SECONDS: u64 = 5;
 pub fn run(seed: Option<u64>) -> Result<()> {
     let mut steps = Steps::default();
     steps.step("install what tests need", || install::system().map(|()| Outcome::Done));
+    steps.step("fetch outside crates", || install::crates().map(|()| Outcome::Done));
     check::add(&mut steps);
-    steps.step("tests of the workspace", || {
-        let mut command = Command::new("cargo");
-        command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
-        command.current_dir(ground::root()).env("RUST_BACKTRACE", "0");
-        ground::shown(&mut command)?;
-        Ok(Outcome::Done)
-    });
-    let built = steps.step("build", || ground::build_server().map(|()| Outcome::Done));
+    // Built first and run after: the table then says what each took.
+    let built = steps.step("build the tests", || cargo_test(&["--no-run", "--quiet"]));
     if built {
-        clients::add(&mut steps, clients::HOSTILE_SECONDS);
+        steps.step("tests of the workspace", || cargo_test(&["--no-fail-fast"]));
+    }
+    let built = steps.step("build the release", || ground::build_server().map(|()| Outcome::Done));
+    if built {
+        clients::add(&mut steps, HOSTILE_SECONDS);
         kill::add(&mut steps, &kill::Wish { rounds: ROUNDS, engine: None, seed });
         fuzz::add(&mut steps, FUZZ_SECONDS, seed);
+        steps.step("benches, a second each", || bench::smoke().map(|()| Outcome::Done));
     }
     steps.close()
+}
+
+fn cargo_test(words: &[&str]) -> Result<Outcome> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--locked"]).args(words);
+    command.current_dir(ground::root()).env("RUST_BACKTRACE", "0");
+    ground::shown(&mut command)?;
+    Ok(Outcome::Done)
 }

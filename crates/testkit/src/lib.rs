@@ -11,7 +11,7 @@ pub mod proxy;
 use std::{future::Future, time::Duration};
 
 /// How long a test waits for something that is bound to happen. Past it the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again until the answer is `Some`, or panics with `what` when patience runs out.
 pub async fn until<T, F, Fut>(what: &str, mut ask: F) -> T

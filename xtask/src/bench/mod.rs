@@ -90,6 +90,26 @@ pub fn run(wish: &Wish) -> Result<()> {
     ground::shown(&mut command)
 }
 
+/// Posts and seconds of the short form.
+const SMOKE_POSTS: u64 = 1_000;
+const SMOKE_SECONDS: u64 = 1;
+
+/// Runs every bench for a second on little data, so that none stops working unnoticed. Its figures
+/// mean nothing and are judged by nobody.
+///
+/// # Errors
+/// When a bench could not be run.
+pub fn smoke() -> Result<()> {
+    println!("short form: that benches run is shown here, their figures mean nothing");
+    measure(&Wish {
+        names: Vec::new(),
+        json: None,
+        posts: SMOKE_POSTS,
+        seconds: SMOKE_SECONDS,
+        strict: false,
+    })
+}
+
 /// Runs benches and prints their table.
 fn measure(wish: &Wish) -> Result<()> {
     if !pin::possible() {

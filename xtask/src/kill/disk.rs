@@ -26,7 +26,7 @@ const POSTS_MAX: u32 = 200_000;
 const SIDE: u16 = 512;
 const PICTURE_BYTES: usize = 128 * 1024;
 /// Time in which the server takes posts again once there is space.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY: Duration = Duration::from_secs(90);
 
 /// Fills, refuses, is killed, starts full, frees, recovers.
 ///

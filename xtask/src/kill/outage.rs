@@ -16,7 +16,7 @@ use crate::postgres::Postgres;
 use crate::proxy::Proxy;
 
 /// Time in which the server must have noticed either way.
-const NOTICE: Duration = Duration::from_secs(20);
+const NOTICE: Duration = Duration::from_secs(60);
 
 /// Cuts and restores once, under load.
 ///

@@ -10,44 +10,61 @@ use std::fmt::Write as _;
 /// Endpoints without which no app works, that are not answered yet.
 const WANTED: &[&str] = &[];
 
-/// Endpoints that answer without a token. Every other one must refuse.
-const OPEN: &[&str] = &[
-    "GET /health",
-    "GET /ready",
-    "GET /static/avatar.svg",
-    "GET /static/header.svg",
-    "GET /.well-known/nodeinfo",
-    "GET /.well-known/webfinger",
-    "GET /.well-known/host-meta",
-    "GET /.well-known/oauth-authorization-server",
-    "GET /nodeinfo/2.0",
-    "GET /api/v2/instance",
-    "GET /api/v1/instance",
-    "GET /api/v1/custom_emojis",
-    "GET /api/v2/search",
-    "POST /api/v1/apps",
-    "GET /oauth/authorize",
-    "POST /oauth/authorize",
-    "POST /oauth/token",
-    "POST /oauth/revoke",
-    "GET /api/v1/accounts",
-    "GET /api/v1/accounts/lookup",
-    "GET /api/v1/accounts/{id}",
-    "GET /api/v1/accounts/{id}/statuses",
-    "GET /api/v1/accounts/{id}/followers",
-    "GET /api/v1/accounts/{id}/following",
-    "GET /media/{*key}",
-    "GET /api/v1/statuses",
-    "GET /api/v1/statuses/{id}",
-    "GET /api/v1/statuses/{id}/context",
-    "GET /api/v1/statuses/{id}/history",
-    "GET /api/v1/statuses/{id}/favourited_by",
-    "GET /api/v1/statuses/{id}/reblogged_by",
-    "GET /api/v1/polls/{id}",
-    "GET /api/v1/timelines/public",
-    "GET /api/v1/timelines/tag/{tag}",
-    "GET /api/v1/streaming/health",
+/// Endpoints that answer without a token; every other one must refuse. Each with something that
+/// even it refuses: path, body and status, asked with a forged token where that is 401. Those that
+/// say the same to everybody have nothing to refuse.
+const OPEN: &[(&str, Option<Refused>)] = &[
+    ("GET /health", None),
+    ("GET /ready", None),
+    ("GET /static/avatar.svg", None),
+    ("GET /static/header.svg", None),
+    ("GET /.well-known/nodeinfo", None),
+    (
+        "GET /.well-known/webfinger",
+        Some(("/.well-known/webfinger?resource=acct:nobody@x.example", "", 404)),
+    ),
+    ("GET /.well-known/host-meta", None),
+    ("GET /.well-known/oauth-authorization-server", None),
+    ("GET /nodeinfo/2.0", None),
+    ("GET /api/v2/instance", None),
+    ("GET /api/v1/instance", None),
+    ("GET /api/v1/custom_emojis", None),
+    ("GET /api/v2/search", Some(("/api/v2/search?q=a", "", 401))),
+    ("POST /api/v1/apps", Some(("/api/v1/apps", r#"{"client_name":""}"#, 422))),
+    ("GET /oauth/authorize", Some(("/oauth/authorize?response_type=code&client_id=x", "", 400))),
+    (
+        "POST /oauth/authorize",
+        Some(("/oauth/authorize", r#"{"response_type":"code","client_id":"x"}"#, 400)),
+    ),
+    ("POST /oauth/token", Some(("/oauth/token", r#"{"grant_type":"x","client_id":"x"}"#, 401))),
+    ("POST /oauth/revoke", Some(("/oauth/revoke", r#"{"client_id":"x","token":"x"}"#, 401))),
+    ("GET /api/v1/accounts", Some(("/api/v1/accounts?id[]=1", "", 401))),
+    ("GET /api/v1/accounts/lookup", Some(("/api/v1/accounts/lookup?acct=nobody", "", 404))),
+    ("GET /api/v1/accounts/{id}", Some(("/api/v1/accounts/1", "", 404))),
+    ("GET /api/v1/accounts/{id}/statuses", Some(("/api/v1/accounts/1/statuses", "", 404))),
+    ("GET /api/v1/accounts/{id}/followers", Some(("/api/v1/accounts/1/followers", "", 404))),
+    ("GET /api/v1/accounts/{id}/following", Some(("/api/v1/accounts/1/following", "", 404))),
+    ("GET /media/{*key}", Some(("/media/no/file", "", 404))),
+    ("GET /api/v1/statuses", Some(("/api/v1/statuses?id[]=1", "", 401))),
+    ("GET /api/v1/statuses/{id}", Some(("/api/v1/statuses/1", "", 404))),
+    ("GET /api/v1/statuses/{id}/context", Some(("/api/v1/statuses/1/context", "", 404))),
+    ("GET /api/v1/statuses/{id}/history", Some(("/api/v1/statuses/1/history", "", 404))),
+    (
+        "GET /api/v1/statuses/{id}/favourited_by",
+        Some(("/api/v1/statuses/1/favourited_by", "", 404)),
+    ),
+    ("GET /api/v1/statuses/{id}/reblogged_by", Some(("/api/v1/statuses/1/reblogged_by", "", 404))),
+    ("GET /api/v1/polls/{id}", Some(("/api/v1/polls/1", "", 404))),
+    ("GET /api/v1/timelines/public", Some(("/api/v1/timelines/public", "", 401))),
+    ("GET /api/v1/timelines/tag/{tag}", Some(("/api/v1/timelines/tag/a", "", 401))),
+    ("GET /api/v1/streaming/health", None),
 ];
+
+type Refused = (&'static str, &'static str, u16);
+
+fn is_open(route: &str) -> bool {
+    OPEN.iter().any(|(open, _)| *open == route)
+}
 
 /// Needs a token but no scope: an app asks about itself.
 const ANY_SCOPE: &[&str] = &["GET /api/v1/apps/verify_credentials"];
@@ -72,7 +89,7 @@ fn the_table_of_endpoints_is_what_the_router_answers() {
     );
     for line in &answered {
         let (method, path) = line.split_once(' ').expect("a method");
-        let open = if OPEN.contains(&line.as_str()) { "answered" } else { "401" };
+        let open = if is_open(line) { "answered" } else { "401" };
         writeln!(text, "| {method} | `{path}` | {open} |").expect("written");
     }
     let missing: Vec<&&str> =
@@ -84,7 +101,7 @@ fn the_table_of_endpoints_is_what_the_router_answers() {
         }
     }
     expect_file!["../../../../docs/endpoints.md"].assert_eq(&text);
-    for line in OPEN.iter().chain(ANY_SCOPE) {
+    for line in OPEN.iter().map(|(open, _)| open).chain(ANY_SCOPE) {
         assert!(answered.iter().any(|a| a == line), "listed, but there is no such route: {line}");
     }
 }
@@ -97,7 +114,7 @@ fn every_route_that_is_not_open_refuses_no_token_a_forged_one_and_one_that_may_n
     let mut wrong = Vec::new();
     for (method, path) in ROUTES {
         let name = named(method, path);
-        if OPEN.contains(&name.as_str()) {
+        if is_open(&name) {
             continue;
         }
         let at = path.replace("{id}", "1").replace("{tag}", "a").replace("{*stream}", "user");
@@ -115,6 +132,23 @@ fn every_route_that_is_not_open_refuses_no_token_a_forged_one_and_one_that_may_n
                 let said = answer.body;
                 wrong.push(format!("{name}, {token:.6?}: {} {said}, not {status}", answer.status));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_anybody_may_ask_is_refused_when_it_is_not_there_or_makes_no_sense() {
+    let here = Instance::new();
+    let mut wrong = Vec::new();
+    for (route, refused) in OPEN {
+        let Some((path, body, status)) = *refused else { continue };
+        let (method, _) = route.split_once(' ').expect("a method");
+        // Who shows a token is told when it is none, and not served as a stranger.
+        let token = if status == 401 && body.is_empty() { "forged" } else { "" };
+        let answer = here.send(method, path, token, "", body);
+        if answer.status != status || !answer.body["error"].is_string() {
+            wrong.push(format!("{route}: {} {}, not {status}", answer.status, answer.body));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

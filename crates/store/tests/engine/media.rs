@@ -42,25 +42,7 @@ fn finished() -> Finished {
 
 /// A post of the owner that carries the attachment.
 fn post(owner: i64, media: MediaId) -> NewStatus {
-    NewStatus {
-        account: account(owner),
-        uri: None,
-        created: START,
-        visibility: model::Visibility::Public,
-        sensitive: false,
-        spoiler: String::new(),
-        text: "see".into(),
-        language: None,
-        in_reply_to: None,
-        reblog_of: None,
-        app: None,
-        media: [media].into_iter().collect(),
-        mentions: Default::default(),
-        tags: Vec::new(),
-        poll: None,
-        idempotency_key: None,
-        notify: Vec::new(),
-    }
+    NewStatus { media: [media].into_iter().collect(), ..crate::plain_post(account(owner)) }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use model::{
     event::Mark,
     ports::{NoticeFacts, RelationStore, SightFacts, StatusStore},
     relation::{FollowOptions, MuteOptions},
-    status::NewStatus,
 };
 use testkit::{
     clock::START,
@@ -17,25 +16,7 @@ fn who(id: i64) -> AccountId {
 }
 
 async fn post(case: &Case, author: i64) -> (StatusId, model::ConversationId) {
-    let new = NewStatus {
-        account: who(author),
-        uri: None,
-        created: START,
-        visibility: model::Visibility::Public,
-        sensitive: false,
-        spoiler: String::new(),
-        text: "hi".into(),
-        language: None,
-        in_reply_to: None,
-        reblog_of: None,
-        app: None,
-        media: Default::default(),
-        mentions: Default::default(),
-        tags: Vec::new(),
-        poll: None,
-        idempotency_key: None,
-        notify: Vec::new(),
-    };
+    let new = crate::plain_post(who(author));
     let status = case.store.create_status(new).await.unwrap().0;
     (status.id, status.conversation)
 }

@@ -16,25 +16,7 @@ fn account(raw: i64) -> AccountId {
 }
 
 async fn post(case: &Case, author: i64, text: &str) -> StatusId {
-    let new = NewStatus {
-        account: account(author),
-        uri: None,
-        created: START,
-        visibility: model::Visibility::Public,
-        sensitive: false,
-        spoiler: String::new(),
-        text: text.into(),
-        language: None,
-        in_reply_to: None,
-        reblog_of: None,
-        app: None,
-        media: Default::default(),
-        mentions: Default::default(),
-        tags: Vec::new(),
-        poll: None,
-        idempotency_key: None,
-        notify: Vec::new(),
-    };
+    let new = NewStatus { text: text.into(), ..crate::plain_post(account(author)) };
     case.store.create_status(new).await.unwrap().0.id
 }
 

@@ -41,23 +41,12 @@ struct Ledger {
 fn post(author: AccountId, key: &str) -> NewStatus {
     let other = AccountId::new(author.get() % WRITERS + 1).unwrap();
     NewStatus {
-        account: author,
-        uri: None,
-        created: START,
-        visibility: Visibility::Public,
-        sensitive: false,
-        spoiler: String::new(),
         text: format!("{key} {}", "and more of it ".repeat(20)),
-        language: None,
-        in_reply_to: None,
-        reblog_of: None,
-        app: None,
-        media: Default::default(),
         mentions: [other].into_iter().collect(),
         tags: vec!["kept".into(), key.to_owned()],
-        poll: None,
         idempotency_key: Some(key.to_owned()),
         notify: vec![(other, NotificationKind::Mention)],
+        ..crate::plain_post(author)
     }
 }
 
