@@ -102,7 +102,8 @@ impl Python {
     pub fn ready() -> Result<Self> {
         let folder = ground::kept("clients")?.join("venv");
         let python = Self { folder };
-        let wanted = std::fs::read_to_string(requirements())?;
+        let wanted = std::fs::read_to_string(listed("requirements"))?
+            + &std::fs::read_to_string(listed("constraints"))?;
         let stamp = python.folder.join("installed.txt");
         if std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
             return Ok(python);
@@ -116,7 +117,8 @@ impl Python {
         }
         ground::again(|| {
             let mut pip = python.pip("install");
-            ground::shown(pip.arg("--requirement").arg(requirements()))
+            pip.arg("--requirement").arg(listed("requirements"));
+            ground::shown(pip.arg("--constraint").arg(listed("constraints")))
         })?;
         std::fs::write(&stamp, wanted).context("note what was installed")?;
         Ok(python)
@@ -163,6 +165,7 @@ impl Python {
 
 const TOOT: &str = "toot-0.52.1";
 
-fn requirements() -> PathBuf {
-    ground::root().join("tests/clients/requirements.txt")
+/// A list of Python packages: what is wanted, or the versions of what that brings along.
+fn listed(name: &str) -> PathBuf {
+    ground::root().join("tests/clients").join(name).with_extension("txt")
 }

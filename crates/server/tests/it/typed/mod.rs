@@ -15,9 +15,11 @@ use megalodon::{
         GetTimelineOptions, PollOptions, PostStatusInputOptions, PostStatusOutput,
         UpdateCredentialsInputOptions, UpdateMediaInputOptions, UploadMediaInputOptions,
     },
-    streaming::Message,
 };
 use std::{future::Future, time::Duration};
+
+mod later;
+mod streams;
 
 type App = Box<dyn Megalodon + Send + Sync>;
 
@@ -312,52 +314,5 @@ fn notifications_come_and_are_dismissed() {
         assert_eq!(ann.get_notifications(None).await.expect("told").json().len(), 3);
         ann.dismiss_notifications().await.expect("cleared");
         assert!(ann.get_notifications(None).await.expect("none").json().is_empty());
-    });
-}
-
-#[test]
-fn a_stream_tells_posts_edits_deletions_and_notifications() {
-    story(|ann, bob| async move {
-        let ann_id = id(&ann).await;
-        bob.follow_account(ann_id, None).await.expect("followed");
-        let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let stream = bob.user_streaming().await;
-        let listening = tokio::spawn(async move {
-            let hear = move |message| -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-                let told = tell.send(message);
-                Box::pin(async move { drop(told) })
-            };
-            stream.listen(Box::new(hear)).await;
-        });
-        // Nobody says when the stream is open: post until the first one arrives.
-        let (mut number, mut first) = (0, None);
-        while first.is_none() {
-            number += 1;
-            post(&ann, &format!("Try {number}"), None).await;
-            let wait = tokio::time::timeout(Duration::from_millis(100), heard.recv());
-            first = wait.await.ok().flatten().filter(|m| matches!(m, Message::Update(_)));
-        }
-        let said = post(&ann, "@bob now", None).await;
-        let edit = EditStatusInputOptions { status: Some("now.".into()), ..Default::default() };
-        ann.edit_status(said.id.clone(), &edit).await.expect("edited");
-        ann.delete_status(said.id.clone()).await.expect("deleted");
-        let mut seen = Vec::new();
-        while let Some(message) = heard.recv().await {
-            match message {
-                Message::Update(status) if status.id == said.id => seen.push("update"),
-                Message::Notification(n) if n.r#type == NotificationType::Mention => {
-                    seen.push("notification");
-                }
-                Message::StatusUpdate(status) if status.id == said.id => seen.push("edit"),
-                Message::Delete(id) if id == said.id => {
-                    seen.push("delete");
-                    break;
-                }
-                _ => {}
-            }
-        }
-        seen.sort_unstable();
-        assert_eq!(seen, ["delete", "edit", "notification", "update"]);
-        listening.abort();
     });
 }
