@@ -33,6 +33,7 @@ pub fn add(steps: &mut Steps) {
             "--all-targets",
             "--locked",
             "--quiet",
+            "--keep-going",
             "--",
             "-D",
             "warnings",

@@ -15,7 +15,7 @@ use model::{
     event::Mark,
     notification::NotificationKind,
     ports::StatusStore,
-    status::{NewStatus, Visibility},
+    status::NewStatus,
 };
 use std::{path::Path, sync::Arc};
 use store::{Db, Engine, OpenError, Options, SqlStore, params};
