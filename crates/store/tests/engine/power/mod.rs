@@ -11,10 +11,7 @@ mod vfs;
 pub(crate) use disk::Chance;
 use disk::Fate;
 use model::{
-    AccountId, StatusId,
-    event::Mark,
-    notification::NotificationKind,
-    ports::StatusStore,
+    AccountId, StatusId, event::Mark, notification::NotificationKind, ports::StatusStore,
     status::NewStatus,
 };
 use std::{path::Path, sync::Arc};
