@@ -6,7 +6,7 @@ use crate::{
     caller::{Caller, Viewer},
     refusal::Refused,
     scheduled,
-    timelines::{Timeline, for_all, posts},
+    timelines::{Timeline, for_all, one, posts},
     wire::{self, Urls},
 };
 use axum::{
@@ -102,7 +102,7 @@ pub(crate) async fn create(
     caller: Caller,
     headers: HeaderMap,
     Body(form): Body<StatusForm>,
-) -> Answer {
+) -> Result<Response, Refused> {
     let account = caller.member("write:statuses")?;
     let at = form.scheduled_at.as_deref().filter(|at| !at.is_empty());
     let at = at.map(scheduled::time_of).transpose()?;
@@ -114,9 +114,9 @@ pub(crate) async fn create(
         Draft { idempotency_key: key.map(str::to_owned), app: Some(caller.app), ..form.draft()? };
     if let Some(at) = at {
         let view = api.social.schedule(account, draft, at).await?;
-        return Ok(Json(scheduled::shown(&api, &view)));
+        return Ok(Json(scheduled::shown(&api, &view)).into_response());
     }
-    Ok(shown(&api, &api.social.post(account, draft).await?))
+    Ok(one(&api, &api.social.post(account, draft).await?).into_response())
 }
 
 /// `GET /api/v1/statuses/:id`. Visitors share it.
@@ -222,9 +222,9 @@ macro_rules! marks {
             State(api): State<Api>,
             caller: Caller,
             Path(status): Path<String>,
-        ) -> Answer {
+        ) -> Timeline {
             let account = caller.member($scope)?;
-            Ok(shown(&api, &api.social.mark(account, id(&status)?, $mark, $on).await?))
+            Ok(one(&api, &api.social.mark(account, id(&status)?, $mark, $on).await?))
         }
     )*};
 }

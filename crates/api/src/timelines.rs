@@ -23,6 +23,8 @@ use social::{StatusView, read::Listing};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a page of twenty posts usually takes, so that its bytes are not moved while it grows.
 const PAGE_BYTES: usize = 48 * 1024;
+/// What a post usually takes.
+const POST_BYTES: usize = 3 * 1024;
 
 /// A page of posts as it is sent: its `Link`, and its JSON.
 pub(crate) struct Posts {
@@ -56,6 +58,13 @@ pub(crate) fn posts(api: &Api, headers: HeaderMap, views: &[StatusView]) -> Post
     }
     json.push(b']');
     Posts { headers, json }
+}
+
+/// One post as it is sent to whoever wrote or marked it.
+pub(crate) fn one(api: &Api, view: &StatusView) -> Posts {
+    let mut json = Vec::with_capacity(POST_BYTES);
+    wire::status::write(&mut json, view, &Urls { base: &api.base_url }, api.social.now());
+    Posts { headers: HeaderMap::new(), json }
 }
 
 /// A page of posts. What was hidden of it pages too, so that a page of which nothing is left still

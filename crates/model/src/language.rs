@@ -1,7 +1,7 @@
 //! Languages: ISO 639 codes, and a guess where the author gave none.
 
 use crate::limits::{LANGUAGE_CODE_BYTES, LANGUAGE_SAMPLE_BYTES};
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 use whatlang::{Detector, Lang};
 
 /// Whether a text is a language code (`de`, `pt-BR`, `zh-Hant`), short enough to store.
@@ -18,60 +18,108 @@ pub fn is_code(text: &str) -> bool {
 
 /// The language of a text, where that can be told with confidence. Two-letter code.
 ///
-/// Comparing with every profile of a script costs some 60 us, more than storing the post does. So
-/// common words name the likely languages first, and only their profiles are compared.
+/// Comparing with every profile of a script costs some 60 us, and with four of them some 20, more
+/// than storing the post does. So common words name the likely languages first, and only their
+/// profiles are compared; where all but a few of those words are of one language, none is.
 pub fn guess(text: &str) -> Option<&'static str> {
     let sample = text.get(..text.floor_char_boundary(LANGUAGE_SAMPLE_BYTES))?;
     let found = match likely(sample) {
-        Some(languages) => Detector::with_allowlist(languages.to_vec()).detect(sample)?,
-        None => whatlang::detect(sample)?,
+        Likely::One(language) => return code(language),
+        Likely::Among(languages) => Detector::with_allowlist(languages.to_vec()).detect(sample)?,
+        Likely::Any => whatlang::detect(sample)?,
     };
-    if !found.is_reliable() {
-        return None;
-    }
-    CODES.iter().find(|(three, _)| *three == found.lang().code()).map(|(_, two)| *two)
+    if found.is_reliable() { code(found.lang()) } else { None }
+}
+
+fn code(language: Lang) -> Option<&'static str> {
+    CODES.iter().find(|(three, _)| *three == language.code()).map(|(_, two)| *two)
 }
 
 /// How many languages are compared closely: the winner needs rivals, or every guess is certain.
 const RIVALS: usize = 4;
+/// Common words of a language, repeated ones too, from which on it may be named without a closer
+/// look.
+const CERTAIN_WORDS: u32 = 4;
+/// One word in so many must then be one of them; in a text of that language one in five is.
+const CERTAIN_SHARE: u32 = 8;
+/// The next language has at most one of them for so many.
+const CERTAIN_LEAD: u32 = 4;
 
-/// The languages whose common words the sample holds, most words first. `None` when there are too
-/// few to go by, and for texts that are not mostly in Latin letters.
-fn likely(sample: &str) -> Option<[Lang; RIVALS]> {
+/// What common words say about the language of a text.
+enum Likely {
+    /// This one.
+    One(Lang),
+    /// One of these.
+    Among([Lang; RIVALS]),
+    /// Nothing: there are too few of them, or the text is not mostly in Latin letters.
+    Any,
+}
+
+/// Whether nine letters in ten are Latin ones.
+fn is_latin(sample: &str) -> bool {
+    if sample.is_ascii() {
+        return true;
+    }
     let letters = || sample.chars().filter(|c| c.is_alphabetic());
     let latin =
         letters().filter(|c| *c < '\u{250}' || ('\u{1e00}'..'\u{1f00}').contains(c)).count();
-    if latin * 10 < letters().count() * 9 {
-        return None;
+    latin * 10 >= letters().count() * 9
+}
+
+/// The languages whose common words the sample holds, most words first.
+fn likely(sample: &str) -> Likely {
+    if !is_latin(sample) {
+        return Likely::Any;
     }
     let mut hits = [0_u32; COMMON.len()];
+    let mut words = 0_u32;
     let lower = sample.to_lowercase();
-    for word in lower.split(|c: char| !c.is_alphabetic()) {
-        for &at in WORDS.get(word).into_iter().flatten() {
+    for word in lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        words += 1;
+        for &at in places(word) {
             if let Some(hit) = hits.get_mut(at) {
                 *hit += 1;
             }
         }
     }
-    let mut order: Vec<(u32, Lang)> =
-        hits.into_iter().zip(COMMON.iter().map(|(lang, _)| *lang)).collect();
+    let mut order: [(u32, Lang); COMMON.len()] =
+        std::array::from_fn(|at| COMMON.get(at).map_or((0, Lang::Eng), |(lang, _)| (0, *lang)));
+    for (place, hits) in order.iter_mut().zip(hits) {
+        place.0 = hits;
+    }
     // Stable: languages without a hit stay in the table's order, the widest spoken first.
     order.sort_by_key(|(hits, _)| std::cmp::Reverse(*hits));
-    let enough = order.first().is_some_and(|(hits, _)| *hits >= 2);
-    let mut best = order.into_iter().map(|(_, lang)| lang);
-    let four = [best.next()?, best.next()?, best.next()?, best.next()?];
-    enough.then_some(four)
+    let [(most, first), (next, second), (_, third), (_, fourth), ..] = order;
+    if most >= CERTAIN_WORDS && most * CERTAIN_SHARE >= words && next * CERTAIN_LEAD <= most {
+        return Likely::One(first);
+    }
+    if most < 2 { Likely::Any } else { Likely::Among([first, second, third, fourth]) }
 }
 
-/// For every common word the places in the table of the languages that have it.
-static WORDS: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
-    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+/// The places in the table of the languages that have this word among their common ones.
+fn places(word: &str) -> &'static [usize] {
+    if word.len() > LONGEST_BYTES {
+        return &[];
+    }
+    let words = &*WORDS;
+    match words.binary_search_by_key(&word, |(known, _)| known) {
+        Ok(at) => words.get(at).map_or(&[], |(_, places)| places.as_slice()),
+        Err(_) => &[],
+    }
+}
+
+/// No common word is longer.
+const LONGEST_BYTES: usize = 8;
+
+/// The common words in order, each with the places in the table of the languages that have it.
+static WORDS: LazyLock<Vec<(&str, Vec<usize>)>> = LazyLock::new(|| {
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, (_, words)) in COMMON.iter().enumerate() {
         for word in words {
             places.entry(word).or_default().push(at);
         }
     }
-    places
+    places.into_iter().collect()
 });
 
 /// Short words that nearly every longer text of a language holds, and few of its neighbours.
@@ -223,6 +271,31 @@ mod tests {
         ] {
             assert_eq!(guess(text), Some(code), "{text}");
         }
+    }
+
+    #[test]
+    fn only_what_is_clear_is_named_without_a_closer_look() {
+        for (text, clear) in [
+            ("The harbour was quiet and two fulmars sat on the wall as if they owned it", true),
+            ("Ich war mit der Katze im Garten und das Wetter ist nicht so gut, die Sonne", true),
+            // Neighbours share their words.
+            ("No sé si mañana vamos a salir, pero el tiempo en las montañas es muy bueno", false),
+            ("Jeg vet ikke om det er på tide, og jeg er ikke den som spør", false),
+            // Two languages in one text.
+            ("The cat and the dog und der Hund und die Katze, is it das oder ist es nicht", false),
+            // A few common words amid many that nobody knows.
+            (
+                "the of and to kvark zorb plim frell drubb hask ulm onter fess glab trosk yimm \
+              brall cloom dax erf glonk hurm ixle jorp kloon lerp mook norb oople pank quib rast \
+              slun tweng ulp vonk",
+                false,
+            ),
+            ("the cat and the dog", false),
+        ] {
+            assert_eq!(matches!(likely(text), Likely::One(_)), clear, "{text}");
+        }
+        let longest = COMMON.iter().flat_map(|(_, words)| words).map(|word| word.len()).max();
+        assert_eq!(longest, Some(LONGEST_BYTES));
     }
 
     #[test]

@@ -262,7 +262,7 @@ async fn index(social: Arc<Social>) {
                 false
             }
         };
-        tokio::time::sleep(Duration::from_millis(if more { 10 } else { 500 })).await;
+        tokio::time::sleep(Duration::from_millis(if more { 25 } else { 500 })).await;
     }
 }
 

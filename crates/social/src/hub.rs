@@ -7,7 +7,7 @@ use crate::{
     cache::Cache,
     home::Homes,
     limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
-    view::{AccountEntry, Rendering, StatusEntry},
+    view::{AccountEntry, StatusEntry},
 };
 use model::{
     AccountCounts, AccountId, Event, Status, StatusId, TokenId,
@@ -57,6 +57,8 @@ pub struct Hub {
     pub(crate) accounts: Cache<AccountId, AccountEntry>,
     pub(crate) tokens: Cache<TokenId, LiveToken>,
     pub(crate) preferences: Cache<AccountId, Preferences>,
+    /// Who asked to be told of an author's posts: for most authors nobody.
+    pub(crate) watchers: Cache<AccountId, Vec<AccountId>>,
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
     pulse: AtomicU64,
@@ -72,6 +74,7 @@ impl Default for Hub {
             accounts: Cache::new(ACCOUNTS_CACHED),
             tokens: Cache::new(TOKENS_CACHED),
             preferences: Cache::new(ACCOUNTS_CACHED),
+            watchers: Cache::new(ACCOUNTS_CACHED),
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
             pulse: AtomicU64::new(0),
@@ -128,17 +131,13 @@ impl Hub {
     }
 
     fn posted(&self, status: &Arc<Status>, notifications: &[Notification], posts: Option<i64>) {
-        self.accounts.change(&status.account, |entry| AccountEntry {
-            account: entry.account.clone(),
-            counts: AccountCounts {
-                statuses: posts.unwrap_or_else(|| {
-                    let is_new = status.id.get() >= entry.counts.posts_below;
-                    entry.counts.statuses + i64::from(is_new)
-                }),
-                last_status: Some(status.created),
-                ..entry.counts
-            },
-            rendering: Rendering::default(),
+        self.accounts.change(&status.account, |entry| {
+            let statuses = posts.unwrap_or_else(|| {
+                let is_new = status.id.get() >= entry.counts.posts_below;
+                entry.counts.statuses + i64::from(is_new)
+            });
+            let last_status = Some(status.created);
+            entry.counted(AccountCounts { statuses, last_status, ..entry.counts })
         });
         if let Some(entry) = StatusEntry::of_new(status) {
             self.statuses.hear(status.id, Arc::new(entry));
@@ -194,18 +193,21 @@ impl Hub {
             Event::Followed { account, target, notification, .. } => {
                 self.accounts.forget(account);
                 self.accounts.forget(target);
+                self.watchers.forget(target);
                 self.homes.forget(*account);
                 self.notified(notification.as_slice());
             }
             Event::Unfollowed { account, target } => {
                 self.accounts.forget(account);
                 self.accounts.forget(target);
+                self.watchers.forget(target);
                 self.homes.forget(*account);
             }
             Event::Restricted { account, target, .. } => {
                 // A block ends follows both ways: both timelines and both counters change.
                 for side in [account, target] {
                     self.accounts.forget(side);
+                    self.watchers.forget(side);
                     self.homes.forget(*side);
                 }
             }
@@ -213,8 +215,10 @@ impl Hub {
             Event::ListChanged { account, .. } => self.homes.forget(*account),
             Event::AccountChanged(account) => {
                 self.accounts.forget(account);
-                // Its tokens may be dead: all are looked up again.
+                // Its tokens may be dead, and it may follow nobody any more: all are looked up
+                // again.
                 self.tokens.clear();
+                self.watchers.clear();
                 self.rights.send_modify(|n| *n += 1);
             }
             Event::TokenRevoked(token) => {
@@ -257,6 +261,7 @@ impl Announcer for Hub {
         self.accounts.clear();
         self.tokens.clear();
         self.preferences.clear();
+        self.watchers.clear();
         self.homes.forget_all();
         self.rights.send_modify(|n| *n += 1);
         self.pulse.fetch_add(1, Ordering::AcqRel);

@@ -32,8 +32,9 @@ pub const STREAM_LAG_MAX: usize = 256;
 pub const CHANNELS_PER_LISTENER: usize = 32;
 /// Pages of 200 members that a streamed list may have. Past it: the oldest members are not heard.
 pub const LIST_PAGES_MAX: usize = 25;
-/// Posts that the search index takes in at once; a few milliseconds of the writer.
-pub const INDEXED_AT_ONCE: u32 = 200;
+/// Posts that the search index takes in at once; some ten milliseconds of the writer. Each group
+/// is a part of the index that has to be merged later: the larger, the cheaper each post.
+pub const INDEXED_AT_ONCE: u32 = 1_000;
 /// Words of a search. Past it: the others are not looked for.
 pub const SEARCH_WORDS_MAX: usize = 8;
 /// Pages of found posts that one search looks through for those that its asker may find.

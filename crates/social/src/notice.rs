@@ -7,6 +7,7 @@ use model::{
     notification::NotificationKind,
     status::{NewStatus, StatusEdit},
 };
+use std::sync::Arc;
 
 /// Somebody to be told, and why.
 pub(crate) type Told = (AccountId, NotificationKind);
@@ -50,6 +51,18 @@ impl Social {
         Ok(candidates.iter().copied().filter(is_told).map(|account| (account, kind)).collect())
     }
 
+    /// Followers who asked to be told of somebody's posts, from memory where they were asked for
+    /// before.
+    async fn watchers(&self, author: AccountId) -> Result<Arc<Vec<AccountId>>, VerbError> {
+        if let Some(known) = self.hub.watchers.get(&author) {
+            return Ok(known);
+        }
+        let ticket = self.hub.watchers.ticket();
+        let found = Arc::new(self.store.notified_followers(author, most()).await?);
+        self.hub.watchers.put(&ticket, author, Arc::clone(&found));
+        Ok(found)
+    }
+
     /// Who is told of a new post: those it mentions, and followers who asked for it.
     pub(crate) async fn told_of_post(
         &self,
@@ -60,8 +73,9 @@ impl Social {
         let mut told = self.told(author, NotificationKind::Mention, local, thread).await?;
         let answers_other = new.in_reply_to.is_some_and(|(to, _)| to.account != author);
         if tells_followers(new.visibility, new.reblog_of.is_some(), answers_other) {
-            let mut followers = self.store.notified_followers(author, most()).await?;
-            followers.retain(|follower| !local.contains(follower));
+            let watchers = self.watchers(author).await?;
+            let mut followers: Vec<AccountId> =
+                watchers.iter().copied().filter(|follower| !local.contains(follower)).collect();
             followers.truncate(NOTIFIED_MAX.saturating_sub(told.len()));
             told.extend(self.told(author, NotificationKind::Status, &followers, thread).await?);
         }

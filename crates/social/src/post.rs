@@ -131,6 +131,9 @@ impl Social {
         author: AccountId,
         ids: &[MediaId],
     ) -> Result<(), VerbError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let found = self.store.media(ids).await?;
         for id in ids {
             let Some(media) = found.iter().find(|m| m.id == *id && m.account == author) else {

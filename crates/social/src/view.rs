@@ -32,11 +32,27 @@ impl Rendering {
 #[derive(Debug)]
 pub struct AccountEntry {
     /// The profile.
-    pub account: Account,
+    pub account: Arc<Account>,
+    /// Made of the profile alone by the front that shows it: it outlives a change of the numbers.
+    pub profile: Arc<Rendering>,
     /// Its numbers.
     pub counts: AccountCounts,
     /// Made by the front that shows it.
     pub rendering: Rendering,
+}
+
+impl AccountEntry {
+    /// As it was read.
+    pub(crate) fn new(account: Account, counts: AccountCounts) -> Self {
+        let (account, profile) = (Arc::new(account), Arc::default());
+        Self { account, profile, counts, rendering: Rendering::default() }
+    }
+
+    /// The same account with other numbers.
+    pub(crate) fn counted(&self, counts: AccountCounts) -> Self {
+        let (account, profile) = (Arc::clone(&self.account), Arc::clone(&self.profile));
+        Self { account, profile, counts, rendering: Rendering::default() }
+    }
 }
 
 /// A shared account.
@@ -135,8 +151,7 @@ impl Social {
             for account in self.store.accounts(&missing).await? {
                 let id = account.id;
                 let counts = counts.get(&id).copied().unwrap_or_default();
-                let entry =
-                    Arc::new(AccountEntry { account, counts, rendering: Rendering::default() });
+                let entry = Arc::new(AccountEntry::new(account, counts));
                 self.hub.accounts.put(&ticket, id, Arc::clone(&entry));
                 found.insert(id, entry);
             }

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const WRITE_QUEUE_MAX: usize = 4_096;
 /// Batches in one commit. Past it they wait for the next: a commit stays a few milliseconds long.
 pub const GROUP_MAX: usize = 256;
+/// How often the writer lets others run while its group still grows. Past it the group commits.
+pub const YIELDS_MAX: usize = 16;
 /// Queries waiting for a reader. Past it: `Away`.
 pub const READ_QUEUE_MAX: usize = 4_096;
 /// Reader connections of one process.

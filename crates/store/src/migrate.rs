@@ -81,6 +81,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 11,
+        sql: "",
+        sqlite: include_str!("../migrations/0011_search_merge_sqlite.sql"),
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

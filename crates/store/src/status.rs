@@ -276,6 +276,10 @@ impl StatusStore for SqlStore {
     }
 
     async fn media(&self, ids: &[MediaId]) -> Stored<Vec<Media>> {
+        // Most posts have none.
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
         let sql =
             concat!("SELECT ", crate::media::media_columns!(), " FROM media WHERE id IN ({ids})");
         self.db.query_ids(sql, vec![], ids).await?.iter().map(media_of).collect()

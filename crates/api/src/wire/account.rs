@@ -1,14 +1,19 @@
 //! Accounts on the wire. Source: <https://docs.joinmastodon.org/entities/Account/>.
 
-use super::{Urls, put, time};
+use super::{Nothing, Shown, Urls, bytes, put, time, value};
 use model::{
-    Account,
+    Account, AccountId, Timestamp,
     member::Member,
     relation::Relationship,
     text::{self, Handle, Links},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use social::AccountView;
+use std::borrow::Cow;
+
+/// Room for an account's numbers.
+const NUMBERS_BYTES: usize = 128;
 
 struct Plain<'a>(&'a Urls<'a>);
 impl Links for Plain<'_> {
@@ -21,11 +26,11 @@ impl Links for Plain<'_> {
 }
 
 /// Text of a profile: a local one's is written out here, a remote one's was sanitised on arrival.
-fn html(account: &Account, source: &str, urls: &Urls) -> String {
+fn html<'a>(account: &Account, source: &'a str, urls: &Urls) -> Cow<'a, str> {
     if account.is_local() {
-        text::parse(source).to_html(&Plain(urls)).as_str().to_owned()
+        text::parse(source).to_html(&Plain(urls)).into_string().into()
     } else {
-        source.to_owned()
+        source.into()
     }
 }
 
@@ -36,54 +41,126 @@ fn picture(urls: &Urls, key: Option<&String>, missing: &str) -> String {
     }
 }
 
-/// An account.
-pub fn account(view: &AccountView, urls: &Urls) -> Value {
-    let a = &view.account;
-    let avatar = picture(urls, a.avatar.as_ref(), "avatar.svg");
+fn day(at: Timestamp) -> String {
+    let mut day = time(at);
+    day.truncate(10);
+    day
+}
+
+#[derive(Serialize)]
+struct Field<'a> {
+    name: &'a str,
+    value: Cow<'a, str>,
+    verified_at: Option<String>,
+}
+
+/// What its owner says of an account; a post does not change it.
+#[derive(Serialize)]
+struct Profile<'a> {
+    id: Shown<AccountId>,
+    username: &'a str,
+    acct: String,
+    display_name: &'a str,
+    locked: bool,
+    bot: bool,
+    discoverable: bool,
+    indexable: bool,
+    hide_collections: bool,
+    group: bool,
+    noindex: bool,
+    created_at: String,
+    note: Cow<'a, str>,
+    url: &'a str,
+    uri: &'a str,
+    avatar: &'a str,
+    avatar_static: &'a str,
+    header: &'a str,
+    header_static: &'a str,
+    emojis: Nothing,
+    roles: Nothing,
+    fields: Vec<Field<'a>>,
+}
+
+/// What others' deeds and every post move.
+#[derive(Serialize)]
+struct Numbers {
+    followers_count: i64,
+    following_count: i64,
+    statuses_count: i64,
+    last_status_at: Option<String>,
+}
+
+/// Gives the profile to whoever writes it down, one way or another.
+fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -> T {
+    let (url, avatar) = (urls.account(a), picture(urls, a.avatar.as_ref(), "avatar.svg"));
     let header = picture(urls, a.header.as_ref(), "header.svg");
-    let fields: Vec<Value> = a
-        .fields
-        .iter()
-        .map(|f| {
-            let value = html(a, &f.value, urls);
-            json!({ "name": f.name, "value": value, "verified_at": f.verified.map(time) })
-        })
-        .collect();
-    let day = |at| time(at).chars().take(10).collect::<String>();
-    json!({
-        "id": a.id.to_string(),
-        "username": a.username,
-        "acct": a.acct(),
-        "display_name": a.display_name,
-        "locked": a.locked,
-        "bot": a.bot,
-        "discoverable": a.discoverable,
-        "indexable": a.indexable,
-        "hide_collections": a.hide_collections,
-        "group": false,
-        "noindex": !a.indexable,
-        "created_at": format!("{}T00:00:00.000Z", day(a.created)),
-        "note": html(a, &a.note, urls),
-        "url": urls.account(a),
-        "uri": urls.account(a),
-        "avatar": avatar,
-        "avatar_static": avatar,
-        "header": header,
-        "header_static": header,
-        "followers_count": view.counts.followers,
-        "following_count": view.counts.following,
-        "statuses_count": view.counts.statuses,
-        "last_status_at": view.counts.last_status.map(day),
-        "emojis": [],
-        "roles": [],
-        "fields": fields,
+    write(&Profile {
+        id: Shown(a.id),
+        username: &a.username,
+        acct: a.acct(),
+        display_name: &a.display_name,
+        locked: a.locked,
+        bot: a.bot,
+        discoverable: a.discoverable,
+        indexable: a.indexable,
+        hide_collections: a.hide_collections,
+        group: false,
+        noindex: !a.indexable,
+        created_at: format!("{}T00:00:00.000Z", day(a.created)),
+        note: html(a, &a.note, urls),
+        url: &url,
+        uri: &url,
+        avatar: &avatar,
+        avatar_static: &avatar,
+        header: &header,
+        header_static: &header,
+        emojis: Nothing::LISTED,
+        roles: Nothing::LISTED,
+        fields: a
+            .fields
+            .iter()
+            .map(|f| Field {
+                name: &f.name,
+                value: html(a, &f.value, urls),
+                verified_at: f.verified.map(time),
+            })
+            .collect(),
     })
 }
 
-/// Writes an account, from what was written the first time if it was.
+fn numbers(view: &AccountView) -> Numbers {
+    Numbers {
+        followers_count: view.counts.followers,
+        following_count: view.counts.following,
+        statuses_count: view.counts.statuses,
+        last_status_at: view.counts.last_status.map(day),
+    }
+}
+
+/// An account, to be part of something larger.
+pub fn account(view: &AccountView, urls: &Urls) -> Value {
+    let mut json = profile(&view.account, urls, |profile| value(profile));
+    if let (Value::Object(all), Value::Object(numbers)) = (&mut json, value(&numbers(view))) {
+        all.extend(numbers);
+    }
+    json
+}
+
+/// Writes an account, from what was written the first time if it was. After a post only its numbers
+/// are written anew.
 pub fn write(out: &mut Vec<u8>, view: &AccountView, urls: &Urls) {
-    let bytes = view.rendering.get_or_make(|| account(view, urls).to_string().into_bytes());
-    out.extend_from_slice(bytes);
+    let whole = view.rendering.get_or_make(|| {
+        let profile =
+            view.profile.get_or_make(|| profile(&view.account, urls, |profile| bytes(profile)));
+        let mut whole = Vec::with_capacity(profile.len() + NUMBERS_BYTES);
+        // Left open at its closing brace, for the members that follow.
+        whole.extend_from_slice(profile.strip_suffix(b"}").unwrap_or(profile));
+        let numbers = bytes(&numbers(view));
+        whole.push(b',');
+        whole.extend_from_slice(numbers.strip_prefix(b"{").unwrap_or(&numbers));
+        whole
+    });
+    out.extend_from_slice(whole);
 }
 
 /// One's own account, with what only its owner sees.

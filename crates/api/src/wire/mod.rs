@@ -6,7 +6,36 @@ pub mod scheduled;
 pub mod status;
 
 use model::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::fmt::Display;
+
+/// Something as the text that it shows itself as: ids are strings in the API.
+pub(crate) struct Shown<T>(pub T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+/// A list that is always empty here.
+#[derive(Serialize)]
+pub(crate) struct Nothing([(); 0]);
+
+impl Nothing {
+    pub(crate) const LISTED: Self = Self([]);
+}
+
+/// An object as bytes. Renderers are structs whose keys are text, so that nothing can fail.
+pub(crate) fn bytes(object: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(object).unwrap_or_default()
+}
+
+/// An object to which something is added before it is sent.
+pub(crate) fn value(object: &impl Serialize) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
 
 /// A time as the API writes it: `2026-01-02T03:04:05.678Z`.
 pub fn time(at: Timestamp) -> String {

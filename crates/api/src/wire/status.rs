@@ -1,15 +1,17 @@
 //! Statuses on the wire. Source: <https://docs.joinmastodon.org/entities/Status/>.
 
-use super::{Urls, account, put, time};
+use super::{Nothing, Shown, Urls, account, bytes, put, time, value};
 use model::{
-    Timestamp,
+    AccountId, StatusId, Timestamp,
     media::Media,
     poll::Poll,
     status::StatusVersion,
     text::{self, Handle, Links},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use social::{AccountView, StatusView};
+use std::borrow::Cow;
 
 struct Known<'a> {
     urls: &'a Urls<'a>,
@@ -85,53 +87,99 @@ pub fn poll(p: &Poll, viewer: Option<&[u32]>, now: Timestamp) -> Value {
     json
 }
 
-fn content(view: &StatusView, source: &str, urls: &Urls) -> String {
+fn content<'a>(view: &StatusView, source: &'a str, urls: &Urls) -> Cow<'a, str> {
     if view.entry.status.uri.is_some() {
-        return source.to_owned();
+        return source.into();
     }
     let known = Known { urls, mentions: &view.mentions };
-    text::parse(source).to_html(&known).as_str().to_owned()
+    text::parse(source).to_html(&known).into_string().into()
+}
+
+#[derive(Serialize)]
+struct Mention<'a> {
+    id: Shown<AccountId>,
+    username: &'a str,
+    acct: String,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct Tag<'a> {
+    name: &'a str,
+    url: String,
+}
+
+fn mention<'a>(a: &'a AccountView, urls: &Urls) -> Mention<'a> {
+    Mention {
+        id: Shown(a.account.id),
+        username: &a.account.username,
+        acct: a.account.acct(),
+        url: urls.account(&a.account),
+    }
 }
 
 /// What of a status is the same for whoever looks, for as long as its entry lives: neither the
 /// account (whose numbers change by themselves), nor the poll (which ends), nor the viewer's marks.
-fn lasting(view: &StatusView, urls: &Urls) -> Value {
-    let s = &view.entry.status;
-    let author = &view.author.account;
-    let mention = |a: &AccountView| {
-        json!({ "id": a.account.id.to_string(), "username": a.account.username,
-            "acct": a.account.acct(), "url": urls.account(&a.account) })
-    };
-    json!({
-        "id": s.id.to_string(),
-        "created_at": time(s.created),
-        "edited_at": s.edited.map(time),
-        "in_reply_to_id": s.in_reply_to.map(|to| to.status.to_string()),
-        "in_reply_to_account_id": s.in_reply_to.map(|to| to.account.to_string()),
-        "sensitive": s.sensitive,
-        "spoiler_text": s.spoiler,
-        "visibility": s.visibility.word(),
-        "language": s.language,
-        "uri": urls.status(author, s),
-        "url": urls.status(author, s),
-        "replies_count": view.entry.counts.replies,
-        "reblogs_count": view.entry.counts.reblogs,
-        "favourites_count": view.entry.counts.favourites,
-        "quotes_count": 0,
-        "content": content(view, &s.text, urls),
-        "media_attachments": view.entry.media.iter().map(|m| media(m, urls)).collect::<Vec<_>>(),
-        "mentions": view.mentions.iter().map(mention).collect::<Vec<_>>(),
-        "tags": s.tags.iter().map(|t| json!({ "name": t, "url": urls.tag(t) })).collect::<Vec<_>>(),
-        "emojis": [],
-        "card": null,
-        "application": null,
+#[derive(Serialize)]
+struct Lasting<'a> {
+    id: Shown<StatusId>,
+    created_at: String,
+    edited_at: Option<String>,
+    in_reply_to_id: Option<Shown<StatusId>>,
+    in_reply_to_account_id: Option<Shown<AccountId>>,
+    sensitive: bool,
+    spoiler_text: &'a str,
+    visibility: &'static str,
+    language: Option<&'a str>,
+    uri: &'a str,
+    url: &'a str,
+    replies_count: i64,
+    reblogs_count: i64,
+    favourites_count: i64,
+    quotes_count: i64,
+    content: Cow<'a, str>,
+    media_attachments: Vec<Value>,
+    mentions: Vec<Mention<'a>>,
+    tags: Vec<Tag<'a>>,
+    emojis: Nothing,
+    card: (),
+    application: (),
+}
+
+/// Gives it to whoever writes it down, one way or another.
+fn lasting<T>(view: &StatusView, urls: &Urls, write: impl FnOnce(&Lasting<'_>) -> T) -> T {
+    let (s, counts) = (&view.entry.status, &view.entry.counts);
+    let url = urls.status(&view.author.account, s);
+    write(&Lasting {
+        id: Shown(s.id),
+        created_at: time(s.created),
+        edited_at: s.edited.map(time),
+        in_reply_to_id: s.in_reply_to.map(|to| Shown(to.status)),
+        in_reply_to_account_id: s.in_reply_to.map(|to| Shown(to.account)),
+        sensitive: s.sensitive,
+        spoiler_text: &s.spoiler,
+        visibility: s.visibility.word(),
+        language: s.language.as_deref(),
+        uri: &url,
+        url: &url,
+        replies_count: counts.replies,
+        reblogs_count: counts.reblogs,
+        favourites_count: counts.favourites,
+        quotes_count: 0,
+        content: content(view, &s.text, urls),
+        media_attachments: view.entry.media.iter().map(|m| media(m, urls)).collect(),
+        mentions: view.mentions.iter().map(|a| mention(a, urls)).collect(),
+        tags: s.tags.iter().map(|name| Tag { name, url: urls.tag(name) }).collect(),
+        emojis: Nothing::LISTED,
+        card: (),
+        application: (),
     })
 }
 
 /// Writes a status as its viewer sees it. Timelines are made of this: what is the same for all
 /// viewers is copied from where it was written the first time.
 pub fn write(out: &mut Vec<u8>, view: &StatusView, urls: &Urls, now: Timestamp) {
-    let object = view.entry.rendering.get_or_make(|| lasting(view, urls).to_string().into_bytes());
+    let object = view.entry.rendering.get_or_make(|| lasting(view, urls, |object| bytes(object)));
     // Left open at its closing brace, for the members that follow.
     out.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
     out.extend_from_slice(br#","account":"#);
@@ -166,7 +214,7 @@ pub fn write(out: &mut Vec<u8>, view: &StatusView, urls: &Urls, now: Timestamp) 
 
 /// A status as its viewer sees it, to be part of something larger.
 pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
-    let mut json = lasting(view, urls);
+    let mut json = lasting(view, urls, |object| value(object));
     put(&mut json, "account", account::account(&view.author, urls));
     put(&mut json, "reblog", json!(view.reblog.as_ref().map(|inner| status(inner, urls, now))));
     let own = view.marks.map(|_| view.votes.as_slice());

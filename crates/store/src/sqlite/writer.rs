@@ -1,6 +1,10 @@
-//! The writer: one thread, one connection. It takes what waits, gives each batch its ids and a
-//! savepoint, commits once for all, and only then answers. While the disk syncs, the next group
-//! gathers: the more writers, the cheaper each write.
+//! The writer: one thread, one connection. It takes what waits, gives each batch its ids, commits
+//! once for all, and only then answers. While the disk syncs, the next group gathers: the more
+//! writers, the cheaper each write.
+//!
+//! Batches of a group share a transaction without being kept apart in it, since nearly none is
+//! refused. Where one is, in a way that leaves something to undo, all of the group is rolled back
+//! and run again with a savepoint for each batch, which tells who is refused.
 
 use super::{closed, rows_of, spawn, store_error};
 use crate::{
@@ -8,7 +12,7 @@ use crate::{
     announce::{event_of, gap, hand_over},
     batch::Demand,
     ids::Issuer,
-    limits::{GROUP_MAX, WRITE_QUEUE_MAX},
+    limits::{GROUP_MAX, WRITE_QUEUE_MAX, YIELDS_MAX},
 };
 use model::{
     StoreError,
@@ -20,15 +24,33 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
 };
 use tokio::sync::{mpsc, oneshot};
 
-type Answer = oneshot::Sender<Result<Done, CommitError>>;
+type Outcome = Result<Done, CommitError>;
+type Answer = oneshot::Sender<Outcome>;
 
 struct Waiting {
     batch: Batch,
     answer: Answer,
+}
+
+/// How the batches of a group are kept apart.
+#[derive(Clone, Copy)]
+enum Care {
+    /// Not at all: when one of them cannot be undone by itself, all are, and run again.
+    Together,
+    /// Each in a savepoint, which copies every page that it changes.
+    Each,
+}
+
+/// Why nothing of a group took effect.
+enum Undone {
+    /// It is to be run with more care.
+    Again,
+    /// The store itself.
+    Lost(StoreError),
 }
 
 /// The handle to the thread.
@@ -111,67 +133,55 @@ impl Worker {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while let Some(first) = waiting.blocking_recv() {
             group.push(first);
-            while group.len() < GROUP_MAX
-                && let Ok(next) = waiting.try_recv()
-            {
-                group.push(next);
-            }
+            gather(&mut group, &mut waiting);
             self.commit_group(&mut group);
         }
     }
 
     fn commit_group(&mut self, group: &mut Vec<Waiting>) {
-        if let Err(error) = self.begin() {
-            if !self.conn.is_autocommit() {
-                let _ = self.conn.execute_batch("ROLLBACK");
-            }
-            for waiting in group.drain(..) {
-                let _ = waiting.answer.send(Err(store_error(&error).into()));
-            }
-            return;
-        }
-        let mut done = Vec::with_capacity(group.len());
-        let mut lost: Option<StoreError> = None;
-        for waiting in group.drain(..) {
-            if let Some(error) = &lost {
-                let _ = waiting.answer.send(Err(again(error).into()));
-                continue;
-            }
-            match self.run_batch(&waiting.batch) {
-                Ok(result) => done.push((waiting, result)),
-                Err(error) => {
-                    // A full disk or a broken file may have rolled the whole transaction back.
-                    if self.conn.is_autocommit() {
-                        lost = Some(match &error {
-                            CommitError::Store(error) => again(error),
-                            _ => closed(),
-                        });
+        let mut care = Care::Together;
+        loop {
+            match self.try_group(group, care) {
+                Ok(done) => return self.answer(group, done),
+                Err(Undone::Again) => care = Care::Each,
+                Err(Undone::Lost(error)) => {
+                    for waiting in group.drain(..) {
+                        let _ = waiting.answer.send(Err(again(&error).into()));
                     }
-                    let _ = waiting.answer.send(Err(error));
-                }
-            }
-        }
-        let committed = match lost {
-            Some(error) => Err(error),
-            None => self.conn.execute_batch("COMMIT").map_err(|e| store_error(&e)),
-        };
-        match committed {
-            Ok(()) => self.answer(done),
-            Err(error) => {
-                if !self.conn.is_autocommit() {
-                    let _ = self.conn.execute_batch("ROLLBACK");
-                }
-                for (waiting, _) in done {
-                    let _ = waiting.answer.send(Err(again(&error).into()));
+                    return;
                 }
             }
         }
     }
 
+    /// Runs and commits the batches of a group; what each of them gave, in their order. Where it
+    /// fails nothing of any of them took effect.
+    fn try_group(&mut self, group: &[Waiting], care: Care) -> Result<Vec<Outcome>, Undone> {
+        let lost = |error: rusqlite::Error| Undone::Lost(store_error(&error));
+        let mut done = Vec::with_capacity(group.len());
+        let mut run = || {
+            self.begin().map_err(lost)?;
+            for waiting in group {
+                let outcome = match care {
+                    Care::Together => self.run_batch(&waiting.batch)?,
+                    Care::Each => self.run_apart(&waiting.batch)?,
+                };
+                done.push(outcome);
+            }
+            self.control("COMMIT").map_err(lost)
+        };
+        let result = run();
+        // A full disk or a broken file may have rolled all of it back by itself.
+        if result.is_err() && !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        result.map(|()| done)
+    }
+
     /// Takes the write lock. Where another process has written since, its ids are stayed above and
     /// its deeds, whose events went elsewhere, are told as a gap.
     fn begin(&mut self) -> rusqlite::Result<()> {
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        self.control("BEGIN IMMEDIATE")?;
         let version = data_version(&self.conn)?;
         if version != self.version {
             self.version = version;
@@ -189,41 +199,70 @@ impl Worker {
     }
 
     /// Answers in commit order: deeds that others must learn of go through the announcer.
-    fn answer(&self, done: Vec<(Waiting, Done)>) {
-        let mut told = Vec::new();
-        for (waiting, result) in done {
-            let answer = waiting.answer;
-            match event_of(waiting.batch.tell, &result) {
-                Some(event) => told.push(Announcement {
-                    event,
-                    acknowledge: Box::new(move || {
-                        let _ = answer.send(Ok(result));
-                    }),
-                }),
-                None => {
-                    let _ = answer.send(Ok(result));
-                }
-            }
+    fn answer(&self, group: &mut Vec<Waiting>, done: Vec<Outcome>) {
+        let mut told = Vec::with_capacity(group.len());
+        for (Waiting { batch, answer }, outcome) in group.drain(..).zip(done) {
+            let event = outcome.as_ref().ok().and_then(|done| event_of(batch.tell, done));
+            let Some(event) = event else {
+                let _ = answer.send(outcome);
+                continue;
+            };
+            let acknowledge = Box::new(move || {
+                let _ = answer.send(outcome);
+            });
+            told.push(Announcement { event, acknowledge });
         }
         hand_over(&*self.announcer, told);
     }
 
-    fn run_batch(&mut self, batch: &Batch) -> Result<Done, CommitError> {
-        let mut done = Done::default();
-        let now = self.clock.now();
-        done.ids.extend((0..batch.ids).map(|_| self.issuer.issue(now)));
-        self.control("SAVEPOINT deed")?;
+    /// Runs a batch on the ground of those before it. Its first statement may refuse it, since then
+    /// nothing is to be undone; a refusal further on is found out about once more, with care.
+    fn run_batch(&mut self, batch: &Batch) -> Result<Outcome, Undone> {
+        let mut done = self.issued(batch);
         for (place, statement) in batch.statements.iter().enumerate() {
-            if let Err(error) = self.run_statement(place, statement, &mut done) {
-                if !self.conn.is_autocommit() {
-                    self.control("ROLLBACK TO deed")?;
-                    self.control("RELEASE deed")?;
+            match self.run_statement(place, statement, &mut done) {
+                Ok(()) => {}
+                Err(refused @ (CommitError::Key(0) | CommitError::Unmet(0)))
+                    if self.conn.changes() == 0 =>
+                {
+                    return Ok(Err(refused));
                 }
-                return Err(error);
+                Err(_) => return Err(Undone::Again),
             }
         }
-        self.control("RELEASE deed")?;
-        Ok(done)
+        Ok(Ok(done))
+    }
+
+    /// Runs a batch so that it can be undone without those before it.
+    fn run_apart(&mut self, batch: &Batch) -> Result<Outcome, Undone> {
+        let mut done = self.issued(batch);
+        let lost = |error: rusqlite::Error| Undone::Lost(store_error(&error));
+        self.control("SAVEPOINT deed").map_err(lost)?;
+        for (place, statement) in batch.statements.iter().enumerate() {
+            let Err(error) = self.run_statement(place, statement, &mut done) else { continue };
+            if self.conn.is_autocommit() {
+                return Err(Undone::Lost(match error {
+                    CommitError::Store(error) => error,
+                    _ => closed(),
+                }));
+            }
+            self.control("ROLLBACK TO deed").map_err(lost)?;
+            self.control("RELEASE deed").map_err(lost)?;
+            return Ok(Err(error));
+        }
+        self.control("RELEASE deed").map_err(lost)?;
+        Ok(Ok(done))
+    }
+
+    /// The ids of a batch, and room for what it gives.
+    fn issued(&mut self, batch: &Batch) -> Done {
+        let now = self.clock.now();
+        let statements = batch.statements.len();
+        Done {
+            ids: (0..batch.ids).map(|_| self.issuer.issue(now)).collect(),
+            rows: Vec::with_capacity(statements),
+            changed: Vec::with_capacity(statements),
+        }
     }
 
     fn run_statement(
@@ -249,12 +288,26 @@ impl Worker {
         Ok(())
     }
 
-    fn control(&self, sql: &str) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(sql)
-            .and_then(|mut s| s.execute([]))
-            .map(|_| ())
-            .map_err(|e| store_error(&e))
+    fn control(&self, sql: &str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}
+
+/// Takes what waits, and lets those run who are about to send more. On a busy core they do so while
+/// this thread yields, so that groups grow with the load and each deed gets cheaper; on an idle one
+/// it costs a system call.
+fn gather(group: &mut Vec<Waiting>, waiting: &mut mpsc::Receiver<Waiting>) {
+    for _ in 0..YIELDS_MAX {
+        thread::yield_now();
+        let before = group.len();
+        while group.len() < GROUP_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            group.push(next);
+        }
+        if group.len() == before || group.len() == GROUP_MAX {
+            return;
+        }
     }
 }
 
