@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use lettre::{
     Address, Message,
     message::{
-        Mailbox,
-        header::{ContentType, HeaderName, HeaderValue},
+        Body, Mailbox,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
     transport::smtp::{
         Error,
@@ -27,6 +27,9 @@ use model::{
 };
 use social::mail::MailSettings;
 use std::{future::Future, sync::Arc, time::Duration, time::SystemTime};
+
+/// Bytes of a line in a mail, without its end (RFC 5322, section 2.1.1).
+const LINE_BYTES_MAX: usize = 998;
 
 /// The mail server that the host named.
 pub(crate) struct Smtp {
@@ -156,8 +159,9 @@ impl Smtp {
             .message_id(Some(format!("<{}.mail@{}>", letter.id.get(), self.domain)))
             // Answers of machines are not wanted (RFC 3834, section 5).
             .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
-            .body(letter.body.clone())?)
+            .body(body(&letter.body))?)
     }
 }
 
@@ -177,6 +181,17 @@ impl Mailer for Smtp {
         })
         .await
     }
+}
+
+/// A text as it travels: as it is where it may (RFC 5322, section 2.1.1), so that a link reads as a
+/// link whatever shows the mail; else encoded.
+fn body(text: &str) -> Body {
+    let fits = text.is_ascii() && text.lines().all(|line| line.len() <= LINE_BYTES_MAX);
+    if !fits {
+        return Body::new(text.to_owned());
+    }
+    let lines = text.replace('\n', "\r\n").into_bytes();
+    Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
 }
 
 /// TLS to this host: the public roots, and the one that the host named.

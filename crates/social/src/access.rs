@@ -26,7 +26,7 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
 
 /// What a member is told who has the right password and has not confirmed the address.
 const UNCONFIRMED: &str = "Your address is not confirmed yet: follow the link in the mail that \
-    was sent to it.";
+    was sent to it, or ask for another one at /auth/confirmation/new.";
 
 /// A token in force, and whether its account can be used.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -543,6 +543,8 @@ const ROWS: &[Row] = &[
 const ELSEWHERE: &[(&str, &str)] = &[
     ("GET /api/v1/streaming", include_str!("streaming.rs")),
     ("GET /api/v1/streaming/{*stream}", include_str!("streaming.rs")),
+    ("POST /api/v1/emails/confirmations", include_str!("mail.rs")),
+    ("GET /api/v1/emails/check_confirmation", include_str!("mail.rs")),
 ];
 
 struct World {

@@ -299,10 +299,12 @@ impl Talk {
                     let (head, body) = self.letter()?;
                     let (from, to) = (std::mem::take(&mut from), std::mem::take(&mut to));
                     let (user, is_encrypted) = (user.clone(), self.is_encrypted);
+                    // Before anybody hears of the letter, and may change the mood.
+                    let forgets = Self::mood(state) == Mood::Forgets;
                     let taken = Taken { from, to, head, body, user, is_encrypted };
                     state.taken.lock().expect("letters").push(taken);
                     state.news.notify_all();
-                    if Self::mood(state) == Mood::Forgets {
+                    if forgets {
                         return Ok(());
                     }
                     self.say("250 2.0.0 taken")?;

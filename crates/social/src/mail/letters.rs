@@ -32,7 +32,8 @@ pub(super) fn write(
             format!("A new password for @{username} at {title}"),
             format!(
                 "Hello @{username},\n\n\
-                 somebody asked for a new password for your account at {at}.\n\
+                 somebody asked for a new password for your account at\n\
+                 {at}.\n\n\
                  If that was you, choose it here:\n\n\
                  {base}/auth/password/edit?token={link}\n\n\
                  The link works once, for {RESET_LINK_HOURS} hours.\n\n\
