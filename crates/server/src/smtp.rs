@@ -253,3 +253,30 @@ fn now() -> SystemTime {
     let ms = u64::try_from(crate::world::WallClock.now().ms()).unwrap_or(0);
     std::time::UNIX_EPOCH + Duration::from_millis(ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_travels_as_it_is_where_it_may() {
+        let long = "x".repeat(LINE_BYTES_MAX);
+        for (text, expected) in [
+            ("one\n.\ntwo\n".to_owned(), ContentTransferEncoding::SevenBit),
+            (format!("{long}\n"), ContentTransferEncoding::SevenBit),
+            (format!("{long}x\n"), ContentTransferEncoding::QuotedPrintable),
+            ("Welcome to Häfen\n".to_owned(), ContentTransferEncoding::QuotedPrintable),
+        ] {
+            let made = body(&text);
+            assert_eq!(made.encoding(), expected);
+            if expected == ContentTransferEncoding::SevenBit {
+                assert_eq!(made.as_ref(), text.replace('\n', "\r\n").as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_has_two_lines() {
+        assert_eq!(one_line("The\r\nBcc: x\u{0}"), "The  Bcc: x ");
+    }
+}

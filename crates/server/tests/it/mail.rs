@@ -195,7 +195,12 @@ fn a_link_of_one_purpose_serves_no_other() {
 
 #[test]
 fn who_signs_up_can_do_nothing_until_the_address_is_confirmed() {
-    let place = Place::new(Tls::Implicit, "");
+    sign_up_and_confirm("");
+}
+
+/// The story of a sign-up, with more lines at the end of the configuration.
+pub fn sign_up_and_confirm(more: &str) {
+    let place = Place::new(Tls::Implicit, more);
     let app = place.app();
     let eve = token_of(&place.sign_up(&app, "eve", "evve@example.org"));
     let missing = "Your login is missing a confirmed e-mail address";

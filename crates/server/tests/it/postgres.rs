@@ -1,7 +1,7 @@
 //! The server on a real PostgreSQL: the main story, the command line, and the database going away
 //! and coming back.
 
-use crate::{instance::Instance, story};
+use crate::{instance::Instance, mail, story};
 use serde_json::json;
 use std::process::Command;
 use testkit::{
@@ -24,6 +24,12 @@ fn fresh_database(runtime: &Runtime) -> String {
 fn the_main_story_on_postgresql() {
     let url = fresh_database(&runtime());
     story::follow_post_kill(&mut Instance::on_postgres(&url));
+}
+
+#[test]
+fn an_address_is_confirmed_on_postgresql() {
+    let url = fresh_database(&runtime());
+    mail::sign_up_and_confirm(&format!("[store]\npostgres_url = \"{url}\"\n"));
 }
 
 #[test]
