@@ -92,7 +92,6 @@ impl<T> Store for T where
         + DecisionStore
         + JobStore
         + MailStore
-        + MailStore
         + MediaStore
         + StatusStore
         + RelationStore

@@ -45,6 +45,7 @@ impl Collector for Figures {
         self.edge(out)?;
         self.memory(out)?;
         self.tls(out)?;
+        self.mail(out)?;
         self.store(out)
     }
 }
@@ -177,6 +178,16 @@ impl Figures {
             gauge(out, "certificate_failures", help, &[(&[], u64::from(failures))])?;
         }
         Ok(())
+    }
+
+    fn mail(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Some(figures) = self.sources.social.mail_figures() else { return Ok(()) };
+        let rows = [
+            ([("outcome", "sent")], figures.sent),
+            ([("outcome", "put_off")], figures.put_off),
+            ([("outcome", "given_up")], figures.given_up),
+        ];
+        counter(out, "mails", "Tries to send a mail, by what became of them", rows)
     }
 
     fn store(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

@@ -3,10 +3,14 @@
 
 use crate::{
     instance::{Answer, Instance},
+    service::{self, Service},
     sink::{Mood, Sink, Taken, Tls},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read as _, Write as _},
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 /// An instance that sends its mail to a server of the test's.
@@ -506,4 +510,58 @@ fn a_server_with_another_certificate_gets_no_letter() {
     let said = place.here.command(&["doctor"]);
     assert!(said.out.contains("tls error") || said.out.contains("certificate"), "{}", said.out);
     assert_eq!(place.sink.count(), 0);
+}
+
+#[test]
+fn figures_count_mail_and_no_log_names_an_address_or_holds_a_secret() {
+    let (sink, folder) = (Sink::new(Tls::StartTls), TempDir::new().expect("a folder"));
+    let login = "user = \"fulmar\"\npassword = \"hush-hush\"\n";
+    let section = sink.section(&folder.path().join("ca.pem"), login);
+    let mut here = Service::start(
+        &format!(
+            "[server]\ndomain = \"social.example\"\n[log]\nlevel = \"trace\"\n\
+             [metrics]\nlisten = \"127.0.0.1:0\"\n{section}"
+        ),
+        &[],
+    );
+    let line = here.logged("metrics are served");
+    let metrics = line.split("address=").nth(1).expect("an address");
+    let metrics = metrics.split_whitespace().next().and_then(|at| at.parse().ok()).expect("one");
+    let post = |here: &Service, path: &str, form: &str| {
+        let mut socket = std::net::TcpStream::connect(here.address()).expect("connected");
+        let length = form.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: social.example\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{form}"
+        );
+        socket.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("answered");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    post(&here, "/auth/password/new", "email=owner%40localhost");
+    here.logged("a mail was sent");
+    let token = sink.letters(1)[0].token();
+    assert_eq!(service::get(here.address(), &sink.letters(1)[0].link()).status(), 200);
+    sink.set(Mood::Refuses("451 4.7.1 later, <owner@localhost>"));
+    post(&here, "/auth/password/new", "email=owner%40localhost");
+    here.logged("a mail is put off");
+    sink.set(Mood::Refuses("550 5.1.1 no <owner@localhost> here"));
+    here.logged("a mail is given up");
+    sink.set(Mood::Kind);
+    let form = format!("token={token}&password=a-new-password&again=a-new-password");
+    post(&here, "/auth/password/edit", &form);
+    here.logged("a mail was sent");
+    let text = service::get(metrics, "/metrics").body;
+    for (outcome, expected) in [("sent", 2), ("put_off", 1), ("given_up", 1)] {
+        let row = format!("fulmar_mails_total{{outcome=\"{outcome}\"}} {expected}");
+        assert!(text.lines().any(|line| line == row), "{row}\n{text}");
+    }
+    here.signal("TERM");
+    let log = here.last_words().to_owned();
+    let log: Vec<&str> = log.lines().filter(|line| !line.starts_with("made the account")).collect();
+    let log = log.join("\n");
+    for hidden in [&token, "owner@localhost", "hush-hush", "AGZ1bG1hcg", "a-new-password"] {
+        assert!(!log.contains(hidden), "{hidden} in\n{log}");
+    }
 }

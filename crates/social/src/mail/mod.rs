@@ -22,7 +22,10 @@ use model::{
     member::Member,
     ports::{MailError, Mailer},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// How this place sends mail.
 #[derive(Clone, Debug)]
@@ -37,10 +40,24 @@ pub struct MailSettings {
     pub confirm: bool,
 }
 
+/// What became of mails since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailFigures {
+    /// Letters that were taken.
+    pub sent: u64,
+    /// Tries that failed and are made again.
+    pub put_off: u64,
+    /// Mails that were given up.
+    pub given_up: u64,
+}
+
 /// Where letters are written and handed over.
 pub(crate) struct MailRoom {
     settings: MailSettings,
     mailer: Arc<dyn Mailer>,
+    sent: AtomicU64,
+    put_off: AtomicU64,
+    given_up: AtomicU64,
 }
 
 /// What came of a claim.
@@ -57,7 +74,22 @@ impl Social {
     /// The same, with mail.
     #[must_use]
     pub fn with_mail(self, settings: MailSettings, mailer: Arc<dyn Mailer>) -> Self {
-        Self { mail: Some(MailRoom { settings, mailer }), ..self }
+        let [sent, put_off, given_up] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { mail: Some(MailRoom { settings, mailer, sent, put_off, given_up }), ..self }
+    }
+
+    /// What became of mails since the start; none where this place sends none.
+    pub fn mail_figures(&self) -> Option<MailFigures> {
+        let room = self.mail.as_ref()?;
+        let [sent, put_off, given_up] =
+            [&room.sent, &room.put_off, &room.given_up].map(|count| count.load(Relaxed));
+        Some(MailFigures { sent, put_off, given_up })
+    }
+
+    fn count_mail(&self, count: impl Fn(&MailRoom) -> &AtomicU64) {
+        if let Some(room) = &self.mail {
+            count(room).fetch_add(1, Relaxed);
+        }
     }
 
     /// Whether this place sends mail, so that who forgot a password can be helped.
@@ -107,10 +139,12 @@ impl Social {
                     error.to_string().chars().take(JOB_ERROR_CHARACTERS_MAX).collect();
                 if let Some(wait_ms) = wait {
                     tracing::warn!(job = id, attempt, why, wait_ms, "a mail is put off");
+                    self.count_mail(|room| &room.put_off);
                     let until = Some(self.now().plus_ms(wait_ms));
                     self.store.postpone_job(job, until, &why).await?
                 } else {
                     tracing::error!(job = id, attempt, why, "a mail is given up");
+                    self.count_mail(|room| &room.given_up);
                     self.store.give_mail_up(job, &why).await?
                 }
             }
@@ -149,6 +183,7 @@ impl Social {
             Ok(()) => {
                 let (id, kind) = (mail.id.get(), mail.kind.word());
                 tracing::info!(mail = id, kind, attempt = job.attempts, "a mail was sent");
+                self.count_mail(|room| &room.sent);
                 Outcome::Ended
             }
             Err(error) => Outcome::Failed(error),
