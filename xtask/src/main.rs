@@ -13,6 +13,7 @@ mod bench;
 mod chance;
 mod check;
 mod clients;
+mod deb;
 mod fuzz;
 mod fuzz_targets;
 mod ground;
@@ -47,6 +48,8 @@ And by itself, when that is what you work on:
   cargo xtask clients    Unmodified apps against the release: toot, Mastodon.py, schemathesis.
   cargo xtask kill       Kills the server 50 times under load and counts what was lost: nothing.
   cargo xtask fuzz       Hostile bytes for every parser, a minute each.
+  cargo xtask deb        The Debian package, installed, upgraded, removed and purged in a copy of
+                         this machine that nobody keeps.
 
 All load goes to 127.0.0.1 and ends by itself. Everything built lies in target/. With FULMAR_DEBUG=1
 in the environment clients, kill and fuzz try the debug build, which is there sooner.";
@@ -100,6 +103,15 @@ enum Word {
         /// Replays the chance of an earlier run
         #[arg(long)]
         seed: Option<u64>,
+    },
+    /// The Debian package of the release, and how it fares when it is installed
+    Deb {
+        /// A program that is built already, instead of a release build
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// Only packs it; else it is also read and installed in a copy of this machine
+        #[arg(long)]
+        pack_only: bool,
     },
     /// A bare server of so many bytes, which benches measure themselves against
     #[command(hide = true)]
@@ -155,6 +167,7 @@ fn run(word: Word) -> Result<()> {
         Word::Clients { seconds } => clients::run(seconds),
         Word::Kill { rounds, engine, seed } => kill::run(&kill::Wish { rounds, engine, seed }),
         Word::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
+        Word::Deb { program, pack_only } => deb::run(&deb::Wish { program, tries: !pack_only }),
         Word::YardstickHttp { bytes } => bench::yardstick::serve(bytes),
     }
 }

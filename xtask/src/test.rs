@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::steps::{Outcome, Steps};
-use crate::{bench, check, clients, fuzz, ground, install, kill};
+use crate::{bench, check, clients, deb, fuzz, ground, install, kill};
 
 /// Kill rounds on each engine in the short form.
 const ROUNDS: u32 = 3;
@@ -30,6 +30,7 @@ pub fn run(seed: Option<u64>) -> Result<()> {
     }
     let built = steps.step("build the release", || ground::build_server().map(|()| Outcome::Done));
     if built {
+        steps.step("the package, installed and removed", deb::step);
         clients::add(&mut steps, HOSTILE_SECONDS);
         kill::add(&mut steps, &kill::Wish { rounds: ROUNDS, engine: None, seed });
         fuzz::add(&mut steps, FUZZ_SECONDS, seed);

@@ -17,6 +17,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod open;
+mod pipe;
 mod serve;
 mod smtp;
 mod tls;
@@ -63,7 +64,8 @@ enum Command {
         fulmar serve --listen 127.0.0.1:0         on a free port, which the line `ready` names\n  \
         fulmar serve --demo --data /tmp/harbour    with invented members, to look around\n  \
         fulmar serve --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n\n\
-        SIGTERM and SIGINT finish what is in flight and end. SIGHUP reads the certificate again.")]
+        SIGTERM and SIGINT finish what is in flight and end. SIGHUP reads the certificate\n\
+        again, or asks for one that is due (tls.acme).")]
     Serve {
         #[command(flatten)]
         place: Place,
@@ -75,10 +77,23 @@ enum Command {
         demo: bool,
     },
     /// Members of this instance.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        fulmar account create ann --email ann@example.org\n  \
+        fulmar account reset-password ann         when ann is locked out\n  \
+        fulmar account suspend spammer --reason \"sells watches\"\n\n\
+        A running server knows at once what was done. Each has a --help of its own."
+    )]
     Account(accounts::AccountCommand),
     /// Access tokens, for bots and scripts.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        fulmar token create bot --scopes \"read write\"\n  \
+        fulmar token list ann                     every app that acts for ann\n  \
+        fulmar token revoke - < leaked-token      ends it at once"
+    )]
     Token(tokens::TokenCommand),
     /// Save posts, pictures and keys in one file, also while the server runs.
     #[command(after_help = "Examples:\n  \
@@ -120,7 +135,12 @@ enum Command {
         place: Place,
     },
     /// The configuration.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        fulmar config default > fulmar.toml       every key, commented out at its default\n  \
+        fulmar config check --config fulmar.toml  says all that is wrong, by lines"
+    )]
     Config(ConfigCommand),
 }
 
@@ -154,6 +174,7 @@ fn main() -> std::process::ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     if !matches!(command, Command::Serve { .. }) {
         log::quiet();
+        pipe::end_with_the_reader();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {

@@ -1,13 +1,17 @@
-//! Tells the service manager how the server is: ready, reading its files again, stopping. The words
-//! are those of sd_notify(3): a datagram of lines on the socket that NOTIFY_SOCKET names. Without
-//! that variable nothing is told, and nothing waits for an answer.
+//! Tells the service manager how the server is: ready, alive, reading its files again, stopping.
+//! The words are those of sd_notify(3): a datagram of lines on the socket that NOTIFY_SOCKET names.
+//! Without that variable nothing is told, and nothing waits for an answer.
 
-use std::os::{
-    linux::net::SocketAddrExt as _,
-    unix::{
-        ffi::OsStrExt as _,
-        net::{SocketAddr, UnixDatagram},
+use std::{
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
     },
+    sync::Arc,
+    time::Duration,
 };
 
 /// Whom to tell.
@@ -49,6 +53,20 @@ impl Manager {
     pub(crate) fn reloading(&self) {
         // The time lets the manager tell this announcement from an earlier one.
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us()));
+    }
+
+    /// Says again and again that it lives, where the manager wants to hear that; never ends there.
+    /// As it is said from where requests are answered, silence means that nothing is.
+    #[expect(clippy::disallowed_methods, reason = "the manager says so in the environment alone")]
+    pub(crate) async fn keep_telling(self: Arc<Self>) {
+        let wanted = std::env::var("WATCHDOG_USEC").ok().and_then(|us| us.parse().ok());
+        let Some(us) = wanted.filter(|us: &u64| *us > 0) else { return };
+        // Half of the time that is granted, as sd_watchdog_enabled(3) advises.
+        let mut beats = tokio::time::interval(Duration::from_micros(us.div_ceil(2)));
+        loop {
+            beats.tick().await;
+            self.tell("WATCHDOG=1");
+        }
     }
 
     fn tell(&self, words: &str) {

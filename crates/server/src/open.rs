@@ -58,6 +58,7 @@ pub(crate) async fn open_at(
     if let Some(why) = backup::is_unfinished(data) {
         anyhow::bail!("{why}");
     }
+    backup::sweep(data);
     let engine = engine(data, config);
     if matches!(engine, Engine::Sqlite(_)) {
         save_before_migration(data).await?;

@@ -92,6 +92,7 @@ pub(crate) async fn serve(
     writeln!(out, "ready {scheme}://{local}")?;
     out.flush()?;
     manager.ready();
+    tokio::spawn(manager.keep_telling());
     let drained = edge.serve(doors, service, shutdown).await?;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");

@@ -8,7 +8,7 @@ mod restore;
 
 pub(crate) use archive::DATABASE;
 pub(crate) use progress::Progress;
-pub(crate) use restore::{is_unfinished, restore};
+pub(crate) use restore::{is_unfinished, restore, sweep};
 
 use crate::{
     Place,

@@ -22,6 +22,8 @@ use std::{
 
 /// Where a backup is unpacked to.
 const STAGE: &str = "restoring";
+/// What the stage is called once everything has its place, until it is gone.
+const RESTORED: &str = "restored";
 /// Its marker: what is in the stage is whole, and is being moved to its places.
 const MARKER: &str = "moving.json";
 /// Where in the stage the new entries are.
@@ -40,6 +42,18 @@ struct Moving {
     accounts: i64,
     posts: i64,
     media_files: u64,
+}
+
+/// Removes what a restore left that was killed when all but its own cleaning was done.
+pub(crate) fn sweep(data: &Path) {
+    let gone = data.join(RESTORED);
+    if !gone.exists() {
+        return;
+    }
+    match fs::remove_dir_all(&gone) {
+        Ok(()) => tracing::info!("what a finished restore had left was cleaned away"),
+        Err(error) => tracing::warn!(%error, "what a finished restore left stays"),
+    }
 }
 
 /// Whether a restore was begun here and has not ended; what to do about it.
@@ -218,7 +232,7 @@ fn move_in(data: &Path, moving: &Moving) -> anyhow::Result<()> {
         File::open(&aside)?.sync_all()?;
     }
     // At once, with the marker: from here on the folder opens again.
-    let gone = data.join("restored");
+    let gone = data.join(RESTORED);
     let _ = fs::remove_dir_all(&gone);
     fs::rename(&stage, &gone)?;
     File::open(data)?.sync_all()?;

@@ -171,4 +171,10 @@ fn an_interrupted_restore_keeps_the_folder_closed_and_is_finished_by_the_next() 
     let shown: Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(shown["posts"], 1, "{id}");
     assert!(!stage.exists() && !data.join("before-restore-1").exists());
+    // Killed when nothing but its own cleaning was left: whoever opens the folder next does that.
+    let left = data.join("restored");
+    fs::create_dir_all(left.join("new")).expect("made");
+    fs::write(left.join("moving.json"), moving.to_string()).expect("written");
+    assert!(here.command_at(&data, &["account", "show", "ann"]).is_done);
+    assert!(!left.exists());
 }

@@ -116,3 +116,12 @@ fn a_folder_is_served_once_and_its_socket_is_the_owners() {
     here.wait();
     assert!(!socket.exists());
 }
+
+#[test]
+fn a_reader_who_leaves_a_pipe_is_no_fault() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fulmar"));
+    let ran = command.args(["config", "default"]).stdout(writer).output().expect("runs");
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+}

@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::{linux::net::SocketAddrExt as _, unix::net::UnixDatagram},
     path::Path,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use testkit::PATIENCE;
 
@@ -131,6 +131,28 @@ fn reading_again_is_announced_and_the_server_stays() {
     assert!(at.parse::<u64>().expect("a number") > 0, "{reloading}");
     assert!(told(&manager).starts_with("READY=1\n"));
     assert_eq!(get(here.address(), "/health").status(), 200);
+}
+
+#[test]
+fn a_manager_that_wants_to_know_hears_that_the_server_lives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = folder.path().join("manager");
+    let manager = manager(&name);
+    let name = name.to_str().expect("text");
+    let granted = [("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")];
+    let here = Service::start("", &granted);
+    assert!(told(&manager).starts_with("READY=1"));
+    for _ in 0..3 {
+        assert_eq!(told(&manager), "WATCHDOG=1");
+    }
+    // Whoever is stopped says nothing, which is what the manager waits for.
+    here.signal("STOP");
+    manager.set_read_timeout(Some(Duration::from_secs(1))).expect("a deadline");
+    let mut bytes = [0; 64];
+    // What was said before it stopped may still be under way.
+    let said = (0..5).take_while(|_| manager.recv(&mut bytes).is_ok()).count();
+    assert!(said < 5, "it goes on");
+    here.signal("CONT");
 }
 
 #[test]
