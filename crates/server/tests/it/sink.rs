@@ -35,6 +35,7 @@ pub enum Mood {
 }
 
 /// How it is encrypted.
+#[expect(clippy::enum_variant_names, reason = "STARTTLS is called that")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tls {
     None,
