@@ -5,7 +5,6 @@
 
 mod accounts;
 mod caller;
-mod device;
 mod emails;
 mod instance;
 mod limits;

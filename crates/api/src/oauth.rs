@@ -1,28 +1,29 @@
-//! Apps and OAuth 2 (RFC 6749, PKCE RFC 7636, revocation RFC 7009).
+//! Apps and OAuth 2 (RFC 6749, PKCE RFC 7636, revocation RFC 7009), but for the pages on which a
+//! member consents: those are in `web`.
 //! Source: <https://docs.joinmastodon.org/methods/oauth/>.
 
 use crate::{
     Api,
     accounts::Answer,
     caller::{Caller, Newcomer, Origin, issue_token, token_of},
-    device,
     refusal::Refused,
     wire,
 };
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse as _, Redirect, Response},
+    http::{HeaderMap, StatusCode},
 };
-use httpkit::{ApiError, Body, Query, lenient, oauth};
-use model::{AccountId, AppId, app::App, scope, text::escape, token::Scopes};
+use httpkit::{ApiError, Body, lenient, oauth};
+use model::{
+    AppId,
+    app::{App, ScopeRefusal},
+    scope,
+    token::Scopes,
+};
 use serde::Deserialize;
 use serde_json::json;
 use social::access::{LogIn, is_same_secret, sha256};
-
-/// The redirect that means "show the code" (out of band).
-const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 
 #[derive(Deserialize)]
 pub(crate) struct AppForm {
@@ -33,14 +34,6 @@ pub(crate) struct AppForm {
     #[serde(default)]
     scopes: Option<String>,
     website: Option<String>,
-}
-
-fn scopes_of(text: Option<&str>) -> Result<Scopes, ApiError> {
-    let wrong = || {
-        let text = "The requested scope is invalid, unknown, or malformed.";
-        ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_scope", text)
-    };
-    scope::parse(text.filter(|t| !t.trim().is_empty()).unwrap_or("read")).ok_or_else(wrong)
 }
 
 /// `POST /api/v1/apps`.
@@ -54,13 +47,14 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
         form.redirect_uris.iter().flat_map(|t| t.split_whitespace()).map(str::to_owned).collect();
     let harmful = |u: &String| {
         let scheme = u.split(':').next().unwrap_or("").to_ascii_lowercase();
-        !u.contains(':')
+        oauth::redirect_source(u).is_empty()
             || u.contains('#')
             || matches!(scheme.as_str(), "javascript" | "data" | "vbscript")
     };
     if uris.is_empty() || uris.len() > 16 || uris.iter().any(|u| harmful(u) || u.len() > 2_000) {
         return Err(wrong("Redirect URI must be an absolute URI.").into());
     }
+    let asked = form.scopes.as_deref().filter(|text| !text.trim().is_empty());
     let secret = api.social.secret();
     let unsaved = AppId::new(1).ok_or_else(ApiError::internal)?;
     let app = App {
@@ -70,7 +64,8 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
         name: name.to_owned(),
         website: form.website.filter(|w| w.starts_with("http") && w.len() < 2_000),
         redirect_uris: uris,
-        scopes: scopes_of(form.scopes.as_deref()).map_err(|_| wrong("Scopes are not known"))?,
+        scopes: scope::parse(asked.unwrap_or("read"))
+            .ok_or_else(|| wrong("Scopes are not known"))?,
         created: api.social.now(),
     };
     let id = api.social.store().create_app(&app).await?;
@@ -112,12 +107,13 @@ pub(crate) fn grants(api: &Api) -> Vec<&'static str> {
 
 /// What an app asks for, if it registered that.
 fn granted(app: &App, scope: Option<&str>) -> Result<Scopes, ApiError> {
-    let scopes = scopes_of(scope)?;
-    if app.scopes.contains(scopes) {
-        return Ok(scopes);
-    }
-    let text = "The app has not registered this scope";
-    Err(ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_scope", text))
+    app.grant(scope).map_err(|why| {
+        let text = match why {
+            ScopeRefusal::Unknown => "The requested scope is invalid, unknown, or malformed.",
+            ScopeRefusal::NotRegistered => "The app has not registered this scope",
+        };
+        ApiError::oauth(StatusCode::BAD_REQUEST, "invalid_scope", text)
+    })
 }
 
 /// The app whose identifier and secret were sent, in the body or as HTTP Basic.
@@ -229,247 +225,4 @@ pub(crate) async fn revoke(
         api.social.store().revoke_token(id, api.social.now()).await?;
     }
     Ok(Json(json!({})))
-}
-
-#[derive(Deserialize, Clone)]
-pub(crate) struct AuthorizeQuery {
-    #[serde(default)]
-    response_type: String,
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    redirect_uri: String,
-    scope: Option<String>,
-    state: Option<String>,
-    code_challenge: Option<String>,
-    code_challenge_method: Option<String>,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    password: String,
-}
-
-/// Whether a form was sent from a page of ours, by what the browser says of itself: Sec-Fetch-Site
-/// (Fetch Metadata), or the Origin (RFC 6454) where a browser is too old for that. What says
-/// neither is no browser, and carries nobody's cookies.
-fn is_our_form(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or_default());
-    match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == text("host")
-        }
-        (None, None) => true,
-    }
-}
-
-/// What an app asks for, checked. The outer error is a page: nothing is sent to an address that the
-/// app did not register. The inner one goes to that address (RFC 6749 section 4.1.2.1).
-async fn request(
-    api: &Api,
-    q: &AuthorizeQuery,
-) -> Result<Result<(App, Scopes), Response>, Refused> {
-    let app = api.social.store().app_by_client(&q.client_id).await?;
-    let app = app.ok_or_else(|| ApiError::bad_request("This app is not known here"))?;
-    if !app.redirect_uris.contains(&q.redirect_uri) {
-        return Err(ApiError::bad_request("The redirect URI is not one the app registered").into());
-    }
-    let (code, error) = if q.response_type != "code" {
-        let text = "Only response_type=code is supported";
-        ("unsupported_response_type", ApiError::bad_request(text))
-    } else if let Err(why) =
-        oauth::challenge(q.code_challenge.as_deref(), q.code_challenge_method.as_deref())
-    {
-        ("invalid_request", ApiError::bad_request(why))
-    } else {
-        match granted(&app, q.scope.as_deref()) {
-            Ok(scopes) => return Ok(Ok((app, scopes))),
-            Err(error) => ("invalid_scope", error),
-        }
-    };
-    if q.redirect_uri == OUT_OF_BAND {
-        return Err(error.into());
-    }
-    let text = error.description();
-    Ok(Err(to_app(q, &[("error", code), ("error_description", text)])))
-}
-
-/// Sends the browser back to the app with an answer, and with the app's own `state`.
-fn to_app(q: &AuthorizeQuery, answer: &[(&str, &str)]) -> Response {
-    let mut to = q.redirect_uri.clone();
-    let mut glue = if to.contains('?') { '&' } else { '?' };
-    for (name, value) in answer.iter().copied().chain(q.state.as_deref().map(|s| ("state", s))) {
-        to.push(glue);
-        to.push_str(name);
-        to.push('=');
-        to.extend(percent_encoding::utf8_percent_encode(value, IN_QUERY));
-        glue = '&';
-    }
-    Redirect::to(&to).into_response()
-}
-
-/// Everything but what RFC 3986 section 2.3 leaves unreserved.
-const IN_QUERY: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-fn page(title: &str, body: &str, form_action: &str) -> Response {
-    let action: String =
-        form_action.chars().filter(|c| !c.is_control() && !matches!(c, ';' | ',' | ' ')).collect();
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self' {action}; \
-         frame-ancestors 'none'; base-uri 'none'"
-    );
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-         <style>{STYLE}</style></head><body><main>{body}</main></body></html>"
-    );
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, Html(html)).into_response()
-}
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;background:#f4f1ea;color:#22303c;\
-margin:0;display:grid;place-items:center;min-height:100vh}main{background:#fff;padding:2rem;\
-border-radius:12px;max-width:22rem;width:calc(100% - 6rem);box-shadow:0 2px 16px #0001}\
-label{display:block;margin:.75rem 0}input{display:block;width:100%;box-sizing:border-box;\
-padding:.6rem;font:inherit;border:1px solid #9aa5ad;border-radius:6px}button{font:inherit;\
-padding:.6rem 1.2rem;border:0;border-radius:6px;background:#1f5f7a;color:#fff}\
-[role=alert]{color:#a3241c}code{word-break:break-all}";
-/// SHA-256 of [`STYLE`] in base64; a test holds them together.
-const STYLE_HASH: &str = "zimBRgoz2IySTDuHS+FJBJ7O6S6/CfZ/tWtGv9+i+js=";
-
-fn log_in_page(app: &App, scopes: Scopes, q: &AuthorizeQuery, wrong: Option<&str>) -> Response {
-    let mut body = String::from("<h1>Log in</h1><p><strong>");
-    escape(&app.name, &mut body);
-    body.push_str("</strong> asks for: ");
-    escape(&scope::names(scopes).join(", "), &mut body);
-    body.push_str("</p>");
-    if let Some(wrong) = wrong {
-        body.push_str("<p role=\"alert\">");
-        escape(wrong, &mut body);
-        body.push_str("</p>");
-    }
-    body.push_str("<form method=\"post\" action=\"/oauth/authorize\">");
-    let method = q.code_challenge.as_ref().map(|_| "S256".to_owned());
-    for (name, value) in [
-        ("response_type", Some(q.response_type.clone())),
-        ("client_id", Some(q.client_id.clone())),
-        ("redirect_uri", Some(q.redirect_uri.clone())),
-        ("scope", q.scope.clone()),
-        ("state", q.state.clone()),
-        ("code_challenge", q.code_challenge.clone()),
-        ("code_challenge_method", method),
-    ] {
-        let Some(value) = value else { continue };
-        body.push_str(&format!("<input type=\"hidden\" name=\"{name}\" value=\""));
-        escape(&value, &mut body);
-        body.push_str("\">");
-    }
-    body.push_str(
-        "<label>E-mail address or name<input name=\"username\" required autofocus \
-         autocomplete=\"username\"></label><label>Password<input name=\"password\" \
-         type=\"password\" required autocomplete=\"current-password\"></label>\
-         <button>Log in and allow</button></form>",
-    );
-    page("Log in", &body, &oauth::redirect_source(&q.redirect_uri))
-}
-
-/// `GET /oauth/authorize`: the log-in page, which is the consent too.
-pub(crate) async fn authorize_page(
-    State(api): State<Api>,
-    Query(q): Query<AuthorizeQuery>,
-) -> Result<Response, Refused> {
-    let (app, scopes) = match request(&api, &q).await? {
-        Ok(asked) => asked,
-        Err(refusal) => return Ok(refusal),
-    };
-    Ok(log_in_page(&app, scopes, &q, None))
-}
-
-/// `POST /oauth/authorize`: a code for the right password. Forms from elsewhere are refused by
-/// their origin; there is no ambient log-in that they could abuse either.
-pub(crate) async fn authorize(
-    State(api): State<Api>,
-    Origin(address): Origin,
-    headers: HeaderMap,
-    Body(q): Body<AuthorizeQuery>,
-) -> Result<Response, Refused> {
-    if !is_our_form(&headers) {
-        return Err(ApiError::forbidden("This form was sent from elsewhere").into());
-    }
-    let (app, scopes) = match request(&api, &q).await? {
-        Ok(asked) => asked,
-        Err(refusal) => return Ok(refusal),
-    };
-    let (name, password) = (q.username.as_str(), q.password.as_str());
-    let attempt = LogIn { name, password, address, device: device::known(&api, &headers) };
-    let Some(member) = api.social.log_in(&attempt).await? else {
-        let wrong = "This name and password do not belong together.";
-        return Ok(log_in_page(&app, scopes, &q, Some(wrong)));
-    };
-    let challenge = q.code_challenge.clone().filter(|c| !c.is_empty());
-    let code =
-        api.social.issue_code(app.id, member.account, scopes, &q.redirect_uri, challenge).await?;
-    if q.redirect_uri == OUT_OF_BAND {
-        let body =
-            format!("<h1>Your code</h1><p>Copy it into the app:</p><p><code>{code}</code></p>");
-        return Ok(remembered(&api, &attempt, member.account, page("Your code", &body, "")));
-    }
-    Ok(remembered(&api, &attempt, member.account, to_app(&q, &[("code", &code)])))
-}
-
-/// The answer to a right password: the browser is a known one from now on.
-fn remembered(
-    api: &Api,
-    attempt: &LogIn<'_>,
-    account: AccountId,
-    mut answer: Response,
-) -> Response {
-    let is_known = attempt.device.is_some_and(|device| device.account == account);
-    let cookie = if is_known { None } else { device::remember(api, account) };
-    if let Some(cookie) = cookie {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::Engine as _;
-
-    #[test]
-    fn the_page_style_is_the_one_its_policy_admits() {
-        let hash = sha256(STYLE.as_bytes());
-        assert_eq!(base64::engine::general_purpose::STANDARD.encode(hash), STYLE_HASH);
-    }
-
-    #[test]
-    fn a_form_from_elsewhere_is_known_by_either_header() {
-        for (site, origin, ours) in [
-            (Some("same-origin"), None, true),
-            (Some("cross-site"), Some("https://social.example"), false),
-            (Some("same-site"), None, false),
-            (None, Some("https://social.example"), true),
-            (None, Some("https://evil.example"), false),
-            (None, Some("https://social.example.evil.example"), false),
-            (None, Some("null"), false),
-            (None, None, true),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("host", "social.example".parse().unwrap());
-            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
-                if let Some(value) = value {
-                    headers.insert(name, value.parse().unwrap());
-                }
-            }
-            assert_eq!(is_our_form(&headers), ours, "{site:?} {origin:?}");
-        }
-    }
 }

@@ -58,8 +58,6 @@ routes! {
     get "/api/v2/search" => instance::search;
     post "/api/v1/apps" => oauth::create_app;
     get "/api/v1/apps/verify_credentials" => oauth::verify_app;
-    get "/oauth/authorize" => oauth::authorize_page;
-    post "/oauth/authorize" => oauth::authorize;
     post "/oauth/token" => oauth::token;
     post "/oauth/revoke" => oauth::revoke;
     get "/oauth/userinfo" => oauth::userinfo;

@@ -142,6 +142,12 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        // How to do better is said where somebody was not known: an app by its secret (RFC 6749
+        // section 5.2), everybody else by a token (RFC 6750 section 3).
+        let scheme = (self.status == StatusCode::UNAUTHORIZED).then(|| {
+            let is_app = self.body.get("error").is_some_and(|code| code == "invalid_client");
+            if is_app { "Basic realm=\"apps\"" } else { "Bearer realm=\"members\"" }
+        });
         let mut response = (self.status, axum::Json(self.body)).into_response();
         if self.status.is_server_error() {
             response.extensions_mut().insert(Failure(self.cause));
@@ -149,6 +155,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(scheme) = scheme {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         if let Some(reason) = self.reason {
             headers.insert("fulmar-reason", HeaderValue::from_static(reason));

@@ -208,6 +208,7 @@ fn site(parts: &Parts, address_of: web::AddressOf) -> web::Site {
         social: Arc::clone(&parts.social),
         shared: Arc::clone(&parts.shared),
         address_of,
+        sealer: Arc::clone(&parts.sealer),
         base_url: parts.base_url.clone(),
         domain: parts.domain.clone(),
         title: parts.title.clone(),

@@ -6,6 +6,8 @@
 //! Security Policy: our own files, nothing inline.
 
 mod asking;
+mod authorize;
+mod browser;
 mod cards;
 mod confirmation;
 mod failure;
@@ -13,6 +15,7 @@ mod files;
 mod frame;
 mod front;
 mod limits;
+mod login;
 mod password;
 mod post;
 mod profile;
@@ -20,6 +23,8 @@ mod refusal;
 mod routes;
 #[cfg(test)]
 mod samples;
+mod sessions;
+mod settings;
 mod tag;
 mod urls;
 
@@ -44,6 +49,8 @@ pub struct Parts {
     pub shared: Arc<httpkit::SharedPages>,
     /// Where a request comes from.
     pub address_of: AddressOf,
+    /// Opens and makes cookies and the marks of forms.
+    pub sealer: Arc<httpkit::Sealer>,
     /// Where this instance lives: `https://example.org`, without a slash at the end.
     pub base_url: String,
     /// `server.domain`.

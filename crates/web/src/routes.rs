@@ -1,6 +1,9 @@
 //! Every page on one screen.
 
-use crate::{Site, confirmation, files, front, password, post, profile, tag};
+use crate::{
+    Site, authorize, confirmation, files, front, login, password, post, profile, sessions,
+    settings, tag,
+};
 use axum::{
     Router,
     routing::{self, MethodRouter},
@@ -38,6 +41,17 @@ routes! {
     post "/auth/confirmation" => confirmation::confirm;
     get "/auth/confirmation/new" => confirmation::ask_page;
     post "/auth/confirmation/new" => confirmation::ask;
+    get "/oauth/authorize" => authorize::show;
+    post "/oauth/authorize" => authorize::decide;
+    get "/login" => login::show;
+    post "/login" => login::enter;
+    get "/logout" => login::leave_page;
+    post "/logout" => login::leave;
+    get "/settings" => settings::show;
+    get "/settings/password" => settings::password_page;
+    post "/settings/password" => settings::password;
+    get "/settings/sessions" => sessions::show;
+    post "/settings/sessions" => sessions::end;
     get "/assets/{file}" => files::asset;
     get "/favicon.svg" => files::icon;
     get "/favicon.ico" => files::icon;

@@ -3,14 +3,18 @@
 
 use crate::{
     asking::{AskingPage, OutcomePage},
+    authorize::{CodePage, ConsentPage, MisaskedPage},
     cards::{Choice, Listing, Markup, Moment, Person, Picture, PollCard, PostCard, profile_text},
     confirmation::ConfirmationPage,
     failure::FailurePage,
     frame::{Frame, Kind},
     front::FrontPage,
+    login::{LogInPage, LogOutPage},
     password::PasswordPage,
     post::PostPage,
     profile::ProfilePage,
+    sessions::SessionsPage,
+    settings::{NewPasswordPage, SettingsPage},
     tag::TagPage,
 };
 use askama::Template;
@@ -185,6 +189,14 @@ fn every_page_keeps_its_shape_whatever_is_written_in_it() {
     try_all::<OutcomePage>("outcome");
     try_all::<PasswordPage>("password");
     try_all::<ConfirmationPage>("confirmation");
+    try_all::<LogInPage>("login");
+    try_all::<LogOutPage>("logout");
+    try_all::<ConsentPage>("consent");
+    try_all::<CodePage>("code");
+    try_all::<MisaskedPage>("misasked");
+    try_all::<SessionsPage>("sessions");
+    try_all::<SettingsPage>("settings");
+    try_all::<NewPasswordPage>("new password");
 }
 
 #[test]

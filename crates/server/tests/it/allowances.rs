@@ -156,7 +156,6 @@ fn an_answer_for_one_is_kept_by_nobody() {
         ("POST", "/api/v1/apps", ""),
         ("POST", "/oauth/token", ""),
         ("POST", "/oauth/revoke", ""),
-        ("GET", "/oauth/authorize", ""),
         ("POST", "/api/v1/statuses", &ann),
     ] {
         let answer = here.ask(method, path, token, None);

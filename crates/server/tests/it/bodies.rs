@@ -109,12 +109,8 @@ const BODIES: &[Case] = &[
 
 /// Those whose body is a file or a page's form, or who need a mail server: their fields are told in
 /// stories of their own.
-const BY_THEMSELVES: &[&str] = &[
-    "POST /api/v1/emails/confirmations",
-    "POST /api/v1/media",
-    "POST /api/v2/media",
-    "POST /oauth/authorize",
-];
+const BY_THEMSELVES: &[&str] =
+    &["POST /api/v1/emails/confirmations", "POST /api/v1/media", "POST /api/v2/media"];
 
 /// Those that take no parameters.
 const BODILESS: &[&str] = &[

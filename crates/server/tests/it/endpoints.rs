@@ -31,11 +31,6 @@ const OPEN: &[(&str, Option<Refused>)] = &[
     ("GET /api/v1/custom_emojis", None),
     ("GET /api/v2/search", Some(("/api/v2/search?q=a", "", 401))),
     ("POST /api/v1/apps", Some(("/api/v1/apps", r#"{"client_name":""}"#, 422))),
-    ("GET /oauth/authorize", Some(("/oauth/authorize?response_type=code&client_id=x", "", 400))),
-    (
-        "POST /oauth/authorize",
-        Some(("/oauth/authorize", r#"{"response_type":"code","client_id":"x"}"#, 400)),
-    ),
     ("POST /oauth/token", Some(("/oauth/token", r#"{"grant_type":"x","client_id":"x"}"#, 401))),
     ("POST /oauth/revoke", Some(("/oauth/revoke", r#"{"client_id":"x","token":"x"}"#, 401))),
     ("GET /api/v1/accounts", Some(("/api/v1/accounts?id[]=1", "", 401))),

@@ -162,6 +162,15 @@ impl Instance {
         self.command_at(self.data.path(), words)
     }
 
+    /// The same, with a line on its standard input.
+    pub fn command_with(&self, words: &[&str], line: &str) -> Said {
+        let input = self.data.path().join("input");
+        std::fs::write(&input, format!("{line}\n")).expect("an input");
+        let mut command = fulmar(self.data.path(), &self.config, words);
+        command.stdin(std::fs::File::open(&input).expect("an input"));
+        said(command)
+    }
+
     /// The same on another data folder.
     pub fn command_at(&self, data: &Path, words: &[&str]) -> Said {
         said(fulmar(data, &self.config, words))

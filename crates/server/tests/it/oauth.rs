@@ -1,9 +1,11 @@
 //! How apps get at a member's account and lose it again: codes, tokens, their ends, and what is
 //! refused on the way (RFC 6749, 7009, 7636).
 
-use crate::instance::{Answer, Instance};
+use crate::{
+    browser::{Browser, Page, form},
+    instance::{Answer, Instance},
+};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 const REDIRECT: &str = "https://app.example/cb?from=1";
 const PASSWORD: &str = "correct horse battery";
@@ -18,18 +20,6 @@ struct App<'a> {
     secret: String,
 }
 
-fn form(pairs: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (name, value) in pairs {
-        let _ = write!(text, "{name}=");
-        for byte in value.bytes() {
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text.push('&');
-    }
-    text
-}
-
 impl<'a> App<'a> {
     fn new(here: &'a Instance, scopes: &str) -> Self {
         let form = json!({ "client_name": "an app", "redirect_uris": REDIRECT, "scopes": scopes });
@@ -38,34 +28,45 @@ impl<'a> App<'a> {
         Self { here, id: text("client_id"), secret: text("client_secret") }
     }
 
-    /// What a browser is answered whose member logs in and consents; these fields come before.
-    fn consent(&self, name: &str, more: &[(&str, &str)]) -> (u16, String) {
+    /// The parameters of a request to be admitted; these instead of the usual ones.
+    fn wish(&self, more: &[(&str, &str)]) -> String {
         let mut pairs = more.to_vec();
         for pair in [
             ("response_type", "code"),
-            ("client_id", &self.id),
+            ("client_id", self.id.as_str()),
             ("redirect_uri", REDIRECT),
             ("scope", "read"),
-            ("username", name),
-            ("password", PASSWORD),
         ] {
             if !more.iter().any(|(name, _)| *name == pair.0) {
                 pairs.push(pair);
             }
         }
-        let kind = "content-type: application/x-www-form-urlencoded\r\n";
-        let body = form(&pairs);
-        let (head, _) = self.here.exchange("POST", "/oauth/authorize", "", kind, body.as_bytes());
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-        let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
-        (status, to.to_owned())
+        form(&pairs)
+    }
+
+    /// What a fresh browser is answered whose member logs in and consents.
+    fn consent(&self, name: &str, more: &[(&str, &str)]) -> Page {
+        self.consent_in(&mut Browser::new(), name, PASSWORD, more)
+    }
+
+    fn consent_in(
+        &self,
+        browser: &mut Browser,
+        name: &str,
+        password: &str,
+        more: &[(&str, &str)],
+    ) -> Page {
+        let page = browser.get(self.here, &format!("/oauth/authorize?{}", self.wish(more)));
+        if page.status != 200 {
+            return page;
+        }
+        browser.submit(self.here, &page, &[("username", name), ("password", password)])
     }
 
     fn code(&self, more: &[(&str, &str)]) -> String {
-        let (status, to) = self.consent("ann", more);
-        let code = to.strip_prefix("https://app.example/cb?from=1&code=").expect("a code");
-        assert_eq!(status, 303);
-        code.split('&').next().expect("a code").to_owned()
+        let sent = self.consent("ann", more);
+        assert_eq!(sent.status, 303, "{}", sent.html);
+        code_in(&sent)
     }
 
     fn post(&self, path: &str, more: Value) -> Answer {
@@ -82,6 +83,13 @@ impl<'a> App<'a> {
         map.extend(more.as_object().expect("an object").clone());
         self.post("/oauth/token", form)
     }
+}
+
+/// The code that a browser takes to the app.
+fn code_in(sent: &Page) -> String {
+    let to = sent.header("location").expect("a way");
+    let code = to.strip_prefix("https://app.example/cb?from=1&code=").expect("a code");
+    code.split('&').next().expect("a code").to_owned()
 }
 
 fn token(answer: &Answer) -> String {
@@ -142,7 +150,7 @@ fn a_code_that_is_presented_wrongly_is_spent() {
 }
 
 #[test]
-fn what_an_app_asked_wrongly_is_told_to_it_and_to_nobody_else() {
+fn what_an_app_asked_wrongly_is_said_on_a_page_and_sends_nobody_away() {
     let here = with_ann("");
     let app = App::new(&here, "read");
     let state = ("state", "a b&c");
@@ -151,18 +159,120 @@ fn what_an_app_asked_wrongly_is_told_to_it_and_to_nobody_else() {
         ("scope", "write", "invalid_scope"),
         ("scope", "nonsense", "invalid_scope"),
         ("code_challenge", "short", "invalid_request"),
+        ("code_challenge_method", "S256", "invalid_request"),
+        ("code_challenge_method", "plain", "invalid_request"),
     ] {
-        let (status, to) = app.consent("ann", &[(field, value), state]);
-        let start = format!("https://app.example/cb?from=1&error={code}&error_description=");
-        assert_eq!(status, 303, "{field}={value}");
-        assert!(to.starts_with(&start) && to.ends_with("&state=a%20b%26c"), "{to}");
+        let page = app.consent("ann", &[(field, value), state]);
+        assert_eq!((page.status, page.header("location")), (400, None), "{field}={value}");
+        // Whoever wants to may tell the app.
+        let back = format!("href=\"https://app.example/cb?from=1&#38;error={code}&#38;");
+        assert!(page.html.contains(&back), "{back}: {}", page.html);
+        assert!(page.html.contains("&#38;state=a%20b%26c\""), "{}", page.html);
     }
     for (field, value) in [("redirect_uri", "https://evil.example/"), ("client_id", "nobody")] {
-        let (status, to) = app.consent("ann", &[(field, value), ("scope", "write"), state]);
-        assert_eq!((status, to.as_str()), (400, ""), "{field}={value}");
+        let page = app.consent("ann", &[(field, value), ("scope", "write"), state]);
+        assert_eq!((page.status, page.header("location")), (400, None), "{field}={value}");
+        assert!(!page.html.contains("evil.example"), "{}", page.html);
     }
-    let (status, to) = app.consent("nobody", &[state]);
-    assert_eq!((status, to.as_str()), (200, ""), "asked again");
+    let again = app.consent("nobody", &[state]);
+    assert_eq!((again.status, again.header("location")), (200, None), "asked again");
+    assert!(again.html.contains("role=\"alert\""), "{}", again.html);
+}
+
+#[test]
+fn an_app_that_proves_nothing_is_told_how() {
+    let here = with_ann("");
+    let app = App::new(&here, "read");
+    let forged = App { secret: "wrong".into(), id: app.id.clone(), here: &here };
+    let refused = forged.post("/oauth/token", json!({ "grant_type": "client_credentials" }));
+    assert_eq!((refused.status, &refused.body["error"]), (401, &json!("invalid_client")));
+    assert!(refused.head.contains("www-authenticate: Basic"), "{}", refused.head);
+    let nobody = here.ask("GET", WHO, "", None);
+    assert!(nobody.head.contains("www-authenticate: Bearer"), "{}", nobody.head);
+}
+
+#[test]
+fn who_is_logged_in_consents_without_a_password_and_may_say_no() {
+    let here = with_ann("");
+    let app = App::new(&here, "read");
+    let mut browser = Browser::new();
+    let first = app.consent_in(&mut browser, "ann", PASSWORD, &[]);
+    assert_eq!(first.status, 303);
+    let wish = app.wish(&[("state", "s")]);
+    let asked = browser.get(&here, &format!("/oauth/authorize?{wish}"));
+    assert!(asked.html.contains("@ann"), "{}", asked.html);
+    assert!(!asked.html.contains("type=\"password\""), "{}", asked.html);
+    let policy = asked.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("form-action 'self' https://app.example"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(asked.header("cache-control"), Some("no-store"));
+    let yes = browser.submit(&here, &asked, &[("decision", "allow")]);
+    let ann = token(&app.redeem(&code_in(&yes), json!({})));
+    assert_eq!(here.ask("GET", WHO, &ann, None).status, 200);
+    let no = browser.submit(&here, &asked, &[("decision", "deny")]);
+    let to = no.header("location").expect("a way");
+    assert!(to.starts_with("https://app.example/cb?from=1&error=access_denied&"), "{to}");
+    assert!(to.ends_with("&state=s"), "{to}");
+    let neither = browser.submit(&here, &asked, &[("decision", "perhaps")]);
+    assert_eq!(neither.status, 400);
+    let forced = browser.get(&here, &format!("/oauth/authorize?{wish}&force_login=true"));
+    assert!(forced.html.contains("type=\"password\""), "{}", forced.html);
+}
+
+#[test]
+fn a_consent_that_the_member_did_not_see_is_none() {
+    let here = with_ann("");
+    let app = App::new(&here, "read");
+    let mut browser = Browser::new();
+    app.consent_in(&mut browser, "ann", PASSWORD, &[]);
+    let asked = browser.get(&here, &format!("/oauth/authorize?{}", app.wish(&[])));
+    let yes = [("decision", "allow")];
+    for more in [
+        "sec-fetch-site: cross-site\r\n",
+        "sec-fetch-site: same-site\r\n",
+        "origin: https://evil.example\r\n",
+        "origin: null\r\n",
+        "sec-fetch-site: same-origin\r\norigin: https://evil.example\r\n",
+    ] {
+        let sent = browser.submit_with(&here, &asked, &yes, more);
+        assert_eq!((sent.status, sent.header("location")), (403, None), "{more}");
+    }
+    for mark in ["", "AAAA", "forged"] {
+        let sent = browser.submit(&here, &asked, &[("decision", "allow"), ("mark", mark)]);
+        assert_eq!((sent.status, sent.header("location")), (403, None), "{mark}");
+    }
+    // What somebody else was shown is theirs: also a log-in, which would be somebody else's.
+    let mut other = Browser::new();
+    assert_eq!(other.submit(&here, &asked, &yes).status, 403);
+    let door = other.get(&here, &format!("/oauth/authorize?{}", app.wish(&[])));
+    let known = [("username", "ann"), ("password", PASSWORD)];
+    assert_eq!(Browser::new().submit(&here, &door, &known).status, 403);
+    assert_eq!(browser.submit(&here, &asked, &yes).status, 303, "and the true one still works");
+}
+
+#[test]
+fn a_code_is_shown_where_the_app_cannot_be_reached() {
+    let here = with_ann("");
+    let oob = "urn:ietf:wg:oauth:2.0:oob";
+    let form = json!({ "client_name": "a terminal", "redirect_uris": oob, "scopes": "read" });
+    let made = here.ask("POST", "/api/v1/apps", "", Some(form)).body;
+    let text = |name: &str| made[name].as_str().expect("text").to_owned();
+    let app = App { here: &here, id: text("client_id"), secret: text("client_secret") };
+    let shown = app.consent("ann", &[("redirect_uri", oob)]);
+    assert_eq!((shown.status, shown.header("location")), (200, None), "{}", shown.html);
+    let (_, rest) = shown.html.split_once("<code class=\"secret\">").expect("a code");
+    let code = rest.split('<').next().expect("a code");
+    let answer = app.redeem(code, json!({ "redirect_uri": oob }));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[test]
+fn an_address_that_a_browser_would_run_is_none_to_be_sent_to() {
+    let here = Instance::new();
+    for uri in ["javascript:alert(1)", "\u{1}javascript:alert(1)", "data:,x", "no scheme", "//x"] {
+        let form = json!({ "client_name": "x", "redirect_uris": [uri], "scopes": "read" });
+        assert_eq!(here.ask("POST", "/api/v1/apps", "", Some(form)).status, 422, "{uri:?}");
+    }
 }
 
 #[test]
@@ -226,60 +336,40 @@ fn an_app_revokes_its_own_tokens_and_no_others() {
     assert_eq!(revoke(&app, its), (200, String::new()), "dead already");
 }
 
-/// One try in a browser: status, and the cookie it was given.
-fn try_password(here: &Instance, app: &App, name: &str, password: &str, cookie: &str) -> Tried {
-    let fields = [
-        ("response_type", "code"),
-        ("client_id", &app.id),
-        ("redirect_uri", REDIRECT),
-        ("scope", "read"),
-        ("username", name),
-        ("password", password),
-    ];
-    let more = format!("content-type: application/x-www-form-urlencoded\r\ncookie: {cookie}\r\n");
-    let body = form(&fields);
-    let (head, _) = here.exchange("POST", "/oauth/authorize", "", &more, body.as_bytes());
-    let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    Tried {
-        status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"),
-        retry_after_s: line("retry-after:").and_then(|text| text.parse().ok()).unwrap_or(0),
-        cookie: line("set-cookie:").unwrap_or_default().to_owned(),
-    }
-}
-
-struct Tried {
-    status: u16,
-    retry_after_s: u32,
-    cookie: String,
-}
-
 #[test]
 fn passwords_are_guessed_slowly_and_a_known_browser_is_not_locked_out() {
     let here = with_ann("");
     let app = App::new(&here, "read");
-    let known = try_password(&here, &app, "ann", PASSWORD, "");
+    let mut home = Browser::new();
+    let known = app.consent_in(&mut home, "ann", PASSWORD, &[]);
     assert_eq!(known.status, 303);
-    let (cookie, terms) = known.cookie.split_once(';').expect("a cookie");
-    assert!(cookie.starts_with("device="), "{cookie}");
-    assert!(terms.contains("HttpOnly") && terms.contains("SameSite=Lax"), "{terms}");
-    exhaust(&here, &app, "ann", "");
-    let locked = try_password(&here, &app, "ANN", PASSWORD, "device=AAAA");
+    for cookie in known.set_cookies() {
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    }
+    home.keep_only("device");
+    let stranger = || Browser::with("device", "AAAA");
+    exhaust(&app, "ann", &mut stranger());
+    let locked = app.consent_in(&mut stranger(), "ANN", PASSWORD, &[]);
     assert_eq!(locked.status, 429, "also with the right password, for it was not looked at");
-    assert!((1..=60).contains(&locked.retry_after_s), "{}", locked.retry_after_s);
-    let at_home = try_password(&here, &app, "ann", PASSWORD, cookie);
-    assert_eq!((at_home.status, at_home.cookie.as_str()), (303, ""), "a known browser");
-    exhaust(&here, &app, "ann", cookie);
-    assert_eq!(try_password(&here, &app, "ann", PASSWORD, cookie).status, 429, "its own failures");
-    exhaust(&here, &app, "nobody", "");
-    let other = try_password(&here, &app, "nobody", "wrong", cookie);
+    let wait_s: u32 = locked.header("retry-after").and_then(|s| s.parse().ok()).expect("a wait");
+    assert!((1..=60).contains(&wait_s), "{wait_s}");
+    let at_home = app.consent_in(&mut home, "ann", PASSWORD, &[]);
+    assert_eq!(at_home.status, 303, "a known browser");
+    assert!(!at_home.set_cookies().iter().any(|cookie| cookie.starts_with("device=")));
+    home.keep_only("device");
+    exhaust(&app, "ann", &mut home);
+    let locked = app.consent_in(&mut home, "ann", PASSWORD, &[]);
+    assert_eq!(locked.status, 429, "its own failures");
+    exhaust(&app, "nobody", &mut stranger());
+    let other = app.consent_in(&mut home, "nobody", "wrong", &[]);
     assert_eq!(other.status, 429, "known to ann and to nobody else");
 }
 
 /// Tries until it is refused, which happens after ten, and one more for each minute.
-fn exhaust(here: &Instance, app: &App, name: &str, cookie: &str) {
+fn exhaust(app: &App, name: &str, browser: &mut Browser) {
     let begun = std::time::Instant::now();
     let mut tries = 0;
-    while try_password(here, app, name, "wrong", cookie).status == 200 {
+    while app.consent_in(browser, name, "wrong", &[]).status == 200 {
         tries += 1;
         let most = 11 + begun.elapsed().as_secs() / 60;
         assert!(tries <= most, "{tries} tries for {name}");
