@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::ground;
-use crate::install::Python;
+use crate::install::{self, Python};
 use crate::instance::{Instance, OPEN, PASSWORD, Plan};
 use crate::steps::{Outcome, Steps};
 
@@ -37,6 +37,7 @@ pub fn add(steps: &mut Steps, hostile_seconds: u64) {
     let Some(python) = python.filter(|_| ready) else { return };
     steps.step("toot's own tests", || toot(&python));
     steps.step("a day through Mastodon.py", || journey(&python));
+    steps.step("a log-in through Chromium", || log_in(&python));
     steps.step("hostile requests (schemathesis)", || hostile(&python, hostile_seconds));
 }
 
@@ -136,6 +137,19 @@ fn journey(python: &Python) -> Result<Outcome> {
     command.arg(ground::root().join("tests/clients/journey.py"));
     command.args([format!("http://{}", instance.address), PASSWORD.to_owned()]);
     ground::shown(&mut command)?;
+    instance.stop()?;
+    Ok(Outcome::Done)
+}
+
+/// The log-in pages in a real browser; pictures of them stay in `target/`.
+fn log_in(python: &Python) -> Result<Outcome> {
+    install::system()?;
+    let (instance, _folder) = fresh()?;
+    instance.plan.account("ada")?;
+    let mut command = Command::new(python.program("python"));
+    command.arg(ground::root().join("tests/clients/login.py"));
+    command.args([format!("http://{}", instance.address), "ada".to_owned(), PASSWORD.to_owned()]);
+    ground::shown(command.arg(ground::kept("clients/pages")?))?;
     instance.stop()?;
     Ok(Outcome::Done)
 }

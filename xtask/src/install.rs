@@ -11,12 +11,13 @@ use anyhow::{Context, Result, bail};
 use crate::{ground, postgres};
 
 /// A program or file that shows whether a package is there, the package, and what for.
-const PACKAGES: [(&str, &str, &str); 8] = [
+const PACKAGES: [(&str, &str, &str); 9] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15", "the other store"),
     ("pebble", "pebble", "a certificate authority for the test of ACME"),
     ("systemd-analyze", "systemd", "a reader of the package's unit"),
     ("lintian", "lintian", "a reader of the package"),
     ("python3", "python3", "real clients"),
+    ("chromium", "chromium", "the log-in pages, as people meet them"),
     ("tar", "tar", "toot's sources come in an archive"),
     ("cc", "gcc", "crates with C inside"),
     ("/usr/include/stdio.h", "libc6-dev", "the same"),

@@ -15,23 +15,26 @@ pub enum JobKind {
     Publish,
     /// Send a mail; the subject is the mail.
     Mail,
+    /// Remove what a deleted member left; the subject is the account.
+    Leave,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::PollEnd, Self::Publish, Self::Mail];
+    pub const ALL: [Self; 4] = [Self::PollEnd, Self::Publish, Self::Mail, Self::Leave];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
             Self::PollEnd => "poll_end",
             Self::Publish => "publish",
             Self::Mail => "mail",
+            Self::Leave => "leave",
         }
     }
     /// How often it is tried.
     pub const fn attempts_max(self) -> i64 {
         match self {
-            Self::PollEnd | Self::Publish => JOB_ATTEMPTS_MAX,
+            Self::PollEnd | Self::Publish | Self::Leave => JOB_ATTEMPTS_MAX,
             Self::Mail => MAIL_ATTEMPTS_MAX,
         }
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _};
 
 /// What every form of it takes.
 #[derive(Args, Clone)]
@@ -88,6 +88,23 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         common: Common,
     },
+    /// Delete a member for good: everybody stops seeing them at once, and what they left is removed
+    /// while the server runs. The name stays taken.
+    #[command(after_help = "Examples:\n  \
+        fulmar account delete ann                            asks first\n  \
+        fulmar account delete ann --yes --reason \"as they asked by mail\"")]
+    Delete {
+        /// Whom.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Why; kept with the decision.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Give a new password, and end every session and token of the member.
     #[command(after_help = "Examples:\n  \
         fulmar account reset-password ann                    draws one and shows it once\n  \
@@ -117,6 +134,21 @@ fn password(stdin: bool) -> anyhow::Result<Option<String>> {
     Ok(Some(line))
 }
 
+/// Asks whoever sits at the terminal to type the name once more; nobody else is asked.
+fn confirm(name: &str) -> anyhow::Result<()> {
+    let bare = name.trim_start_matches('@');
+    if !std::io::stdin().is_terminal() {
+        bail!("this deletes @{bare} for good: say so with --yes");
+    }
+    eprint!("This deletes @{bare} and all that they posted, for good. Type the name to go on: ");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("no answer")?;
+    if line.trim().trim_start_matches('@') != bare {
+        bail!("nothing was deleted");
+    }
+    Ok(())
+}
+
 /// Carries a command out and prints what came of it.
 pub(crate) async fn run(command: AccountCommand) -> anyhow::Result<()> {
     let (request, common) = match command {
@@ -134,6 +166,12 @@ pub(crate) async fn run(command: AccountCommand) -> anyhow::Result<()> {
         }
         AccountCommand::Role { name, role, common } => {
             (Request::AccountRole { name, role }, common)
+        }
+        AccountCommand::Delete { name, yes, reason, common } => {
+            if !yes {
+                confirm(&name)?;
+            }
+            (Request::AccountDelete { name, reason }, common)
         }
         AccountCommand::ResetPassword { name, password_stdin, common } => {
             let password = password(password_stdin)?;
@@ -161,6 +199,7 @@ fn print_json(reply: Reply) -> anyhow::Result<()> {
         Reply::Shown { member, decisions } => {
             entry(&member, serde_json::json!({ "decisions": decisions }))?
         }
+        Reply::Deleted { username } => serde_json::json!({ "deleted": username }),
         Reply::Decided { member, already } => {
             entry(&member, serde_json::json!({ "already": already }))?
         }
@@ -191,6 +230,9 @@ fn print(reply: Reply) -> anyhow::Result<()> {
             let state = if member.suspended.is_some() { "suspended" } else { "active" };
             let was = if already { "was already" } else { "is now" };
             println!("@{} {was} {state}, {}", member.username, member.role);
+        }
+        Reply::Deleted { username } => {
+            println!("@{username} is deleted; what they left is removed while the server runs");
         }
         Reply::Shown { member, decisions } => {
             println!("@{} {}", member.username, member.display_name);

@@ -5,14 +5,14 @@ use crate::limits::{
     EXPIRED_EVERY_MS, EXPIRED_REST_MS, JOBS_LOOK_MS, JOBS_REST_MS, TOKENS_USED_EVERY_MS,
 };
 use model::Timestamp;
-use social::Social;
+use social::{Social, media::Darkroom};
 use std::{sync::Arc, time::Duration};
 
 /// Does jobs as their hour comes. Sleeps until the next one is due or the queue has changed, and
 /// never for long: another node may have enqueued one, or be killed over one.
-pub(crate) async fn jobs(social: Arc<Social>) {
+pub(crate) async fn jobs(social: Arc<Social>, room: Darkroom) {
     loop {
-        let wait_ms = match social.run_due_jobs().await {
+        let wait_ms = match social.run_due_jobs(&room).await {
             Ok(next) => wait_ms(social.now(), next),
             Err(error) => {
                 tracing::warn!(%error, "jobs wait");

@@ -108,7 +108,7 @@ fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
         )),
     );
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(index(Arc::clone(&instance.social))));
-    let jobs = chores::jobs(Arc::clone(&instance.social));
+    let jobs = chores::jobs(Arc::clone(&instance.social), instance.darkroom.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(jobs));
     for _ in 0..social::limits::MAILS_AT_ONCE {
         let mail = chores::mail(Arc::clone(&instance.social));

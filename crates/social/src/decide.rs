@@ -17,11 +17,11 @@ pub struct Cause {
     pub reason: String,
 }
 
-const LAST_OWNER: &str =
+pub(crate) const LAST_OWNER: &str =
     "this is the only owner: make somebody else an owner first, then try again";
 
 impl Social {
-    fn decision(
+    pub(crate) fn decision(
         &self,
         target: AccountId,
         verdict: Verdict,

@@ -6,6 +6,7 @@ use crate::{
     limits::{
         EXPIRED_AT_ONCE, JOB_ERROR_CHARACTERS_MAX, JOB_LEASE_MS, JOBS_AT_ONCE, VOTERS_AT_ONCE,
     },
+    media::Darkroom,
 };
 use model::{
     PollId, Timestamp,
@@ -15,15 +16,17 @@ use model::{
 
 impl Social {
     /// Does the jobs whose hour has come, a few of them. Returns when to come again: the time of
-    /// the next job, which may have passed already; `None` where nothing waits.
+    /// the next job, which may have passed already; `None` where nothing waits. Files that a job
+    /// removes are in `room`.
     ///
     /// # Errors
     /// When the store cannot be asked. What was claimed is claimed again later.
-    pub async fn run_due_jobs(&self) -> Result<Option<Timestamp>, VerbError> {
+    pub async fn run_due_jobs(&self, room: &Darkroom) -> Result<Option<Timestamp>, VerbError> {
         for job in self.store.claim_jobs(self.now(), JOB_LEASE_MS, JOBS_AT_ONCE).await? {
             let done = match job.kind {
                 JobKind::PollEnd => self.end_poll(&job).await,
                 JobKind::Publish => self.publish(&job).await,
+                JobKind::Leave => self.clear_away(room, &job).await,
                 // Claimed apart, by `run_due_mail`.
                 JobKind::Mail => continue,
             };

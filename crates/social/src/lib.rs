@@ -13,6 +13,7 @@ pub mod home;
 pub mod hub;
 pub mod jobs;
 mod large;
+pub mod leaving;
 pub mod limits;
 pub mod mail;
 mod marks;

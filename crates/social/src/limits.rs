@@ -149,6 +149,13 @@ pub const LETTER_BURST_ADDRESS: i64 = 20;
 pub const LETTER_EVERY_MS_ADDRESS: i64 = 2 * 60_000;
 /// Voters who are told of a poll's end in one deed. The others follow in the next.
 pub const VOTERS_AT_ONCE: u32 = 100;
+/// Posts, media, follows or favourites of a deleted member that one part takes away.
+pub const LEFT_AT_ONCE: u32 = 32;
+/// Rows of every other kind that one part takes away.
+pub const LEAVE_ROWS_AT_ONCE: u32 = 500;
+/// Milliseconds after which the removal lets other jobs have their turn, and goes on after them.
+pub const LEAVE_TURN_MS: i64 = 2_000;
+const _: () = assert!(LEAVE_TURN_MS * 4 < JOB_LEASE_MS);
 /// Expired keys, sessions and jobs removed in one deed, of each. The rest goes with the next.
 pub const EXPIRED_AT_ONCE: u32 = 500;
 /// Characters of a failure that are kept with its job.

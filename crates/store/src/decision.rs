@@ -9,15 +9,17 @@ use model::{
 };
 
 /// Changes nothing, and finds its row only where an owner would be left.
-const OWNER_LEFT: &str = "UPDATE member SET role = role WHERE account_id = ?1 AND \
+pub(crate) const OWNER_LEFT: &str = "UPDATE member SET role = role WHERE account_id = ?1 AND \
     (role <> 'owner' OR EXISTS (SELECT 1 FROM member m JOIN account a ON a.id = m.account_id \
      WHERE m.role = 'owner' AND m.account_id <> ?1 AND a.suspended_ms IS NULL))";
 const RECORD: &str = "INSERT INTO decision (id, target_id, actor_id, verdict, reason, at_ms) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const SUSPEND: &str = "UPDATE account SET suspended_ms = ?2 WHERE id = ?1 \
     AND suspended_ms IS NULL AND domain IS NULL";
+/// Whoever is deleted has no member, and does not come back.
 const UNSUSPEND: &str = "UPDATE account SET suspended_ms = NULL WHERE id = ?1 \
-    AND suspended_ms IS NOT NULL AND domain IS NULL";
+    AND suspended_ms IS NOT NULL AND domain IS NULL \
+    AND EXISTS (SELECT 1 FROM member WHERE account_id = ?1)";
 const ROLE: &str = "UPDATE member SET role = ?2 WHERE account_id = ?1 AND role <> ?2";
 const END_SESSIONS: &str = "DELETE FROM session WHERE account_id = ?1";
 const END_CODES: &str = "DELETE FROM auth_code WHERE account_id = ?1";
@@ -35,7 +37,7 @@ fn decision_of(row: &Row) -> Stored<Decision> {
 }
 
 /// Keeps the record, and has those who remember the account ask again.
-fn record(batch: &mut Batch, decision: &Decision) {
+pub(crate) fn record(batch: &mut Batch, decision: &Decision) {
     let id = batch.id();
     let target = decision.target;
     let (word, reason) = (decision.verdict.word(), decision.reason.clone());

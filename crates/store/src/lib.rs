@@ -14,6 +14,7 @@ pub mod db;
 mod decision;
 mod ids;
 mod job;
+mod leaving;
 pub mod limits;
 mod list;
 mod mail;

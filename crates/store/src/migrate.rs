@@ -87,6 +87,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0011_search_merge_sqlite.sql"),
         postgres: "",
     },
+    Migration {
+        version: 12,
+        sql: include_str!("../migrations/0012_leaving.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -165,7 +165,7 @@ fn fault(app: &App, asked: &Asked) -> Result<Scopes, (&'static str, &'static str
 /// What an app asks for, checked; or the page that says what is wrong with it.
 async fn checked(site: &Site, asked: &Asked) -> Result<Result<(App, Scopes), Response>, Refused> {
     let misasked = |sentence: &str, back| {
-        let frame = Frame::unlisted(site, "The app asked for something wrong");
+        let frame = Frame::unlisted(site, "This log-in cannot go on");
         let page = MisaskedPage { frame, sentence: sentence.to_owned(), back };
         frame::own(&page, StatusCode::BAD_REQUEST, &Csp::page())
     };
@@ -199,6 +199,10 @@ fn right(name: &str) -> String {
         ("profile", _) => "See who you are".into(),
         ("email", _) => "See your e-mail address".into(),
         ("admin", what) => format!("Run this place for you ({what})"),
+        ("read", "accounts") => "Read your profile and those of others".into(),
+        ("write", "accounts") => "Change your profile".into(),
+        ("read", "statuses") => "Read the posts that you can read".into(),
+        ("write", "statuses") => "Post, and change or delete your posts".into(),
         ("read", what) => format!("Read your {what}"),
         ("write", what) => format!("Make and change your {what}"),
         _ => name.to_owned(),
@@ -228,6 +232,7 @@ fn log_in_page(
         name: asked.username.clone(),
         wrong,
         wish: Some(wish(app, scopes, asked)),
+        has_mail: site.social.has_mail(),
     }
 }
 

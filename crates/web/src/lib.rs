@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod frame;
 mod front;
+mod leaving;
 mod limits;
 mod login;
 mod password;

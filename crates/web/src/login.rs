@@ -44,6 +44,8 @@ pub struct LogInPage {
     pub wrong: Option<String>,
     /// The app that wants it.
     pub wish: Option<Wish>,
+    /// Whether a forgotten password can be replaced by mail.
+    pub has_mail: bool,
 }
 
 /// `/logout`.
@@ -77,7 +79,8 @@ pub(crate) struct LogOutForm {
 }
 
 /// Where somebody may be sent after logging in: never where a link says that we do not know.
-const WAYS: [&str; 3] = ["/settings/sessions", "/settings/password", "/settings"];
+const WAYS: [&str; 4] =
+    ["/settings/sessions", "/settings/password", "/settings/delete", "/settings"];
 
 fn way(to: &str) -> &'static str {
     WAYS.into_iter().find(|way| *way == to).unwrap_or("/settings")
@@ -106,6 +109,8 @@ pub(crate) async fn tried(
             Ok(wrong(why.to_owned(), StatusCode::OK, None))
         }
         Err(VerbError::TooMany { retry_after_s }) => Ok(too_many(retry_after_s)),
+        // The password was right, and something else is missing.
+        Err(VerbError::Forbidden(why)) => Ok(wrong(why.to_owned(), StatusCode::FORBIDDEN, None)),
         Err(other) => Err(other.into()),
     }
 }
@@ -135,6 +140,7 @@ fn form(site: &Site, browser: &Browser, to: &str, name: &str, wrong: Option<Stri
         name: name.to_owned(),
         wrong,
         wish: None,
+        has_mail: site.social.has_mail(),
     }
 }
 
@@ -209,12 +215,13 @@ impl crate::samples::Samples for LogInPage {
     fn samples() -> Vec<Self> {
         let hostile = || crate::samples::HOSTILE.to_owned();
         let wish = |back: &str| Wish { app: hostile(), rights: vec![hostile()], back: back.into() };
-        let page = |name: String, wrong: Option<String>, wish| Self {
+        let page = |name: String, wrong: Option<String>, wish: Option<Wish>| Self {
             frame: crate::samples::frame(),
             action: "/login",
             carried: vec![("mark", hostile())],
             name,
             wrong,
+            has_mail: wish.is_some(),
             wish,
         };
         vec![

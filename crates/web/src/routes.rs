@@ -1,7 +1,7 @@
 //! Every page on one screen.
 
 use crate::{
-    Site, authorize, confirmation, files, front, login, password, post, profile, sessions,
+    Site, authorize, confirmation, files, front, leaving, login, password, post, profile, sessions,
     settings, tag,
 };
 use axum::{
@@ -48,6 +48,8 @@ routes! {
     get "/logout" => login::leave_page;
     post "/logout" => login::leave;
     get "/settings" => settings::show;
+    get "/settings/delete" => leaving::show;
+    post "/settings/delete" => leaving::leave;
     get "/settings/password" => settings::password_page;
     post "/settings/password" => settings::password;
     get "/settings/sessions" => sessions::show;

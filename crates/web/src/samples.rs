@@ -9,6 +9,7 @@ use crate::{
     failure::FailurePage,
     frame::{Frame, Kind},
     front::FrontPage,
+    leaving::LeavingPage,
     login::{LogInPage, LogOutPage},
     password::PasswordPage,
     post::PostPage,
@@ -197,6 +198,7 @@ fn every_page_keeps_its_shape_whatever_is_written_in_it() {
     try_all::<SessionsPage>("sessions");
     try_all::<SettingsPage>("settings");
     try_all::<NewPasswordPage>("new password");
+    try_all::<LeavingPage>("leaving");
 }
 
 #[test]

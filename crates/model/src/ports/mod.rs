@@ -48,6 +48,7 @@ mod account;
 mod app;
 mod decision;
 mod job;
+mod leaving;
 mod mail;
 mod media;
 mod relation;
@@ -60,6 +61,7 @@ pub use account::AccountStore;
 pub use app::AppStore;
 pub use decision::DecisionStore;
 pub use job::JobStore;
+pub use leaving::LeavingStore;
 pub use mail::{MailError, MailStore, Mailer};
 pub use media::MediaStore;
 pub use relation::{NoticeFacts, RelationStore};
@@ -74,6 +76,7 @@ pub trait Store:
     + AppStore
     + DecisionStore
     + JobStore
+    + LeavingStore
     + MailStore
     + MediaStore
     + StatusStore
@@ -91,6 +94,7 @@ impl<T> Store for T where
         + AppStore
         + DecisionStore
         + JobStore
+        + LeavingStore
         + MailStore
         + MediaStore
         + StatusStore

@@ -38,6 +38,7 @@ pub(super) async fn perform(instance: &Instance, request: Request) -> anyhow::Re
             decide(instance, &name, Verdict::Role(role_of(&role)?), String::new()).await
         }
         Request::AccountResetPassword { name, password } => reset(instance, &name, password).await,
+        Request::AccountDelete { name, reason } => delete(instance, &name, reason).await,
         Request::TokenCreate { name, scopes } => token(instance, &name, &scopes).await,
         Request::TokenList { name } => tokens(instance, &name).await,
         Request::TokenRevoke { token } => revoke(instance, &token).await,
@@ -56,10 +57,14 @@ fn role_of(word: &str) -> anyhow::Result<Role> {
 /// A member by name, with or without `@`.
 async fn found(instance: &Instance, name: &str) -> anyhow::Result<Account> {
     let bare = name.strip_prefix('@').unwrap_or(name);
-    let account = instance.social.store().account_by_handle(bare, None).await?;
-    account.with_context(|| {
+    let store = instance.social.store();
+    let account = store.account_by_handle(bare, None).await?.with_context(|| {
         format!("there is no member @{bare}: `fulmar account list` shows those there are")
-    })
+    })?;
+    if store.member(account.id).await?.is_none() {
+        bail!("@{bare} was deleted; nothing is left of them but the name, which stays taken");
+    }
+    Ok(account)
 }
 
 /// A refusal in words; where the store failed, why.
@@ -185,6 +190,15 @@ async fn decide(
     let cause = Cause { actor: None, reason };
     let done = instance.social.decide(account.id, verdict, cause).await.map_err(said)?;
     Ok(Reply::Decided { member: one(instance, account.id).await?, already: !done })
+}
+
+async fn delete(instance: &Instance, name: &str, reason: String) -> anyhow::Result<Reply> {
+    let account = found(instance, name).await?;
+    let cause = Cause { actor: None, reason };
+    if !instance.social.delete_account(account.id, cause).await.map_err(said)? {
+        bail!("@{} was deleted meanwhile", account.username);
+    }
+    Ok(Reply::Deleted { username: account.username })
 }
 
 async fn reset(instance: &Instance, name: &str, password: Option<String>) -> anyhow::Result<Reply> {

@@ -22,6 +22,8 @@ pub(crate) enum Request {
     AccountRole { name: String, role: String },
     /// Gives a new password and ends what was opened with the old one.
     AccountResetPassword { name: String, password: Option<String> },
+    /// Deletes a member, for good.
+    AccountDelete { name: String, reason: String },
     /// Issues a token.
     TokenCreate { name: String, scopes: String },
     /// A member's live tokens.
@@ -53,6 +55,8 @@ pub(crate) enum Reply {
     Decided { member: Member, already: bool },
     /// A new password was given; told where it was drawn.
     Password { member: Member, password: Option<String> },
+    /// The member of this name is no more.
+    Deleted { username: String },
     /// A fresh token.
     Token { token: String },
     /// Live tokens.

@@ -16,6 +16,7 @@ mod endpoints;
 mod entering;
 mod instance;
 mod jobs;
+mod leaving;
 mod mail;
 mod media;
 mod oauth;

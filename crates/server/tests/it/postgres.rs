@@ -1,7 +1,7 @@
 //! The server on a real PostgreSQL: the main story, the command line, and the database going away
 //! and coming back.
 
-use crate::{instance::Instance, mail, story};
+use crate::{instance::Instance, leaving, mail, story};
 use serde_json::json;
 use std::process::Command;
 use testkit::{
@@ -30,6 +30,12 @@ fn the_main_story_on_postgresql() {
 fn an_address_is_confirmed_on_postgresql() {
     let url = fresh_database(&runtime());
     mail::sign_up_and_confirm(&format!("[store]\npostgres_url = \"{url}\"\n"));
+}
+
+#[test]
+fn a_deletion_on_postgresql() {
+    let url = fresh_database(&runtime());
+    leaving::deletion(&mut Instance::on_postgres(&url));
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl Social {
 
     /// The row goes first: a file without a row is a few bytes lost, a row without its file is a
     /// broken picture. `false`: a status carries it by now, or it is gone.
-    async fn discard(&self, room: &Darkroom, media: &Media) -> Result<bool, VerbError> {
+    pub(crate) async fn discard(&self, room: &Darkroom, media: &Media) -> Result<bool, VerbError> {
         if !self.store.delete_media(media.id).await? {
             return Ok(false);
         }

@@ -12,6 +12,7 @@ mod copies;
 mod counts;
 mod deeds;
 mod jobs;
+mod leaving;
 mod mail;
 mod media;
 mod members;
