@@ -14,8 +14,8 @@ pub const READ_QUEUE_MAX: usize = 4_096;
 pub const READERS: usize = 4;
 /// Statements kept prepared on each connection.
 pub const PREPARED_MAX: usize = 256;
-/// Pages of the write-ahead log after which a checkpoint waits for readers (64 MiB).
-pub const WAL_PAGES_RESTART: i64 = 16_384;
+/// Pages of the write-ahead log after which a checkpoint waits for readers (16 MiB).
+pub const WAL_PAGES_RESTART: i64 = 4_096;
 /// How often the checkpointer looks, in milliseconds.
 pub const CHECKPOINT_EVERY_MS: u64 = 1_000;
 /// How long a connection waits for another process's lock, in milliseconds.

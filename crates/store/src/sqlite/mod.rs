@@ -147,24 +147,30 @@ pub(super) fn spawn(
         .map_err(|e| StoreError::Broken(format!("no thread for the store: {e}")))
 }
 
-/// Moves the log into the database, without stopping writers while it is short, and waiting for
-/// readers once it is long, so that it cannot grow without bound.
+/// Moves the log into the database without stopping writers. Once it is long, what came meanwhile
+/// is moved too, and then what is left with the writer and new readers waiting, which is little:
+/// after that the log begins anew, so that it cannot grow without bound. What it holds by then is
+/// written over, which costs the writer less than a file that grows.
 fn checkpoints(conn: &Connection, stopped: &mpsc::Receiver<()>, restarts: &AtomicU64) {
-    let mut pages = 0;
-    loop {
-        match stopped.recv_timeout(Duration::from_millis(CHECKPOINT_EVERY_MS)) {
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            _ => return,
-        }
-        let mode = if pages > WAL_PAGES_RESTART { "RESTART" } else { "PASSIVE" };
-        let text = format!("PRAGMA wal_checkpoint({mode})");
-        // Counted before: the writer sees the log begin anew while this still runs.
-        if mode == "RESTART" {
+    while let Err(mpsc::RecvTimeoutError::Timeout) =
+        stopped.recv_timeout(Duration::from_millis(CHECKPOINT_EVERY_MS))
+    {
+        if checkpoint(conn, "PASSIVE") > WAL_PAGES_RESTART {
+            checkpoint(conn, "PASSIVE");
+            // Counted before: the writer sees the log begin anew while this still runs.
             restarts.fetch_add(1, Ordering::AcqRel);
+            checkpoint(conn, "RESTART");
         }
-        match conn.query_row(&text, [], |r| r.get::<_, i64>(1)) {
-            Ok(log) => pages = log,
-            Err(error) => tracing::warn!(%error, "checkpoint failed; it is tried again"),
+    }
+}
+
+/// Pages in the log.
+fn checkpoint(conn: &Connection, mode: &str) -> i64 {
+    match conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1)) {
+        Ok(pages) => pages,
+        Err(error) => {
+            tracing::warn!(%error, "checkpoint failed; it is tried again");
+            0
         }
     }
 }

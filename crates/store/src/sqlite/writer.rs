@@ -18,6 +18,7 @@ use model::{
     StoreError,
     ports::{Announcement, Announcer, Clock},
 };
+use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 use std::{
     sync::{
@@ -26,7 +27,10 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 type Outcome = Result<Done, CommitError>;
 type Answer = oneshot::Sender<Outcome>;
@@ -34,6 +38,21 @@ type Answer = oneshot::Sender<Outcome>;
 struct Waiting {
     batch: Batch,
     answer: Answer,
+    /// Where the caller waits.
+    runtime: Option<Handle>,
+}
+
+/// The answers of a group, given when this goes. That is done on the runtime of those who wait:
+/// this thread would wake it for each of them, and on one core be put aside each time.
+#[derive(Default)]
+struct Answers(Vec<(Answer, Outcome)>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (answer, outcome) in self.0.drain(..) {
+            let _ = answer.send(outcome);
+        }
+    }
 }
 
 /// How the batches of a group are kept apart.
@@ -79,7 +98,8 @@ impl Writer {
     pub(super) async fn commit(&self, batch: Batch) -> Result<Done, CommitError> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.try_send(Waiting { batch, answer }).map_err(|_| closed())?;
+        let runtime = Handle::try_current().ok();
+        queue.try_send(Waiting { batch, answer, runtime }).map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed().into()))
     }
 }
@@ -200,19 +220,32 @@ impl Worker {
 
     /// Answers in commit order: deeds that others must learn of go through the announcer.
     fn answer(&self, group: &mut Vec<Waiting>, done: Vec<Outcome>) {
+        let runtime = group.first().and_then(|waiting| waiting.runtime.clone());
+        let answers = Arc::new(Mutex::new(Some(Answers::default())));
         let mut told = Vec::with_capacity(group.len());
-        for (Waiting { batch, answer }, outcome) in group.drain(..).zip(done) {
+        for (Waiting { batch, answer, .. }, outcome) in group.drain(..).zip(done) {
             let event = outcome.as_ref().ok().and_then(|done| event_of(batch.tell, done));
-            let Some(event) = event else {
-                let _ = answer.send(outcome);
-                continue;
+            let answers = Arc::clone(&answers);
+            let acknowledge = move || match &mut *answers.lock() {
+                Some(answers) => answers.0.push((answer, outcome)),
+                // Somebody took the event in later than the others.
+                None => drop(answer.send(outcome)),
             };
-            let acknowledge = Box::new(move || {
-                let _ = answer.send(outcome);
-            });
-            told.push(Announcement { event, acknowledge });
+            match event {
+                Some(event) => {
+                    told.push(Announcement { event, acknowledge: Box::new(acknowledge) });
+                }
+                None => acknowledge(),
+            }
         }
         hand_over(&*self.announcer, told);
+        let answers = answers.lock().take().unwrap_or_default();
+        match runtime {
+            Some(runtime) if answers.0.len() > 1 => {
+                drop(runtime.spawn(async move { drop(answers) }))
+            }
+            _ => drop(answers),
+        }
     }
 
     /// Runs a batch on the ground of those before it. Its first statement may refuse it, since then

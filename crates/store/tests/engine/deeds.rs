@@ -56,6 +56,22 @@ fn a_refused_statement_takes_the_whole_deed_with_it() {
 }
 
 #[test]
+fn a_first_statement_that_changes_too_much_changes_nothing() {
+    check(|case| async move {
+        for name in ["one", "two"] {
+            put(&case.db, name).await.unwrap();
+        }
+        for sql in ["UPDATE tag SET name = name || '!'", "DELETE FROM tag"] {
+            let mut batch = Batch::new();
+            batch.must(sql, params![]);
+            let error = case.db.commit(batch).await.unwrap_err();
+            assert!(matches!(error, CommitError::Unmet(0)), "{sql}: {error:?}");
+            assert_eq!(names(&case.db).await, ["one", "two"], "{sql}");
+        }
+    });
+}
+
+#[test]
 fn a_refused_deed_leaves_its_neighbours_alone() {
     check(|case| async move {
         put(&case.db, "taken").await.unwrap();
@@ -64,17 +80,20 @@ fn a_refused_deed_leaves_its_neighbours_alone() {
             let db = db.clone();
             async move {
                 for round in 0..10 {
-                    let mut batch = Batch::new();
-                    let id = batch.id();
-                    batch.add(INSERT_TAG, params![id, format!("{task} {round}")]);
-                    let fails = (task + round) % 3 == 0;
-                    if fails {
-                        let second = batch.id();
-                        batch.add(INSERT_TAG, params![second, "taken"]);
+                    // Refused at its first statement, at its second, or not at all.
+                    let (mut batch, refused) = (Batch::new(), (task + round) % 3);
+                    let names = match refused {
+                        0 => vec!["taken".to_owned(), format!("never {task} {round}")],
+                        1 => vec![format!("{task} {round}"), "taken".to_owned()],
+                        _ => vec![format!("{task} {round}")],
+                    };
+                    for name in names {
+                        let id = batch.id();
+                        batch.add(INSERT_TAG, params![id, name]);
                     }
                     match db.commit(batch).await {
-                        Ok(_) => assert!(!fails),
-                        Err(CommitError::Key(1)) => assert!(fails),
+                        Ok(_) => assert_eq!(refused, 2),
+                        Err(CommitError::Key(place)) => assert_eq!(place, refused),
                         Err(other) => panic!("{other:?}"),
                     }
                 }
@@ -83,7 +102,7 @@ fn a_refused_deed_leaves_its_neighbours_alone() {
         .await;
         let expected: Vec<String> = (0..48)
             .flat_map(|task| (0..10).map(move |round| (task, round)))
-            .filter(|(task, round)| (task + round) % 3 != 0)
+            .filter(|(task, round)| (task + round) % 3 == 2)
             .map(|(task, round)| format!("{task} {round}"))
             .chain(["taken".to_owned()])
             .collect();
