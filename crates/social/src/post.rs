@@ -14,7 +14,7 @@ use model::{
     poll::NewPoll,
     sight::{may_reblog, may_reply},
     status::{Marks, NewStatus, ReblogOf, ReplyTo, StatusEdit},
-    text,
+    text::{self, Text},
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -76,12 +76,14 @@ pub(crate) fn attached(error: model::StoreError) -> VerbError {
 }
 
 impl Social {
-    pub(crate) fn check_draft(&self, draft: &Draft) -> Result<(), VerbError> {
+    /// Refuses what nobody may post; the text of what one may.
+    pub(crate) fn check_draft<'a>(&self, draft: &'a Draft) -> Result<Text<'a>, VerbError> {
         let refuse = |text: String| Err(VerbError::Invalid(text));
         let most = self.settings.status_characters;
         let spoiler = text::parse(&draft.spoiler);
         let left = most.checked_sub(spoiler.length()).filter(|_| spoiler.fits(most).is_ok());
-        match left.map(|left| text::parse(&draft.text).fits(left)) {
+        let parsed = text::parse(&draft.text);
+        match left.map(|left| parsed.fits(left)) {
             Some(Ok(())) => {}
             None | Some(Err(text::TextError::TooLong { .. })) => {
                 return refuse(format!("Text character limit of {most} exceeded"));
@@ -99,11 +101,17 @@ impl Social {
         {
             return refuse("Language is not valid".into());
         }
-        draft.poll.as_ref().map_or(Ok(()), check_poll)
+        draft.poll.as_ref().map_or(Ok(()), check_poll)?;
+        Ok(parsed)
     }
 
-    async fn word(&self, author: AccountId, draft: &Draft) -> Result<Worded, VerbError> {
-        let parsed = text::parse(&draft.text);
+    /// What a text says, its names looked up.
+    async fn word(
+        &self,
+        author: AccountId,
+        draft: &Draft,
+        parsed: &Text<'_>,
+    ) -> Result<Worded, VerbError> {
         let (mut mentions, mut local) = (SmallVec::new(), Vec::new());
         for handle in parsed.mentions() {
             let domain = handle.domain.as_deref();
@@ -168,10 +176,11 @@ impl Social {
         author: AccountId,
         draft: Draft,
     ) -> Result<NewStatus, VerbError> {
-        self.check_draft(&draft)?;
+        let parsed = self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         let now = self.now();
-        let worded = self.word(author, &draft).await?;
+        let worded = self.word(author, &draft, &parsed).await?;
+        drop(parsed);
         let in_reply_to = match draft.in_reply_to {
             None => None,
             Some(id) => Some(self.answered(author, id).await?),
@@ -240,10 +249,11 @@ impl Social {
         draft: Draft,
     ) -> Result<StatusView, VerbError> {
         let old = self.own(author, id).await?;
-        self.check_draft(&draft)?;
+        let parsed = self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         let now = self.now();
-        let worded = self.word(author, &draft).await?;
+        let worded = self.word(author, &draft, &parsed).await?;
+        drop(parsed);
         let status = &old.entry.status;
         let mut edit = StatusEdit {
             id,

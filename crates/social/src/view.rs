@@ -61,8 +61,8 @@ pub type AccountView = Arc<AccountEntry>;
 /// A status with what is the same for every viewer.
 #[derive(Debug)]
 pub struct StatusEntry {
-    /// The post.
-    pub status: Status,
+    /// The post, shared with the event that told of it.
+    pub status: Arc<Status>,
     /// Its numbers.
     pub counts: StatusCounts,
     /// Its media, in order.
@@ -75,10 +75,10 @@ pub struct StatusEntry {
 
 impl StatusEntry {
     /// Of a post that was just announced, when the post says all there is to know of it.
-    pub(crate) fn of_new(status: &Status) -> Option<Self> {
+    pub(crate) fn of_new(status: &Arc<Status>) -> Option<Self> {
         let alone = status.media.is_empty() && status.poll.is_none();
         alone.then(|| Self {
-            status: status.clone(),
+            status: Arc::clone(status),
             counts: StatusCounts::default(),
             media: Vec::new(),
             poll: None,
@@ -205,7 +205,7 @@ impl Social {
                 media: status.media.iter().filter_map(|id| media.get(id).cloned()).collect(),
                 poll: status.poll.and_then(|id| polls.get(&id).cloned()),
                 rendering: Rendering::default(),
-                status,
+                status: Arc::new(status),
             });
             self.hub.statuses.put(&ticket, entry.status.id, Arc::clone(&entry));
             found.insert(entry.status.id, entry);
