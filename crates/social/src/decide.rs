@@ -54,7 +54,8 @@ impl Social {
         }
     }
 
-    /// Gives a member a new password and ends everything that was opened with the old one.
+    /// Gives a member a new password and ends everything that was opened with the old one. Their
+    /// address counts as confirmed then. Where this place sends mail, one tells of it.
     ///
     /// # Errors
     /// `Invalid` for a password that would be refused at sign-up, `NotFound` for no member.
@@ -69,7 +70,8 @@ impl Social {
         }
         let decision = self.decision(target, Verdict::Password, cause)?;
         let hash = self.hash_password(password).await?;
-        let found = self.store.decide_password(&decision, &hash).await?;
+        let found = self.store.decide_password(&decision, &hash, self.has_mail()).await?;
+        self.mail_changed.notify_one();
         if found { Ok(()) } else { Err(VerbError::NotFound) }
     }
 }

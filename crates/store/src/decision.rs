@@ -1,10 +1,11 @@
 //! Decisions about members: each takes effect and is recorded in one deed.
 
-use crate::{Batch, CommitError, Row, SqlStore, app::ending_access, params};
+use crate::{Batch, CommitError, Row, SqlStore, app::ending_access, mail, params};
 use async_trait::async_trait;
 use model::{
     AccountId, Event, StoreError, Timestamp,
     decision::{Decision, Verdict},
+    mail::MailKind,
     ports::{DecisionStore, Stored},
 };
 
@@ -83,14 +84,19 @@ impl DecisionStore for SqlStore {
         }
     }
 
-    async fn decide_password(&self, decision: &Decision, hash: &str) -> Stored<bool> {
+    async fn decide_password(&self, decision: &Decision, hash: &str, notice: bool) -> Stored<bool> {
         let (target, at) = (decision.target, decision.at);
         let mut batch = Batch::new();
         batch.must(
-            "UPDATE member SET password_hash = ?2 WHERE account_id = ?1",
-            params![target, hash],
+            "UPDATE member SET password_hash = ?2, confirmed_ms = COALESCE(confirmed_ms, ?3) \
+             WHERE account_id = ?1",
+            params![target, hash, at],
         );
         ending_access(&mut batch, target, None, at);
+        mail::end_links(&mut batch, target);
+        if notice {
+            mail::enqueue_to_member(&mut batch, MailKind::PasswordChanged, target, at);
+        }
         record(&mut batch, decision);
         match self.db.commit(batch).await {
             Ok(_) => Ok(true),

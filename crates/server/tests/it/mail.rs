@@ -127,6 +127,7 @@ fn to<'a>(letters: &'a [Taken], address: &str) -> Vec<&'a Taken> {
 fn a_forgotten_password_is_replaced_by_a_link_that_works_once() {
     let place = Place::new(Tls::StartTls, "user = \"fulmar\"\npassword = \"hush\"\n");
     let ann = place.here.member("ann");
+    assert!(place.get("/login").1.contains("href=\"/auth/password/new\""), "it is found");
     let asked = place.ask_for_reset("Ann@Example.org");
     assert_eq!(asked.0, 200, "{}", asked.1);
     assert_eq!(asked, place.ask_for_reset("nobody@example.org"), "nobody learns who is here");
@@ -284,6 +285,26 @@ fn a_lost_link_is_asked_for_again_and_a_reset_confirms_too() {
 }
 
 #[test]
+fn a_password_that_the_host_gives_is_told_confirms_and_ends_links() {
+    let place = Place::new(Tls::None, "");
+    let app = place.app();
+    let eve = token_of(&place.sign_up(&app, "eve", "eve@example.org"));
+    assert_eq!(place.ask_for_reset("eve@example.org").0, 200);
+    let links: Vec<String> = place.sink.letters(2).iter().map(Taken::link).collect();
+    let given = place.here.command(&["account", "reset-password", "eve", "--json"]);
+    assert!(given.is_done, "{}", given.err);
+    let given: Value = serde_json::from_str(&given.out).expect("JSON");
+    let told = place.sink.letters(3)[2].clone();
+    assert!(told.body.contains("was changed") && !told.body.contains("token="), "{}", told.body);
+    for link in links {
+        assert_eq!(place.get(&link).0, 404, "{link}");
+    }
+    assert_eq!(place.verify(&eve), 401);
+    let password = given["password"].as_str().expect("a password");
+    assert_eq!(place.verify(&token_of(&place.log_in(&app, "eve", password))), 200);
+}
+
+#[test]
 fn nobody_is_asked_where_the_host_wants_no_confirmation_or_sends_no_mail() {
     let place = Place::with(Tls::None, "confirm = false\n", "The Harbour", "");
     let app = place.app();
@@ -296,6 +317,7 @@ fn nobody_is_asked_where_the_host_wants_no_confirmation_or_sends_no_mail() {
     let app = place.app();
     let bob = token_of(&place.sign_up(&app, "bob", "bob@example.org"));
     assert_eq!((place.verify(&bob), place.check(&bob)), (200, json!(true)));
+    assert!(!place.get("/login").1.contains("/auth/password"), "there is nothing to find");
     for path in ["/auth/password/new", "/auth/password/edit", "/auth/confirmation"] {
         assert_eq!((place.get(path).0, place.post(path, "token=x").0), (404, 404), "{path}");
     }
