@@ -3,6 +3,7 @@
 use crate::{
     Api,
     caller::{Caller, Viewer, issue_token},
+    meter::MaySignUp,
     refusal::Refused,
     wire::{self, Urls},
 };
@@ -44,10 +45,12 @@ pub(crate) struct SignUpForm {
     reason: Option<String>,
 }
 
-/// `POST /api/v1/accounts`: 200 with a token, 403 where sign-up is closed, 422 with details.
+/// `POST /api/v1/accounts`: 200 with a token, 403 where sign-up is closed, 422 with details, 429
+/// where the address has signed up too often.
 pub(crate) async fn create(
     State(api): State<Api>,
     caller: Caller,
+    _: MaySignUp,
     Body(form): Body<SignUpForm>,
 ) -> Answer {
     caller.allowed("write:accounts")?;

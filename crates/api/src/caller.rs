@@ -3,10 +3,11 @@
 use crate::{Api, refusal::Refused};
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use httpkit::{ApiError, Sealer, seal::Kind};
 use model::{AccountId, AppId, TokenId, scope, token::Scopes};
+use social::access::LiveToken;
 
 /// A token's string.
 pub fn issue_token(sealer: &Sealer, token: TokenId) -> String {
@@ -55,23 +56,45 @@ impl Caller {
     }
 }
 
+impl From<&LiveToken> for Caller {
+    fn from(live: &LiveToken) -> Self {
+        let unconfirmed = live.unconfirmed;
+        Self { app: live.app, account: live.account, scopes: live.scopes, unconfirmed }
+    }
+}
+
 /// What a request's token turned out to be, looked up once on its way in.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown(pub Option<Caller>);
 
+/// A request's token, which this server sealed; whether it lives is still to be asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Sealed(pub TokenId);
+
 /// The token in the header, if there is one.
-pub(crate) fn bearer(parts: &Parts) -> Option<String> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The caller behind a token string.
 pub(crate) async fn caller_of(api: &Api, text: &str) -> Result<Caller, Refused> {
     let id = token_of(&api.sealer, text).ok_or_else(ApiError::unauthorized)?;
-    let live = api.social.live_token(id).await?.ok_or_else(ApiError::unauthorized)?;
-    let unconfirmed = live.unconfirmed;
-    Ok(Caller { app: live.app, account: live.account, scopes: live.scopes, unconfirmed })
+    Caller::alive(api, id).await
+}
+
+impl Caller {
+    /// The caller behind a token, if the token is in memory.
+    pub fn known(api: &Api, token: TokenId) -> Option<Self> {
+        api.social.known_token(token).as_deref().map(Self::from)
+    }
+
+    /// The caller behind a token.
+    pub async fn alive(api: &Api, token: TokenId) -> Result<Self, Refused> {
+        let live = api.social.live_token(token).await?.ok_or_else(ApiError::unauthorized)?;
+        Ok(Self::from(&*live))
+    }
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -91,8 +114,11 @@ impl FromRequestParts<Api> for Newcomer {
         if let Some(Shown(caller)) = parts.extensions.get() {
             return caller.map(Self).ok_or_else(|| ApiError::unauthorized().into());
         }
-        let text = bearer(parts).ok_or_else(ApiError::unauthorized)?;
-        caller_of(api, &text).await.map(Self)
+        if let Some(Sealed(token)) = parts.extensions.get() {
+            return Caller::alive(api, *token).await.map(Self);
+        }
+        let text = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
+        caller_of(api, text).await.map(Self)
     }
 }
 
@@ -102,7 +128,10 @@ pub(crate) struct Origin(pub u64);
 impl FromRequestParts<Api> for Origin {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
-        Ok(Self(httpkit::client_address::principal((api.address_of)(parts))))
+        Ok(Self(httpkit::client_address::principal((api.address_of)(
+            &parts.extensions,
+            &parts.headers,
+        ))))
     }
 }
 
@@ -112,7 +141,7 @@ pub(crate) struct Viewer(pub Option<AccountId>);
 impl FromRequestParts<Api> for Viewer {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        if parts.extensions.get::<Shown>().is_none() && bearer(parts).is_none() {
+        if bearer(&parts.headers).is_none() {
             return Ok(Self(None));
         }
         Ok(Self(Caller::from_request_parts(parts, api).await?.account))

@@ -24,7 +24,8 @@ mod timelines;
 pub mod wire;
 
 pub use caller::{issue_token, token_of};
-pub use routes::{ROUTES, router};
+pub use meter::Allowances;
+pub use routes::{ROUTES, cors, router};
 pub use streaming::Seats;
 
 use httpkit::{Sealer, allowance::Allowance, rate::RateMeter};
@@ -32,7 +33,7 @@ use social::Social;
 use std::{net::IpAddr, sync::Arc};
 
 /// Tells where a request comes from, past the proxies of this place.
-pub type AddressOf = Box<dyn Fn(&http::request::Parts) -> IpAddr + Send + Sync>;
+pub type AddressOf = Box<dyn Fn(&http::Extensions, &http::HeaderMap) -> IpAddr + Send + Sync>;
 
 /// What every handler has.
 #[derive(Clone)]

@@ -1,16 +1,14 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
 use crate::{
-    Api, accounts, emails, instance, lists, media, meter, notifications, oauth, relations, reports,
+    Api, accounts, emails, instance, lists, media, notifications, oauth, relations, reports,
     scheduled, statuses, streaming, timelines,
 };
 use axum::{
     Extension, Router,
-    http::Method,
     routing::{self, MethodRouter},
 };
-use httpkit::body::BodyLimit;
-use tower_http::cors::{Any, CorsLayer};
+use httpkit::{body::BodyLimit, cors::Cors};
 
 /// The routes that take files, and so larger bodies.
 const UPLOADS: [&str; 3] =
@@ -149,18 +147,29 @@ routes! {
     post "/api/v1/notifications/{id}/dismiss" => notifications::dismiss;
 }
 
-/// All of it, ready to serve. Apps in browsers come from anywhere, so CORS admits everybody:
-/// nothing here is authorised by a cookie.
+/// All of it, ready to serve; [`cors`] and [`crate::Allowances`] belong around it.
 pub fn router(api: Api) -> Router {
+    routed().fallback(instance::nowhere).with_state(api)
+}
+
+/// Where the paths begin that scripts of other places may use.
+const OPEN: [&str; 10] = [
+    "/api/",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+    "/media/",
+    "/static/",
+    "/.well-known/",
+    "/nodeinfo/",
+    "/health",
+    "/ready",
+];
+
+/// Apps in browsers come from anywhere, so everybody is admitted: nothing here is authorised by a
+/// cookie.
+pub fn cors() -> Cors {
     let exposed = ["link", "retry-after", "x-request-id", "idempotency-key", "etag"];
-    let exposed = exposed.iter().chain(&httpkit::rate::HEADERS);
-    let exposed: Vec<_> = exposed.map(|n| axum::http::HeaderName::from_static(n)).collect();
-    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods(methods)
-        .allow_headers(Any)
-        .expose_headers(exposed);
-    let metered = axum::middleware::from_fn_with_state(api.clone(), meter::layer);
-    routed().fallback(instance::nowhere).layer(metered).layer(cors).with_state(api)
+    let exposed = exposed.iter().chain(&httpkit::rate::HEADERS).copied();
+    Cors::new(exposed, |path| OPEN.iter().any(|start| path.starts_with(start)))
 }

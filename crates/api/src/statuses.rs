@@ -6,7 +6,7 @@ use crate::{
     caller::{Caller, Viewer},
     refusal::Refused,
     scheduled,
-    timelines::{Timeline, for_all, one, posts},
+    timelines::{Timeline, one, posts, showing},
     wire::{self, Urls},
 };
 use axum::{
@@ -20,7 +20,7 @@ use model::{MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_
 use serde::Deserialize;
 use serde_json::{Value, json};
 use social::{
-    StatusView,
+    Shows, StatusView, Topic,
     post::{Draft, PollDraft},
 };
 
@@ -127,11 +127,14 @@ pub(crate) async fn show(
     asked: HeaderMap,
 ) -> Result<Response, Refused> {
     let status = id::<StatusId>(&status)?;
-    let made = async || Ok(shown(&api, &api.social.status(viewer, status).await?).0);
+    let made = async || {
+        let view = api.social.status(viewer, status).await?;
+        Ok::<_, Refused>((shown(&api, &view).0, Shows::default().with([&view])))
+    };
     if viewer.is_some() {
-        return Ok(Json(made().await?).into_response());
+        return Ok(Json(made().await?.0).into_response());
     }
-    for_all(&api, &format!("/api/v1/statuses/{status}"), &asked, made).await
+    showing(&api, &format!("/api/v1/statuses/{status}"), &asked, made).await
 }
 
 /// `GET /api/v1/statuses?id[]=`.
@@ -169,16 +172,28 @@ pub(crate) async fn delete(
     Ok(json)
 }
 
-/// `GET /api/v1/statuses/:id/context`.
+/// `GET /api/v1/statuses/:id/context`. Visitors share it.
 pub(crate) async fn context(
     State(api): State<Api>,
     Viewer(viewer): Viewer,
     Path(status): Path<String>,
-) -> Answer {
-    let thread = api.social.thread(viewer, id(&status)?).await?;
-    let all = |views: &[StatusView]| views.iter().map(|v| shown(&api, v).0).collect::<Vec<_>>();
-    let (above, below) = (all(&thread.ancestors), all(&thread.descendants));
-    Ok(Json(json!({ "ancestors": above, "descendants": below })))
+    asked: HeaderMap,
+) -> Result<Response, Refused> {
+    let status = id::<StatusId>(&status)?;
+    let made = async || {
+        let thread = api.social.thread(viewer, status).await?;
+        let all = |views: &[StatusView]| views.iter().map(|v| shown(&api, v).0).collect::<Vec<_>>();
+        let (above, below) = (all(&thread.ancestors), all(&thread.descendants));
+        let shows = Shows::default().with(thread.ancestors.iter().chain(&thread.descendants));
+        let shows = shows.and(Topic::Thread(thread.conversation));
+        // Whether the post itself may still be seen is also its author's matter.
+        let shows = shows.and(Topic::Status(status)).and(Topic::Account(thread.author));
+        Ok::<_, Refused>((json!({ "ancestors": above, "descendants": below }), shows))
+    };
+    if viewer.is_some() {
+        return Ok(Json(made().await?.0).into_response());
+    }
+    showing(&api, &format!("/api/v1/statuses/{status}/context"), &asked, made).await
 }
 
 /// `GET /api/v1/statuses/:id/source`.

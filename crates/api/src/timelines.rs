@@ -18,7 +18,7 @@ use httpkit::{ApiError, PageQuery, Query, SharedPage, lenient, paging};
 use model::{Page, ports::TimelineQuery};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use social::{StatusView, read::Listing};
+use social::{Shows, StatusView, read::Listing};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a page of twenty posts usually takes, so that its bytes are not moved while it grows.
@@ -74,18 +74,28 @@ pub(crate) fn page(api: &Api, uri: &Uri, listing: &Listing) -> Posts {
     posts(api, listing.ends.map_or_else(HeaderMap::new, link), &listing.views)
 }
 
-/// An answer that is the same for whoever may have it, made once for all who ask at the time.
-/// `key` names it: a path of ours, with nothing that a stranger has invented.
+/// An answer that is the same for whoever may have it, made once for all who ask until something
+/// public changes. `key` names it: a path of ours, with nothing that a stranger has invented.
 pub(crate) async fn for_all(
     api: &Api,
     key: &str,
     asked: &HeaderMap,
     make: impl AsyncFnOnce() -> Result<serde_json::Value, Refused>,
 ) -> Result<Response, Refused> {
-    let pulse = api.social.hub().pulse();
-    let shared = api.shared.page(key, pulse, api.social.now(), async || {
-        let json = make().await?.to_string();
-        Ok::<_, Refused>(SharedPage::new(JSON, HeaderMap::new(), json.into()))
+    showing(api, key, asked, async || Ok((make().await?, Shows::default()))).await
+}
+
+/// The same until something changes of what it shows; where that is nothing, as above.
+pub(crate) async fn showing(
+    api: &Api,
+    key: &str,
+    asked: &HeaderMap,
+    make: impl AsyncFnOnce() -> Result<(serde_json::Value, Shows), Refused>,
+) -> Result<Response, Refused> {
+    let shared = api.shared.page(key, async || {
+        let (json, shows) = make().await?;
+        let page = SharedPage::new(JSON, HeaderMap::new(), json.to_string().into());
+        Ok::<_, Refused>(page.about(shows.topics, shows.is_timed))
     });
     Ok(shared.await?.response(asked))
 }
@@ -113,8 +123,7 @@ async fn for_visitors(
             key.push_str(&format!("&{name}={bound}"));
         }
     }
-    let pulse = api.social.hub().pulse();
-    let shared = api.shared.page(&key, pulse, api.social.now(), async || {
+    let shared = api.shared.page(&key, async || {
         let uri: Uri = base.parse().map_err(|_| ApiError::not_found())?;
         let made = page(api, &uri, &api.social.listing(None, query, window).await?);
         Ok::<_, Refused>(SharedPage::new(JSON, made.headers, made.json.into()))

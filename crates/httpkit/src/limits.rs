@@ -5,6 +5,8 @@
 pub const PATH_WORD_BYTES_MAX: usize = 24;
 /// Parts of a path in the log, with the empty one before the first slash. Past it: left out.
 pub const PATH_WORDS_MAX: usize = 8;
+/// Seconds for which a browser may keep the answer to whether scripts may use us: Mastodon's.
+pub const CORS_ANSWER_KEPT_S: u32 = 7_200;
 /// Bytes of a body on routes that take no files. Past it: 413.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a body on routes that take files: two pictures of a profile. Past it: 413.
@@ -36,12 +38,26 @@ pub const ALLOWANCE_SETS: usize = 4_096;
 /// See `ALLOWANCE_SETS`.
 pub const ALLOWANCE_WAYS: usize = 4;
 /// Answers kept that are the same for every visitor. Past it: those that nobody wanted lately go.
-pub const SHARED_PAGES: usize = 512;
+pub const SHARED_PAGES: usize = 8_192;
+/// Bytes that they take together. Past it: as above.
+pub const SHARED_TOTAL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Addresses, as they were literally asked, under which such an answer is found at once. Past it:
+/// those that nobody wanted lately are routed again.
+pub const SHARED_PATHS: usize = 8_192;
+/// Bytes of such an address. Past it: it is routed each time.
+pub const SHARED_PATH_BYTES_MAX: usize = 512;
+/// Headers that are added to each answer besides those that all have: an allowance's three, the
+/// request's id. Past it: their map grows.
+pub const SHARED_HEADERS_ADDED: usize = 6;
+/// Topics that an answer may be about. Past it: whatever is public changes it.
+pub const SHARED_TOPICS_MAX: usize = 256;
 /// Bytes of an answer that is kept. A larger one is made for each request.
 pub const SHARED_BYTES_MAX: usize = 512 * 1024;
 /// Milliseconds that a shared answer serves when nothing happens: what depends on time (a poll's
 /// end) is at most this late.
 pub const SHARED_AGE_MS: i64 = 1_000;
+/// The same of an answer that is known to change with its topics alone.
+pub const SHARED_CALM_MS: i64 = 10_000;
 /// How often in one second a shared answer is made anew at once. Past it: it may lag.
 pub const SHARED_MAKES: u32 = 20;
 /// How far a shared answer may lag behind a storm of deeds, in milliseconds.
@@ -64,6 +80,7 @@ const _: () = assert!(QUERY_BYTES_MAX <= BODY_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX >= NESTING_MAX * 3, "a key can spell the deepest nesting");
 const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is part of a call");
 const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
-const _: () = assert!(SHARED_PAGES * SHARED_BYTES_MAX <= 256 * 1024 * 1024, "memory of all pages");
+const _: () = assert!(SHARED_AGE_MS <= SHARED_CALM_MS, "what is timed is not kept longer");
+const _: () = assert!(SHARED_BYTES_MAX * 8 <= SHARED_TOTAL_BYTES_MAX, "a few pages fill all");
 const _: () = assert!(RATE_SLOTS.is_power_of_two(), "slots are chosen by a mask");
 const _: () = assert!(ALLOWANCE_SETS.is_power_of_two(), "sets are chosen by a mask");

@@ -37,6 +37,11 @@ pub const DELETE: Rule = Rule { limit: 30, window_ms: 30 * MINUTE_MS, name: 4 };
 /// The headers, for whoever lets scripts of other origins read them.
 pub const HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
+// Read when this is compiled, and not for every answer.
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 impl Rule {
     /// The number of the window that a moment is in, and when it ends, in milliseconds since 1970.
     pub(crate) fn window(self, now_ms: i64) -> (i64, i64) {
@@ -59,9 +64,9 @@ pub struct Report {
 impl Report {
     /// Writes the three headers.
     pub fn write(&self, headers: &mut HeaderMap) {
-        headers.insert(HeaderName::from_static("x-ratelimit-limit"), self.limit.into());
-        headers.insert(HeaderName::from_static("x-ratelimit-remaining"), self.remaining.into());
-        headers.insert(HeaderName::from_static("x-ratelimit-reset"), shown_time(self.reset_ms));
+        headers.insert(LIMIT, self.limit.into());
+        headers.insert(REMAINING, self.remaining.into());
+        headers.insert(RESET, shown_time(self.reset_ms));
     }
 
     /// The one of two that is nearer to its end: what Mastodon shows where several rules count.

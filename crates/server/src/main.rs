@@ -176,6 +176,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         log::quiet();
         pipe::end_with_the_reader();
     }
+    memory::keep_pages_small();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {

@@ -12,14 +12,16 @@ use crate::{
 use anyhow::Context as _;
 use api::{Api, Parts};
 use httpkit::{
+    SharedFront, SharedPages,
     allowance::Allowance,
     client_address,
     hook::Hooked,
     rate::{self, RateMeter, Rule},
     request_id::RequestIds,
     security::Security,
+    shared_page::Changes,
 };
-use model::member::Role;
+use model::{Timestamp, member::Role};
 use shield::edge;
 use social::{Social, media::Darkroom};
 use std::{
@@ -61,7 +63,6 @@ pub(crate) async fn serve(
     let tls = Tls::from_config(&config, &place.data)?.map(Arc::new);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (doors, local) = doors(address, &config, tls.as_deref(), &options)?;
-    let seed = instance.social.unpredictable();
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = transport(&parts.base_url, &config, tls.as_deref());
@@ -74,10 +75,15 @@ pub(crate) async fn serve(
             figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config)),
         )?;
     }
-    let router = api::router(Api(Arc::new(parts))).merge(web::router(site.clone()));
-    let router = metrics::measured(router, meter, config.metrics.listen.is_some());
+    let api = Api(Arc::new(parts));
+    let router = api::router(api.clone()).merge(web::router(site.clone()));
+    let (router, measure) = metrics::measured(router, meter, config.metrics.listen.is_some());
     let service = Hooked::new(router, Security);
-    let service = Hooked::new(service, RequestIds::starting_at(seed));
+    let service = Hooked::new(service, api::cors());
+    let service = Hooked::new(service, SharedFront(Arc::clone(&api.shared)));
+    let service = Hooked::new(service, measure);
+    let service = Hooked::new(service, api::Allowances(api));
+    let service = Hooked::new(service, RequestIds::starting_at(instance.social.unpredictable()));
     let service = Hooked::new(service, web::FailuresAsPages(site));
     let service = Hooked::new(service, transport);
     let manager = Arc::new(Manager::of_this_process());
@@ -156,7 +162,7 @@ fn parts(
     };
     Parts {
         social: Arc::clone(&instance.social),
-        shared: Arc::default(),
+        shared: Arc::new(SharedPages::new(Heard(Arc::clone(&instance.social)))),
         meter: RateMeter::new(instance.social.unpredictable()),
         sign_ups: sign_ups(config, instance.social.unpredictable()),
         address_of: address_of(config),
@@ -173,6 +179,21 @@ fn parts(
         rules: config.server.rules.clone(),
         password_grant: config.oauth.password_grant,
         version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// What shared answers are told of: what the hub has heard.
+struct Heard(Arc<Social>);
+
+impl Changes for Heard {
+    fn pulse(&self) -> u64 {
+        self.0.hub().pulse()
+    }
+    fn changed(&self, topics: &[u64], since: u64) -> bool {
+        self.0.hub().changed(topics, since)
+    }
+    fn now(&self) -> Timestamp {
+        self.0.now()
     }
 }
 
@@ -225,11 +246,11 @@ fn sign_ups(config: &Config, seed: u64) -> Allowance {
 /// Where a request comes from: its connection, or what a proxy of the host says of it.
 fn address_of(config: &Config) -> api::AddressOf {
     let proxies = config.server.trusted_proxies.clone();
-    Box::new(move |request| {
-        let info = request.extensions.get::<edge::ConnectionInfo>();
+    Box::new(move |extensions, headers| {
+        let info = extensions.get::<edge::ConnectionInfo>();
         let peer = info.map_or(Ipv4Addr::UNSPECIFIED.into(), |info| info.peer.ip());
         let is_proxy = |address| proxies.iter().any(|network| network.contains(&address));
-        client_address(peer, &request.headers, is_proxy)
+        client_address(peer, headers, is_proxy)
     })
 }
 

@@ -73,7 +73,8 @@ pub const STEP_MS: u64 = 1_000;
 
 /// Bytes of request header accepted, in total. Browsers send 2 to 4 KiB. Past it: 431.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Header fields of one request; each costs about 80 bytes of memory whatever its size. Past it:
+/// Header fields of one request, hyper's own bound for HTTP/1 (`desk` holds it for HTTP/2 too);
+/// each costs about 80 bytes of memory whatever its size. Past it:
 /// 431.
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// Buffer of an HTTP/1 connection for reading, and again for writing. hyper's own: 408 KiB.

@@ -164,16 +164,23 @@ impl Social {
         }
     }
 
+    /// A live token, if it was asked for before and nothing happened to it since.
+    pub fn known_token(&self, id: TokenId) -> Option<Arc<LiveToken>> {
+        let token = self.hub.tokens.get(&id)?;
+        let today = self.now().day();
+        if token.used < Some(today) {
+            self.used_today(id, today);
+        }
+        Some(token)
+    }
+
     /// A token's state, from memory where it was asked before. `None`: revoked, unknown, or its
     /// member suspended.
     pub async fn live_token(&self, id: TokenId) -> Result<Option<Arc<LiveToken>>, VerbError> {
-        let today = self.now().day();
-        if let Some(token) = self.hub.tokens.get(&id) {
-            if token.used < Some(today) {
-                self.used_today(id, today);
-            }
+        if let Some(token) = self.known_token(id) {
             return Ok(Some(token));
         }
+        let today = self.now().day();
         let ticket = self.hub.tokens.ticket();
         let Some(token) = self.store.token(id).await?.filter(|t| t.revoked.is_none()) else {
             return Ok(None);

@@ -7,6 +7,7 @@ use crate::{
     cache::Cache,
     home::Homes,
     limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
+    pulse::Pulse,
     view::{AccountEntry, StatusEntry},
 };
 use model::{
@@ -16,10 +17,7 @@ use model::{
     notification::Notification,
     ports::{Announcement, Announcer},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 use tokio::sync::{Mutex, broadcast, watch};
 
 /// What an open stream is told.
@@ -61,7 +59,7 @@ pub struct Hub {
     pub(crate) watchers: Cache<AccountId, Vec<AccountId>>,
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
-    pulse: AtomicU64,
+    pulse: Pulse,
     rights: watch::Sender<u64>,
     /// Whoever holds it reads for all others who want the same.
     pub(crate) preparing: Mutex<()>,
@@ -77,7 +75,7 @@ impl Default for Hub {
             watchers: Cache::new(ACCOUNTS_CACHED),
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
-            pulse: AtomicU64::new(0),
+            pulse: Pulse::default(),
             rights: watch::Sender::new(0),
             preparing: Mutex::new(()),
         }
@@ -96,23 +94,16 @@ impl Hub {
         self.rights.subscribe()
     }
 
-    /// Moves with every event that can change what visitors see. Whoever keeps an answer for
-    /// visitors reads it first, then gathers: an answer made at an older pulse is out of date.
+    /// How many events have changed something that visitors see. Whoever keeps an answer for them
+    /// reads it first, then gathers, and asks [`Self::changed`] before showing it again.
     pub fn pulse(&self) -> u64 {
-        self.pulse.load(Ordering::Acquire)
+        self.pulse.beats()
     }
 
-    /// Counters of marks and votes may lag on pages for visitors; words, people and what is
-    /// there at all may not.
-    fn beat(&self, event: &Event) {
-        let seen = match event {
-            Event::Posted { status, .. } => status.visibility.is_for_everybody(),
-            Event::Edited { .. } | Event::Deleted { .. } | Event::AccountChanged(_) => true,
-            _ => false,
-        };
-        if seen {
-            self.pulse.fetch_add(1, Ordering::AcqRel);
-        }
+    /// Whether one of these [`crate::pulse::Topic`]s, by number, has changed since the pulse was
+    /// so much. No topics: whether anything public has.
+    pub fn changed(&self, topics: &[u64], since: u64) -> bool {
+        self.pulse.changed(topics, since)
     }
 
     /// How much is in memory now.
@@ -250,7 +241,8 @@ impl Announcer for Hub {
     fn announce(&self, group: Vec<Announcement>) {
         for announcement in group {
             self.hear(&announcement.event);
-            self.beat(&announcement.event);
+            // The caches know by now, so what is gathered from here on is of after it.
+            self.pulse.hear(&announcement.event);
             (announcement.acknowledge)();
         }
     }
@@ -264,7 +256,7 @@ impl Announcer for Hub {
         self.watchers.clear();
         self.homes.forget_all();
         self.rights.send_modify(|n| *n += 1);
-        self.pulse.fetch_add(1, Ordering::AcqRel);
+        self.pulse.beat_all();
     }
 }
 

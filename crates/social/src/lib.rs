@@ -21,6 +21,7 @@ pub mod media;
 pub mod members;
 mod notice;
 pub mod post;
+pub mod pulse;
 pub mod read;
 pub mod report;
 pub mod scheduled;
@@ -32,6 +33,7 @@ pub mod view;
 
 pub use error::VerbError;
 pub use hub::{Hub, StreamEvent};
+pub use pulse::{Shows, Topic};
 pub use view::{AccountView, StatusView};
 
 use model::ports::{Clock, Random, Store};

@@ -6,6 +6,9 @@ pub const STATUSES_CACHED: usize = 40_000;
 pub const ACCOUNTS_CACHED: usize = 20_000;
 /// Tokens whose state is kept. As above.
 pub const TOKENS_CACHED: usize = 50_000;
+/// Slots in which is kept when a topic last changed, 8 bytes each. More topics share slots, and
+/// an answer for visitors is then made anew although nothing in it changed.
+pub const PULSE_SLOTS: usize = 4_096;
 /// Entries of a home timeline in memory. Past it: the oldest goes, the store has it.
 pub const RING_LENGTH: usize = 800;
 /// Posts whose marks are remembered beside a home timeline. Past it: all are looked up anew.

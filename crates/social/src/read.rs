@@ -3,7 +3,7 @@
 
 use crate::{AccountView, Social, StatusView, VerbError};
 use model::{
-    AccountId, ListId, Page, StatusId, Visibility,
+    AccountId, ConversationId, ListId, Page, StatusId, Visibility,
     entrance::{
         ListEntrance, Notice, PublicEntrance, enters_list, enters_public, enters_tag, notifies,
     },
@@ -34,6 +34,10 @@ pub struct Thread {
     pub ancestors: Vec<StatusView>,
     /// What answers it, in reading order.
     pub descendants: Vec<StatusView>,
+    /// Which thread it is.
+    pub conversation: ConversationId,
+    /// Who wrote the post that was asked about.
+    pub author: AccountId,
 }
 
 /// A notification with those it speaks of.
@@ -125,6 +129,8 @@ impl Social {
             }
         }
         Ok(Thread {
+            conversation,
+            author: focus.author.account.id,
             ancestors: self.statuses(viewer, &ancestors).await?,
             descendants: self.statuses(viewer, below.get(1..).unwrap_or_default()).await?,
         })

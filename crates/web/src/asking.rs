@@ -66,7 +66,10 @@ pub(crate) struct Origin(pub u64);
 impl FromRequestParts<Site> for Origin {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Self::Rejection> {
-        Ok(Self(httpkit::client_address::principal((site.address_of)(parts))))
+        Ok(Self(httpkit::client_address::principal((site.address_of)(
+            &parts.extensions,
+            &parts.headers,
+        ))))
     }
 }
 

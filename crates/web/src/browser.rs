@@ -90,7 +90,7 @@ impl FromRequestParts<Site> for Browser {
             member: member(site, headers).await?,
             is_new: form.is_none(),
             form: form.map_or_else(|| site.social.secret(), str::to_owned),
-            address: principal((site.address_of)(parts)),
+            address: principal((site.address_of)(&parts.extensions, &parts.headers)),
             device: known(site, headers),
             user_agent: agent.unwrap_or_default().to_owned(),
             is_ours: csrf::same_site(headers, host).is_ok(),

@@ -10,7 +10,7 @@ use model::{
     ports::TimelineQuery,
     text::{self, SafeHtml},
 };
-use social::{AccountView, StatusView};
+use social::{AccountView, Shows, StatusView};
 use std::fmt;
 
 /// Markup that `model::text` vouches for.
@@ -268,6 +268,8 @@ pub struct Listing {
     pub posts: Vec<PostCard>,
     /// Where older ones are, if there may be any.
     pub older: Option<String>,
+    /// What can change of it.
+    pub(crate) shows: Shows,
 }
 
 impl Listing {
@@ -288,7 +290,8 @@ impl Listing {
             }
         }
         let now = site.social.now();
-        Ok(Self { posts: found.views.iter().map(|view| PostCard::of(view, now)).collect(), older })
+        let posts = found.views.iter().map(|view| PostCard::of(view, now)).collect();
+        Ok(Self { posts, older, shows: Shows::default().with(&found.views) })
     }
 }
 

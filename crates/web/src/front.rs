@@ -40,8 +40,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Refused> {
     let mut page = q.page(POSTS_PER_PAGE, POSTS_PER_PAGE);
     (page.limit, page.since_id, page.min_id) = (POSTS_PER_PAGE, None, None);
-    let (key, pulse) = (format!("/{}", frame::place(page)), site.social.hub().pulse());
-    let shared = site.shared.page(&key, pulse, site.social.now(), async || {
+    let key = format!("/{}", frame::place(page));
+    let shared = site.shared.page(&key, async || {
         let query = TimelineQuery::Public { local: true, remote: false, only_media: false };
         let listing = Listing::read(&site, &query, page, "/").await?;
         let (members, statuses) = site.social.store().totals().await?;

@@ -36,7 +36,7 @@ use social::Social;
 use std::{net::IpAddr, sync::Arc};
 
 /// Tells where a request comes from, past the proxies of this place.
-pub type AddressOf = Box<dyn Fn(&http::request::Parts) -> IpAddr + Send + Sync>;
+pub type AddressOf = Box<dyn Fn(&http::Extensions, &http::HeaderMap) -> IpAddr + Send + Sync>;
 
 /// What every page has.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use axum::{
 };
 use httpkit::SharedPage;
 use model::StatusId;
+use social::{Shows, Topic};
 
 /// `/@NAME/ID`.
 #[derive(Template, Clone, Debug)]
@@ -40,6 +41,7 @@ async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refus
         return Err(Refused::nowhere());
     }
     let thread = site.social.thread(None, id).await?;
+    let conversation = view.entry.status.conversation;
     let now = site.social.now();
     let focus = PostCard::of(&view, now);
     let hidden = thread.ancestors.len().saturating_sub(ANCESTORS_SHOWN);
@@ -57,7 +59,11 @@ async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refus
     frame.image = Some(format!("{}{picture}", site.base_url));
     frame.listed = author.indexable && author.is_local();
     let more = thread.descendants.len().saturating_sub(REPLIES_SHOWN);
-    frame::shared(&PostPage { frame, above, below: below.collect(), more, focus })
+    let below = below.collect();
+    let made = frame::shared(&PostPage { frame, above, below, more, focus })?;
+    let thread = thread.ancestors.iter().chain(&thread.descendants);
+    let shows = Shows::default().with(thread.chain([&view])).and(Topic::Thread(conversation));
+    Ok(made.about(shows.topics, shows.is_timed))
 }
 
 /// `GET /@:name/:id`.
@@ -67,9 +73,9 @@ pub(crate) async fn show(
     asked: HeaderMap,
 ) -> Result<Response, Refused> {
     let id: StatusId = id.parse().map_err(|_| Refused::nowhere())?;
-    let (key, pulse) = (format!("/@{}/{id}", name.to_lowercase()), site.social.hub().pulse());
+    let key = format!("/@{}/{id}", name.to_lowercase());
     let making = async || made(&site, &name, id).await;
-    let shared = site.shared.page(&key, pulse, site.social.now(), making).await?;
+    let shared = site.shared.page(&key, making).await?;
     Ok(shared.response(&asked))
 }
 

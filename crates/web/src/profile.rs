@@ -15,7 +15,7 @@ use axum::{
 };
 use httpkit::{PageQuery, Query, SharedPage};
 use model::{Page, Visibility, ports::TimelineQuery, text};
-use social::AccountView;
+use social::{AccountView, Topic};
 
 /// Which of somebody's posts are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,11 +101,13 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
         tagged: None,
     };
     let listing = Listing::read(site, &query, page, &path).await?;
+    let mut shows = listing.shows.clone().and(Topic::Account(account.id));
     let mut pinned = Vec::new();
     if tab == Tab::Posts && page.max_id.is_none() {
         let ids = site.social.store().pinned(account.id).await?;
         let views = site.social.statuses(None, &ids).await?;
         let now = site.social.now();
+        shows = shows.with(&views);
         pinned.extend(views.iter().map(|v| PostCard { pinned: true, ..PostCard::of(v, now) }));
     }
     let person = Person::of(&view);
@@ -124,7 +126,7 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
         value: cards::field_text(account, &field.value),
         verified: field.verified.is_some(),
     };
-    frame::shared(&ProfilePage {
+    let made = frame::shared(&ProfilePage {
         header: cards::picture(account.header.as_ref(), "header.svg"),
         rows: account.fields.iter().map(row).collect(),
         joined: account.created.into(),
@@ -138,7 +140,8 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
         tab,
         pinned,
         listing,
-    })
+    })?;
+    Ok(made.about(shows.topics, shows.is_timed))
 }
 
 async fn show(
@@ -152,9 +155,8 @@ async fn show(
     (page.limit, page.since_id, page.min_id) = (POSTS_PER_PAGE, None, None);
     let lower = name.to_lowercase();
     let key = format!("/@{lower}{}{}", tab.path(), frame::place(page));
-    let pulse = site.social.hub().pulse();
     let making = async || made(&site, &name, tab, page).await;
-    let shared = site.shared.page(&key, pulse, site.social.now(), making).await?;
+    let shared = site.shared.page(&key, making).await?;
     Ok(shared.response(&asked))
 }
 

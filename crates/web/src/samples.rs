@@ -137,8 +137,8 @@ pub(crate) fn posts() -> Vec<PostCard> {
 pub(crate) fn listings() -> Vec<Listing> {
     vec![
         Listing::default(),
-        Listing { posts: posts(), older: Some("/@ann?max_id=1".into()) },
-        Listing { posts: posts().into_iter().take(1).collect(), older: None },
+        Listing { posts: posts(), older: Some("/@ann?max_id=1".into()), ..Listing::default() },
+        Listing { posts: posts().into_iter().take(1).collect(), ..Listing::default() },
     ]
 }
 

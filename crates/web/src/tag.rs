@@ -49,8 +49,8 @@ pub(crate) async fn show(
     let mut page = q.page(POSTS_PER_PAGE, POSTS_PER_PAGE);
     (page.limit, page.since_id, page.min_id) = (POSTS_PER_PAGE, None, None);
     let path = urls::tag(&name);
-    let (key, pulse) = (format!("{path}{}", frame::place(page)), site.social.hub().pulse());
-    let shared = site.shared.page(&key, pulse, site.social.now(), async || {
+    let key = format!("{path}{}", frame::place(page));
+    let shared = site.shared.page(&key, async || {
         let query = TimelineQuery::Tag {
             tag: name.clone(),
             any: vec![],

@@ -24,7 +24,7 @@ const POSTS_PER_ACCOUNT: u64 = 10;
 /// Rows per commit while filling.
 const GROUP: u64 = 50_000;
 /// Changes whenever what is written changes, so that an old data set is not taken for a new one.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 
 /// A filled data folder and who is in it.
 pub struct Scene {
@@ -222,8 +222,7 @@ impl Writer {
             // Every tenth post answers the one before it, which makes threads.
             let reply = number % 10 == 9;
             let before = this.status_id(number.saturating_sub(1));
-            let root = this.status_id(number - number % 10);
-            let (reply_to, thread) = if reply { (Some(before), root) } else { (None, id) };
+            let (reply_to, thread) = if reply { (Some(before), before) } else { (None, id) };
             let text = super::posts::TWENTY_WORDS;
             this.sqlite
                 .prepare_cached(STATUS)?

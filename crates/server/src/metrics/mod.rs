@@ -14,13 +14,16 @@ use crate::{
 use anyhow::Context as _;
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    extract::{MatchedPath, State},
+    http::{Method, Request, StatusCode, header},
+    middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
     routing,
 };
-use httpkit::request_id::RequestId;
+use httpkit::{
+    hook::{After, Hook},
+    request_id::RequestId,
+};
 use shield::edge;
 use social::Social;
 use std::{
@@ -115,33 +118,59 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The router with the layer around each of its routes, where figures or lines are wanted; the
-/// layer costs a tenth of the cheapest answer, so nobody else pays for it. It sits on the routes
-/// because only there is it known which one was taken.
-pub(crate) fn measured(router: Router, meter: Arc<Meter>, is_shown: bool) -> Router {
+/// The router and the hook around it, where figures or lines are wanted: the layer that tells the
+/// hook which route was taken costs a tenth of the cheapest answer, so nobody else pays for it.
+pub(crate) fn measured(
+    router: Router,
+    meter: Arc<Meter>,
+    is_shown: bool,
+) -> (Router, Option<Measure>) {
     let is_logged = tracing::enabled!(target: "fulmar::request", tracing::Level::DEBUG);
-    if is_shown || is_logged { router.layer(from_fn_with_state(meter, layer)) } else { router }
+    if is_shown || is_logged {
+        (router.layer(from_fn(name_route)), Some(Measure(meter)))
+    } else {
+        (router, None)
+    }
 }
 
-/// The middleware: counts every answer under its route, and writes a line on it for whoever wants
-/// so many (`fulmar::request=debug`).
-async fn layer(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
+/// Leaves the route with the answer, since only here is it known which one was taken; an answer
+/// that is given again brings it along.
+async fn name_route(request: Request<axum::body::Body>, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let id = request.extensions().get::<RequestId>().copied();
-    let began = now();
-    let response = next.run(request).await;
-    let (status, took) = (response.status(), began.elapsed());
-    meter.counts(&method, path.as_ref()).count(status, took);
-    // The route and not the path, which may name what not everybody may see.
-    let route = path.as_ref().map_or("none", MatchedPath::as_str);
-    let (status, took_us) = (status.as_u16(), took.as_micros());
-    tracing::debug!(
-        target: "fulmar::request",
-        request_id = id.map(tracing::field::display),
-        %method, route, status, took_us, "answered"
-    );
+    let mut response = next.run(request).await;
+    if let Some(path) = path {
+        response.extensions_mut().insert(path);
+    }
     response
+}
+
+/// Counts every answer under its route, and writes a line on it for whoever wants so many
+/// (`fulmar::request=debug`).
+#[derive(Clone)]
+pub(crate) struct Measure(Arc<Meter>);
+
+impl Hook for Measure {
+    type Kept = (Method, Option<RequestId>, Instant);
+
+    fn before<B>(&self, request: &mut Request<B>) -> Result<Self::Kept, Box<Response>> {
+        let id = request.extensions().get::<RequestId>().copied();
+        Ok((request.method().clone(), id, now()))
+    }
+
+    fn after(&self, (method, id, began): Self::Kept, mut response: Response) -> After {
+        let path = response.extensions_mut().remove::<MatchedPath>();
+        let (status, took) = (response.status(), began.elapsed());
+        self.0.counts(&method, path.as_ref()).count(status, took);
+        // The route and not the path, which may name what not everybody may see.
+        let route = path.as_ref().map_or("none", MatchedPath::as_str);
+        let (status, took_us) = (status.as_u16(), took.as_micros());
+        tracing::debug!(
+            target: "fulmar::request",
+            request_id = id.map(tracing::field::display),
+            %method, route, status, took_us, "answered"
+        );
+        After::Now(response)
+    }
 }
 
 /// Everything that there are figures of.

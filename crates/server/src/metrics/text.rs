@@ -160,6 +160,11 @@ impl Figures {
             (&[("kind", "shared_pages")], self.sources.shared.kept()),
         ];
         gauge(out, "cached", "What is kept in memory, by kind", &cached)?;
+        let shared = &self.sources.shared;
+        let help = "Bytes of answers that visitors share";
+        gauge(out, "shared_bytes", help, &[(&[], shared.bytes())])?;
+        let help = "Answers that visitors share, by how they were given";
+        counter(out, "shared_answers", help, [([("given", "at_once")], shared.given_at_once())])?;
         match resident_bytes() {
             Some(bytes) => gauge(out, "resident_bytes", "Memory in use", &[(&[], bytes)]),
             None => Ok(()),

@@ -86,3 +86,86 @@ fn a_post_in_a_timeline_is_the_post_by_itself() {
     assert_eq!(home["reblog"], alone);
     assert_eq!(alone["favourited"], true);
 }
+
+/// What a visitor gets at a path: twice, since the second time it is given without routing.
+fn seen(here: &Instance, path: &str) -> (u16, String) {
+    let ask = || {
+        let (head, body) = here.exchange("GET", path, "", "", b"");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (status, String::from_utf8_lossy(&body).into_owned())
+    };
+    let first = ask();
+    assert_eq!(ask(), first, "{path}");
+    first
+}
+
+#[test]
+fn a_page_shows_at_once_what_happens_to_anything_on_it() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let poll = json!({ "status": "first words", "poll": { "options": ["yes", "no"],
+        "expires_in": 3600 } });
+    let post = here.ask("POST", "/api/v1/statuses", &ann, Some(poll)).body;
+    let id = post["id"].as_str().expect("an id");
+    let account = post["account"]["id"].as_str().expect("an id");
+    let poll = post["poll"]["id"].as_str().expect("an id");
+    let paths = ["/@ann/", "/api/v1/statuses/"].map(|start| format!("{start}{id}"));
+    let context = format!("{}/context", paths[1]);
+    let (page, api, context) = (paths[0].as_str(), paths[1].as_str(), context.as_str());
+    let all = ["/@ann", "/@bob", "/@bob/with_replies", page, api, context];
+    let did = |method: &str, path: &str, token: &str, form: Value| {
+        let answer = here.ask(method, path, token, Some(form));
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+    };
+    let deed = |verb: &str| format!("{api}/{verb}");
+    let name = json!({ "display_name": "Ann of Thebes" });
+    let reply = json!({ "status": "an answer", "in_reply_to_id": id });
+    let other = json!({ "status": "second post" });
+    let edit = json!({ "status": "reworded" });
+    for (method, path, token, form, shown) in [
+        ("POST", deed("favourite"), &bob, json!({}), [page, api].as_slice()),
+        ("POST", deed("reblog"), &bob, json!({}), &["/@ann", "/@bob", page, api]),
+        (
+            "POST",
+            "/api/v1/statuses".into(),
+            &bob,
+            reply,
+            &["/@ann", "/@bob/with_replies", page, api, context],
+        ),
+        (
+            "POST",
+            format!("/api/v1/polls/{poll}/votes"),
+            &bob,
+            json!({ "choices": [0] }),
+            &["/@ann", "/@bob", page, api],
+        ),
+        (
+            "PATCH",
+            "/api/v1/accounts/update_credentials".into(),
+            &ann,
+            name,
+            &["/@ann", "/@bob", page, api],
+        ),
+        ("POST", format!("/api/v1/accounts/{account}/follow"), &bob, json!({}), &["/@ann", api]),
+        ("POST", deed("pin"), &ann, json!({}), &["/@ann"]),
+        ("POST", "/api/v1/statuses".into(), &ann, other, &["/@ann", api]),
+        ("PUT", api.to_owned(), &ann, edit, &["/@ann", "/@bob", page, api]),
+    ] {
+        let before = all.map(|path| seen(&here, path));
+        did(method, &path, token, form);
+        for (at, old) in all.iter().zip(before) {
+            let now = seen(&here, at);
+            if shown.contains(at) {
+                assert_ne!(now, old, "{at} after {method} {path}");
+            }
+        }
+    }
+    assert!(seen(&here, "/@bob").1.contains("reworded"));
+    assert!(here.command(&["account", "suspend", "ann", "--reason", "spam"]).is_done);
+    for path in all {
+        let (status, text) = seen(&here, path);
+        let gone = ["/@ann", page, api, context].contains(&path);
+        assert_eq!(status, if gone { 404 } else { 200 }, "{path}");
+        assert!(!text.contains("reworded"), "{path}: {text}");
+    }
+}
