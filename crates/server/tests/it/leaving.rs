@@ -156,7 +156,7 @@ pub fn deletion(here: &mut Instance) {
     }
     let again = here.command(&["account", "create", "Ann", "--email", "ann@example.org"]);
     assert!(!again.is_done && again.err.contains("taken"), "{}", again.err);
-    let other = here.command(&["account", "create", "anna", "--email", "ann@example.org"]);
+    let other = here.command(&["account", "create", "zoe", "--email", "ann@example.org"]);
     assert!(other.is_done, "the address is free: {}", other.err);
     is_gone(here, &two);
 }
