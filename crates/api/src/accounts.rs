@@ -54,6 +54,10 @@ pub(crate) async fn create(
     Body(form): Body<SignUpForm>,
 ) -> Answer {
     caller.allowed("write:accounts")?;
+    // Else whoever has one account makes others past what an address may.
+    if caller.account.is_some() {
+        return Err(ApiError::forbidden("This method requires an app's own token").into());
+    }
     if !api.social.settings().signup_open {
         return Err(ApiError::forbidden("This instance is not open to sign-up").into());
     }
@@ -207,9 +211,10 @@ pub(crate) async fn update(
 /// `GET /api/v1/accounts/:id`.
 pub(crate) async fn show(
     State(api): State<Api>,
-    Viewer(_): Viewer,
+    viewer: Viewer,
     Path(account): Path<String>,
 ) -> Answer {
+    viewer.reading("read:accounts")?;
     let view = api.social.account(id(&account)?).await?;
     Ok(Json(wire::account::account(&view, &Urls { base: &api.base_url })))
 }
@@ -223,9 +228,10 @@ pub(crate) struct ManyQuery {
 /// `GET /api/v1/accounts?id[]=`: those that exist and are not suspended.
 pub(crate) async fn many(
     State(api): State<Api>,
-    Viewer(_): Viewer,
+    viewer: Viewer,
     Query(q): Query<ManyQuery>,
 ) -> Answer {
+    viewer.reading("read:accounts")?;
     let ids: Vec<AccountId> = q.id.iter().take(40).filter_map(|t| t.parse().ok()).collect();
     let urls = Urls { base: &api.base_url };
     let views = api.social.people(&ids).await?;
@@ -239,7 +245,12 @@ pub(crate) struct LookupQuery {
 }
 
 /// `GET /api/v1/accounts/lookup?acct=`.
-pub(crate) async fn lookup(State(api): State<Api>, Query(q): Query<LookupQuery>) -> Answer {
+pub(crate) async fn lookup(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Query(q): Query<LookupQuery>,
+) -> Answer {
+    viewer.reading("read:accounts")?;
     let handle = model::text::Handle::parse(&q.acct).ok_or_else(ApiError::not_found)?;
     let domain = handle.domain.as_deref().filter(|d| *d != api.domain);
     let found = api.social.store().account_by_handle(&handle.username, domain).await?;
@@ -266,11 +277,12 @@ pub(crate) struct StatusesQuery {
 /// `GET /api/v1/accounts/:id/statuses`.
 pub(crate) async fn statuses(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(account): Path<String>,
     OriginalUri(uri): OriginalUri,
     Query(q): Query<StatusesQuery>,
 ) -> crate::timelines::Timeline {
+    let viewer = viewer.reading("read:statuses")?;
     let account = api.social.account(id(&account)?).await?.account.id;
     let listing = if q.pinned == Some(true) {
         let ids = api.social.store().pinned(account).await?;

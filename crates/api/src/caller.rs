@@ -135,8 +135,18 @@ impl FromRequestParts<Api> for Origin {
     }
 }
 
-/// Anybody: a visitor, or somebody whose token must then be good.
-pub(crate) struct Viewer(pub Option<AccountId>);
+/// Anybody: a visitor, or somebody whose token must then be good. Who it is comes out with a scope
+/// named, so that no token sees more than it was given for.
+pub(crate) struct Viewer(Option<Caller>);
+
+impl Viewer {
+    /// The member, if the request has a member's token; a token must be one that may do this.
+    pub fn reading(&self, needs: &str) -> Result<Option<AccountId>, ApiError> {
+        let Some(caller) = &self.0 else { return Ok(None) };
+        caller.allowed(needs)?;
+        Ok(caller.account)
+    }
+}
 
 impl FromRequestParts<Api> for Viewer {
     type Rejection = Refused;
@@ -144,6 +154,6 @@ impl FromRequestParts<Api> for Viewer {
         if bearer(&parts.headers).is_none() {
             return Ok(Self(None));
         }
-        Ok(Self(Caller::from_request_parts(parts, api).await?.account))
+        Ok(Self(Some(Caller::from_request_parts(parts, api).await?)))
     }
 }

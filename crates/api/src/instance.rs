@@ -263,9 +263,10 @@ async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate:
 /// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning.
 pub(crate) async fn search(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Query(q): Query<SearchQuery>,
 ) -> Answer {
+    let viewer = viewer.reading("read:search")?;
     let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
     let accounts = if wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
     let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));

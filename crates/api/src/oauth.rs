@@ -49,6 +49,8 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
         let scheme = u.split(':').next().unwrap_or("").to_ascii_lowercase();
         oauth::redirect_source(u).is_empty()
             || u.contains('#')
+            // They cannot stand in the header that leads back.
+            || u.chars().any(char::is_control)
             || matches!(scheme.as_str(), "javascript" | "data" | "vbscript")
     };
     if uris.is_empty() || uris.len() > 16 || uris.iter().any(|u| harmful(u) || u.len() > 2_000) {

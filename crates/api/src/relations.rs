@@ -12,13 +12,10 @@ use axum::{
     extract::{OriginalUri, Path, State},
 };
 use httpkit::{Body, PageQuery, Query, lenient};
-use model::{
-    AccountId,
-    limits::MUTE_SECONDS_MAX,
-    relation::{FollowOptions, MuteOptions},
-};
+use model::{AccountId, limits::MUTE_SECONDS_MAX, relation::MuteOptions};
 use serde::Deserialize;
 use serde_json::json;
+use social::FollowWish;
 
 /// `GET /api/v1/accounts/relationships?id[]=`.
 pub(crate) async fn relationships(
@@ -50,13 +47,14 @@ pub(crate) async fn follow(
     Body(form): Body<FollowForm>,
 ) -> Answer {
     let account = caller.member("write:follows")?;
-    let languages = form.languages.into_iter().filter(|l| model::language::is_code(l)).collect();
-    let options = FollowOptions {
-        reblogs: form.reblogs.unwrap_or(true),
-        notify: form.notify.unwrap_or(false),
-        languages,
+    let languages: Vec<String> =
+        form.languages.into_iter().filter(|l| model::language::is_code(l)).collect();
+    let wish = FollowWish {
+        reblogs: form.reblogs,
+        notify: form.notify,
+        languages: (!languages.is_empty()).then_some(languages),
     };
-    Ok(Json(relationship(&api.social.follow(account, id(&target)?, options).await?)))
+    Ok(Json(relationship(&api.social.follow(account, id(&target)?, wish).await?)))
 }
 
 /// `POST /api/v1/accounts/:id/unfollow`.
@@ -204,11 +202,12 @@ macro_rules! listings {
     ($($name:ident: $method:ident;)*) => {$(
         pub(crate) async fn $name(
             State(api): State<Api>,
-            Viewer(viewer): Viewer,
+            viewer: Viewer,
             Path(account): Path<String>,
             OriginalUri(uri): OriginalUri,
             Query(page): Query<PageQuery>,
         ) -> Paged {
+let viewer = viewer.reading("read:accounts")?;
             let view = api.social.account(id(&account)?).await?;
             let of = view.account.id;
             let hidden = view.account.hide_collections && viewer != Some(of);

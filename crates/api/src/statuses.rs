@@ -122,10 +122,11 @@ pub(crate) async fn create(
 /// `GET /api/v1/statuses/:id`. Visitors share it.
 pub(crate) async fn show(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(status): Path<String>,
     asked: HeaderMap,
 ) -> Result<Response, Refused> {
+    let viewer = viewer.reading("read:statuses")?;
     let status = id::<StatusId>(&status)?;
     let made = async || {
         let view = api.social.status(viewer, status).await?;
@@ -140,9 +141,10 @@ pub(crate) async fn show(
 /// `GET /api/v1/statuses?id[]=`.
 pub(crate) async fn many(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Query(q): Query<ManyQuery>,
 ) -> Answer {
+    let viewer = viewer.reading("read:statuses")?;
     let ids: Vec<StatusId> = q.id.iter().take(20).filter_map(|t| t.parse().ok()).collect();
     let views = api.social.statuses(viewer, &ids).await?;
     Ok(Json(views.iter().map(|v| shown(&api, v).0).collect()))
@@ -175,10 +177,11 @@ pub(crate) async fn delete(
 /// `GET /api/v1/statuses/:id/context`. Visitors share it.
 pub(crate) async fn context(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(status): Path<String>,
     asked: HeaderMap,
 ) -> Result<Response, Refused> {
+    let viewer = viewer.reading("read:statuses")?;
     let status = id::<StatusId>(&status)?;
     let made = async || {
         let thread = api.social.thread(viewer, status).await?;
@@ -211,9 +214,10 @@ pub(crate) async fn source(
 /// `GET /api/v1/statuses/:id/history`: oldest first, the present wording last.
 pub(crate) async fn history(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(status): Path<String>,
 ) -> Answer {
+    let viewer = viewer.reading("read:statuses")?;
     let view = api.social.status(viewer, id(&status)?).await?;
     let urls = Urls { base: &api.base_url };
     let s = &view.entry.status;
@@ -286,11 +290,12 @@ macro_rules! doers {
     ($($name:ident)*) => {$(
         pub(crate) async fn $name(
             State(api): State<Api>,
-            Viewer(viewer): Viewer,
+            viewer: Viewer,
             Path(status): Path<String>,
             OriginalUri(uri): OriginalUri,
             Query(page): Query<PageQuery>,
         ) -> Paged {
+let viewer = viewer.reading("read:accounts")?;
             let view = api.social.status(viewer, id(&status)?).await?;
             let store = api.social.store();
             let found = store.$name(view.entry.status.id, page.page(40, 80)).await?;
@@ -356,9 +361,10 @@ fn poll_of(api: &Api, view: &StatusView) -> Result<Json<Value>, Refused> {
 /// `GET /api/v1/polls/:id`.
 pub(crate) async fn poll(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(poll): Path<String>,
 ) -> Answer {
+    let viewer = viewer.reading("read:statuses")?;
     let found = api.social.store().polls(&[id(&poll)?]).await?.pop();
     let found = found.ok_or_else(ApiError::not_found)?;
     poll_of(&api, &api.social.status(viewer, found.status).await?)

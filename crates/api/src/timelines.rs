@@ -189,11 +189,12 @@ impl PublicQuery {
 /// `GET /api/v1/timelines/public`.
 pub(crate) async fn public(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
     Query(q): Query<PublicQuery>,
 ) -> Result<Response, Refused> {
+    let viewer = viewer.reading("read:statuses")?;
     let window = q.page.page(20, 40);
     let query = TimelineQuery::Public {
         local: q.local.unwrap_or(false),
@@ -211,12 +212,13 @@ pub(crate) async fn public(
 /// `GET /api/v1/timelines/tag/:tag`.
 pub(crate) async fn tag(
     State(api): State<Api>,
-    Viewer(viewer): Viewer,
+    viewer: Viewer,
     Path(tag): Path<String>,
     OriginalUri(uri): OriginalUri,
     asked: HeaderMap,
     Query(q): Query<TagQuery>,
 ) -> Result<Response, Refused> {
+    let viewer = viewer.reading("read:statuses")?;
     let window = q.public.page.page(20, 40);
     let tag = model::text::normalise_tag(&tag);
     let path = format!("/api/v1/timelines/tag/{}", utf8_percent_encode(&tag, NON_ALPHANUMERIC));

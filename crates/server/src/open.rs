@@ -60,16 +60,10 @@ pub(crate) async fn open_at(
     }
     backup::sweep(data);
     let engine = engine(data, config);
-    if let Engine::Postgres(options) = &engine
-        && let Some(host) = options.in_the_clear()
-    {
-        tracing::warn!(
-            host,
-            "the database is spoken to in the clear over a network: whoever is on the way can read \
-             and change everything; add ?sslmode=require to store.postgres_url"
-        );
+    if matches!(engine, Engine::Sqlite(_)) {
+        save_before_migration(data).await?;
+        own_file(&data.join(backup::DATABASE))?;
     }
-    save_before_migration(data, &engine).await?;
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
     let key = key(data, &chance)?;
     let hub = Arc::new(Hub::default());
@@ -78,6 +72,7 @@ pub(crate) async fn open_at(
         .context("cannot open the database")?;
     let settings = Settings {
         signup_open: config.signup.open,
+        domain: config.server.domain.as_ref().map(|domain| domain.as_str().to_owned()),
         status_characters: config.server.status_characters.count(),
         rules: config.server.rules.len(),
     };
@@ -93,10 +88,10 @@ pub(crate) async fn open_at(
 }
 
 /// Where this version is about to change how data is kept, what is there is saved first.
-async fn save_before_migration(data: &Path, engine: &Engine) -> anyhow::Result<()> {
-    // Asked apart: a database that does not answer is no old data.
-    Db::pending_migrations(engine).await.context("cannot open the database")?;
-    let saved = backup::before_migration(data, engine).await.context(
+async fn save_before_migration(data: &Path) -> anyhow::Result<()> {
+    let data = data.to_owned();
+    let saved = tokio::task::spawn_blocking(move || backup::before_migration(&data)).await?;
+    let saved = saved.context(
         "the data is of an older version and could not be saved before it \
                                is brought up to this one; nothing was changed",
     )?;
@@ -107,11 +102,19 @@ async fn save_before_migration(data: &Path, engine: &Engine) -> anyhow::Result<(
 }
 
 /// Where everything but pictures is kept: a file in the data folder, unless a server is named.
-pub(crate) fn engine(data: &Path, config: &Config) -> Engine {
+fn engine(data: &Path, config: &Config) -> Engine {
     match &config.store.postgres_url {
         Some(url) => Engine::Postgres(PostgresOptions::at(url.reveal())),
         None => Engine::Sqlite(Options::at(data.join(backup::DATABASE))),
     }
+}
+
+/// Makes the file of the database where there is none, so that nobody else may read it, whatever
+/// the folder allows; what the engine writes beside it has the same mode.
+fn own_file(path: &Path) -> anyhow::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// Where pictures lie: `DATA/media`.

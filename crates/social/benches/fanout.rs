@@ -66,7 +66,7 @@ async fn run() -> Result<(), Failed> {
     let announcer: Arc<dyn Announcer> = Arc::<Hub>::clone(&hub);
     let db = Db::open(&Options::at(folder.path().join("fanout.db")), Arc::new(Wall), announcer)?;
     let store = Arc::new(SqlStore::new(db));
-    let settings = Settings { signup_open: false, status_characters: 500, rules: 0 };
+    let settings = Settings { signup_open: false, domain: None, status_characters: 500, rules: 0 };
     let ports: Arc<dyn model::ports::Store> = Arc::<SqlStore>::clone(&store);
     let social = Social::new(ports, Arc::clone(&hub), Arc::new(Wall), Arc::new(Plain), settings);
 

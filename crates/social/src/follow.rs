@@ -7,6 +7,28 @@ use model::{
     relation::{FollowOptions, MuteOptions, Relationship},
 };
 
+/// What somebody wants of whom they follow; what is left out stays as it is, or is as usual for a
+/// new follow.
+#[derive(Clone, Debug, Default)]
+pub struct FollowWish {
+    /// Reblogs enter the home timeline.
+    pub reblogs: Option<bool>,
+    /// New posts notify.
+    pub notify: Option<bool>,
+    /// Only these languages (ISO 639).
+    pub languages: Option<Vec<String>>,
+}
+
+impl FollowWish {
+    fn on(self, had: FollowOptions) -> FollowOptions {
+        FollowOptions {
+            reblogs: self.reblogs.unwrap_or(had.reblogs),
+            notify: self.notify.unwrap_or(had.notify),
+            languages: self.languages.unwrap_or(had.languages),
+        }
+    }
+}
+
 impl Social {
     /// How the viewer stands to one account.
     pub async fn relationship(
@@ -33,7 +55,7 @@ impl Social {
         &self,
         account: AccountId,
         target: AccountId,
-        options: FollowOptions,
+        wish: FollowWish,
     ) -> Result<Relationship, VerbError> {
         let other = self.account(target).await?;
         if account == target {
@@ -50,6 +72,7 @@ impl Social {
                 return Err(VerbError::Invalid("You follow as many people as is allowed".into()));
             }
         }
+        let options = wish.on(standing.following.clone().unwrap_or_default());
         let now = self.now();
         if other.account.locked && standing.following.is_none() {
             self.store.request_follow(account, target, &options, now).await?;

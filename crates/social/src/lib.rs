@@ -32,6 +32,7 @@ mod throttle;
 pub mod view;
 
 pub use error::VerbError;
+pub use follow::FollowWish;
 pub use hub::{Hub, StreamEvent};
 pub use pulse::{Shows, Topic};
 pub use view::{AccountView, StatusView};
@@ -44,6 +45,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Whether anybody may sign up.
     pub signup_open: bool,
+    /// The domain of this place, where it has one: who is mentioned with it is mentioned here.
+    pub domain: Option<String>,
     /// Most characters in a post.
     pub status_characters: usize,
     /// How many rules this place has; they are numbered from one.

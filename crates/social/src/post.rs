@@ -114,6 +114,10 @@ impl Social {
     ) -> Result<Worded, VerbError> {
         let (mut mentions, mut local) = (SmallVec::new(), Vec::new());
         for handle in parsed.mentions() {
+            let handle = match &self.settings.domain {
+                Some(home) => handle.clone().seen_from(home),
+                None => handle.clone(),
+            };
             let domain = handle.domain.as_deref();
             let found = self.store.account_by_handle(&handle.username, domain).await?;
             let Some(account) = found.filter(|a| a.standing.suspended.is_none()) else { continue };
@@ -300,6 +304,9 @@ impl Social {
         id: StatusId,
         visibility: Option<Visibility>,
     ) -> Result<StatusView, VerbError> {
+        if visibility == Some(Visibility::Direct) {
+            return Err(VerbError::Invalid("A boost cannot be direct".into()));
+        }
         let seen = self.status(Some(account), id).await?;
         // A reblog of a reblog is a reblog of the original.
         let seen = seen.original();

@@ -22,6 +22,8 @@ mod media;
 pub mod migrate;
 mod notification;
 mod open_error;
+#[cfg(test)]
+mod plans;
 mod poll;
 mod postgres;
 mod relation;
@@ -39,9 +41,8 @@ mod value;
 pub use batch::{Batch, CommitError, Done, IdSlot};
 pub use db::{Db, Engine, Options, PostgresOptions};
 pub use open_error::OpenError;
-pub use postgres::Restoring;
 pub use row::Row;
-pub use sqlite::inspect::{Inspection, Look};
+pub use sqlite::inspect::{Inspection, Look, inspect_sqlite, snapshot_sqlite};
 pub use value::Value;
 
 /// The store of one instance: the ports of `model` on a database. Cheap to clone.

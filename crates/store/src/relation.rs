@@ -72,7 +72,7 @@ fn noted(
 }
 
 /// Adds what makes a new follow: the edge, both counters, the notification.
-fn add_follow(
+pub(crate) fn add_follow(
     batch: &mut Batch,
     dialect: Dialect,
     account: AccountId,
@@ -93,13 +93,23 @@ fn add_follow(
         ],
     );
     count::follow(batch, dialect, account, target);
+    // Who followed after all (the account was unlocked meanwhile) asks no more.
+    batch.add(
+        "DELETE FROM follow_request WHERE account_id = ?1 AND target_id = ?2",
+        params![account, target],
+    );
     let note = batch.id();
     batch.add(NOTIFY, params![note, target, "follow", account, at]);
     (insert, note)
 }
 
 /// Adds the end of a follow, its counters moved only if there was one.
-fn add_unfollow(batch: &mut Batch, dialect: Dialect, account: AccountId, target: AccountId) {
+pub(crate) fn add_unfollow(
+    batch: &mut Batch,
+    dialect: Dialect,
+    account: AccountId,
+    target: AccountId,
+) {
     count::unfollow(batch, dialect, account, target);
     batch.add(
         "DELETE FROM follow_request WHERE account_id = ?1 AND target_id = ?2",

@@ -299,7 +299,7 @@ const UNMUTE_THREAD: &str = "DELETE FROM thread_mute WHERE account_id = ?1 AND c
     (SELECT conversation_id FROM status WHERE id = ?2)";
 /// What hangs on a deleted status. Media stay, unattached, so that a redraft can use them again;
 /// the clean-up takes them later.
-const UNHANG: [&str; 10] = [
+pub(crate) const UNHANG: [&str; 10] = [
     "DELETE FROM status_edit WHERE status_id = ?1",
     "DELETE FROM status_tag WHERE status_id = ?1",
     "DELETE FROM mention WHERE status_id = ?1",

@@ -18,20 +18,35 @@ impl SqlStore {
         page: Page,
     ) -> Stored<Vec<StatusId>> {
         let page = self.db.settled(page);
-        let order = if page.ascending() { "ASC" } else { "DESC" };
-        let (from, mut values) = clause(query);
+        let (sql, mut values) = listing(query, page.ascending());
         // The window comes first, so that every clause may count its own values from ?4.
         let mut bound = params![page.below(), page.above(), page.limit];
         bound.append(&mut values);
-        let sql = format!(
-            "SELECT s.id FROM {from} AND s.id < ?1 AND s.id > ?2 ORDER BY s.id {order} LIMIT ?3"
-        );
         let rows = self.db.query(&sql, bound).await?;
         let mut ids: Vec<StatusId> = rows.iter().map(|r| r.id(0)).collect::<Stored<_>>()?;
         if page.ascending() {
             ids.reverse();
         }
         Ok(ids)
+    }
+}
+
+/// A listing as a statement, with the values that it counts from ?4.
+pub(crate) fn listing(query: &TimelineQuery, ascending: bool) -> (String, Vec<Value>) {
+    let order = if ascending { "ASC" } else { "DESC" };
+    let ((from, values), id) = (clause(query), leading(query));
+    let sql = format!(
+        "SELECT s.id FROM {from} AND {id} < ?1 AND {id} > ?2 ORDER BY {id} {order} LIMIT ?3"
+    );
+    (sql, values)
+}
+
+/// The column that the window bounds and orders: that of the index which leads the plan, else an
+/// engine gathers everything first and sorts it then.
+fn leading(query: &TimelineQuery) -> &'static str {
+    match query {
+        TimelineQuery::Tag { any, .. } if any.is_empty() => "t.status_id",
+        _ => "s.id",
     }
 }
 

@@ -20,6 +20,8 @@ struct Known<'a> {
 
 impl Links for Known<'_> {
     fn account(&self, handle: &Handle) -> Option<String> {
+        let home = self.urls.base.split_once("://").map_or("", |(_, domain)| domain);
+        let handle = handle.clone().seen_from(home);
         let is = |a: &&AccountView| {
             a.account.username.eq_ignore_ascii_case(&handle.username)
                 && a.account.domain == handle.domain

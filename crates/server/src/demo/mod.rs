@@ -16,11 +16,11 @@ use model::{
     media::MediaState,
     member::Role,
     ports::Clock,
-    relation::FollowOptions,
     status::Visibility,
 };
 use script::{Line, MINUTES, SCRIPT};
 use social::{
+    FollowWish,
     media::ProfilePicture,
     post::{Draft, PollDraft},
 };
@@ -158,7 +158,7 @@ impl Harbour {
                     continue;
                 }
                 let social = &self.instance.social;
-                social.follow(*bird, *target, FollowOptions::default()).await?;
+                social.follow(*bird, *target, FollowWish::default()).await?;
                 let is_locked = CAST.get(other).is_some_and(|character| character.locked);
                 if is_locked && place % 4 != 1 {
                     social.answer_request(*target, *bird, true).await?;

@@ -125,6 +125,16 @@ fn an_address_signs_up_no_more_often_than_the_host_allows() {
 }
 
 #[test]
+fn who_has_an_account_makes_no_others_with_its_token() {
+    let here = Instance::with_sign_ups(2, "");
+    let first = sign_up(&here, &app(&here), "ann", "192.0.2.9");
+    let token = first.body["access_token"].as_str().expect("a token");
+    let second = sign_up(&here, token, "bob", "192.0.2.9");
+    assert_eq!(second.status, 403, "{}", second.body);
+    assert!(second.body["error"].is_string());
+}
+
+#[test]
 fn behind_a_proxy_of_the_host_each_address_has_its_own_allowance() {
     within_a_window(|| {
         let here = Instance::with_sign_ups(1, "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");

@@ -26,6 +26,25 @@ fn status(here: &mut Instance, served: bool, token: &str) -> u16 {
 }
 
 #[test]
+fn in_a_folder_that_all_may_enter_nobody_else_reads_what_is_kept() {
+    let here = Instance::new();
+    let open = here.data().join("open to all");
+    std::fs::create_dir(&open).expect("a folder");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).expect("opened");
+    let words = ["account", "create", "ann", "--email", "ann@example.org"];
+    let said = here.command_at(&open, &words);
+    assert!(said.is_done, "{}", said.err);
+    let mut files = 0;
+    for entry in std::fs::read_dir(&open).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("a mode").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", entry.path().display());
+        files += 1;
+    }
+    assert!(files > 1, "a database and a key at least");
+}
+
+#[test]
 fn decisions_take_effect_at_once_and_are_kept() {
     for served in [true, false] {
         let mut here = Instance::new();

@@ -132,6 +132,32 @@ fn every_route_that_is_not_open_refuses_no_token_a_forged_one_and_one_that_may_n
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What is no member's to read: the same for everybody, whatever token is shown.
+const SAME_FOR_ALL: &[&str] = &[
+    "GET /api/v1/instance",
+    "GET /api/v2/instance",
+    "GET /api/v1/custom_emojis",
+    "GET /api/v1/streaming/health",
+];
+
+#[test]
+fn a_token_that_may_not_read_reads_no_more_through_what_visitors_may_ask() {
+    let here = Instance::new();
+    here.member("ann");
+    let narrow = here.token_with("ann", "push write:media");
+    let mut wrong = Vec::new();
+    let open = OPEN.iter().map(|(route, _)| *route);
+    for route in open.filter(|r| r.starts_with("GET /api/") && !SAME_FOR_ALL.contains(r)) {
+        let (method, path) = route.split_once(' ').expect("a method");
+        let at = path.replace("{id}", "1").replace("{tag}", "a");
+        let answer = here.ask(method, &at, &narrow, None);
+        if answer.status != 403 || !answer.body["error"].is_string() {
+            wrong.push(format!("{route}: {} {}, not 403", answer.status, answer.body));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn what_anybody_may_ask_is_refused_when_it_is_not_there_or_makes_no_sense() {
     let here = Instance::new();

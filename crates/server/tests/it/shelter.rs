@@ -97,6 +97,54 @@ fn told(here: &Instance, token: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_a_follow_leaves_out_stays_as_it_was() {
+    let here = Instance::new();
+    let ((ann, _), (_, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let path = format!("/api/v1/accounts/{bob_id}/follow");
+    for (wish, reblogs, notify, languages) in [
+        (json!({}), true, false, json!(null)),
+        (json!({ "reblogs": false, "languages": ["de"] }), false, false, json!(["de"])),
+        (json!({ "notify": true }), false, true, json!(["de"])),
+        (json!({ "reblogs": true }), true, true, json!(["de"])),
+    ] {
+        let now = here.ask("POST", &path, &ann, Some(wish.clone())).body;
+        let options = (&now["showing_reblogs"], &now["notifying"], &now["languages"]);
+        assert_eq!(options, (&json!(reblogs), &json!(notify), &languages), "{wish}");
+    }
+}
+
+#[test]
+fn who_follows_after_an_account_was_unlocked_asks_no_more() {
+    let here = Instance::new();
+    let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let lock = |locked: bool| {
+        let form = Some(json!({ "locked": locked }));
+        let done = here.ask("PATCH", "/api/v1/accounts/update_credentials", &bob, form);
+        assert_eq!(done.status, 200, "{}", done.body);
+    };
+    let path = format!("/api/v1/accounts/{bob_id}/follow");
+    lock(true);
+    let asked = here.ask("POST", &path, &ann, Some(json!({}))).body;
+    assert_eq!((&asked["following"], &asked["requested"]), (&json!(false), &json!(true)));
+    lock(false);
+    let followed = here.ask("POST", &path, &ann, Some(json!({}))).body;
+    assert_eq!((&followed["following"], &followed["requested"]), (&json!(true), &json!(false)));
+    let waiting = here.ask("GET", "/api/v1/follow_requests", &bob, None).body;
+    assert_eq!(waiting, json!([]));
+}
+
+#[test]
+fn a_boost_is_never_direct() {
+    let here = Instance::new();
+    let ((ann, _), (bob, _)) = (person(&here, "ann"), person(&here, "bob"));
+    let path = format!("/api/v1/statuses/{}/reblog", post(&here, &bob, json!({ "status": "so" })));
+    let refused = here.ask("POST", &path, &ann, Some(json!({ "visibility": "direct" })));
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let done = here.ask("POST", &path, &ann, Some(json!({ "visibility": "private" })));
+    assert_eq!((done.status, &done.body["visibility"]), (200, &json!("private")));
+}
+
+#[test]
 fn a_list_shows_the_replies_that_its_owner_wants() {
     let here = Instance::new();
     let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
