@@ -140,6 +140,9 @@ struct BenchWords {
     /// A missed bar is an error
     #[arg(long)]
     strict: bool,
+    /// Every bench for a second on little data: shows that it runs, figures mean nothing
+    #[arg(long)]
+    short: bool,
 }
 
 fn main() -> ExitCode {
@@ -161,6 +164,7 @@ fn run(word: Word) -> Result<()> {
             bench::list();
             Ok(())
         }
+        Word::Bench(BenchWords { short: true, .. }) => bench::smoke(),
         Word::Bench(BenchWords { names, json, posts, seconds, strict, .. }) => {
             bench::run(&bench::Wish { names, json, posts, seconds, strict })
         }
