@@ -109,15 +109,17 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Put a backup into an empty data folder. No server may be running there.
+    /// Put a backup into an empty data folder, and into an empty database where the configuration
+    /// names PostgreSQL. No server may be running there.
     #[command(after_help = "Examples:\n  \
         fulmar restore fulmar.tar.zst --data /var/lib/fulmar\n  \
         fulmar restore fulmar.tar.zst --force      moves what is there into a folder beside it\n\n\
+        Tables that are in PostgreSQL already move into a schema beside.\n\
         Everything is verified before anything is moved.")]
     Restore {
         /// The file to read.
         file: PathBuf,
-        /// Move what is in the data folder aside.
+        /// Move aside what is in the data folder and in the database.
         #[arg(long)]
         force: bool,
         #[command(flatten)]

@@ -60,8 +60,17 @@ pub(crate) async fn open_at(
     }
     backup::sweep(data);
     let engine = engine(data, config);
+    if let Engine::Postgres(options) = &engine
+        && let Some(host) = options.in_the_clear()
+    {
+        tracing::warn!(
+            host,
+            "the database is spoken to in the clear over a network: whoever is on the way can read \
+             and change everything; add ?sslmode=require to store.postgres_url"
+        );
+    }
+    save_before_migration(data, &engine).await?;
     if matches!(engine, Engine::Sqlite(_)) {
-        save_before_migration(data).await?;
         own_file(&data.join(backup::DATABASE))?;
     }
     let chance = Arc::new(SystemChance(aws_lc_rs::rand::SystemRandom::new()));
@@ -88,10 +97,10 @@ pub(crate) async fn open_at(
 }
 
 /// Where this version is about to change how data is kept, what is there is saved first.
-async fn save_before_migration(data: &Path) -> anyhow::Result<()> {
-    let data = data.to_owned();
-    let saved = tokio::task::spawn_blocking(move || backup::before_migration(&data)).await?;
-    let saved = saved.context(
+async fn save_before_migration(data: &Path, engine: &Engine) -> anyhow::Result<()> {
+    // Asked apart: a database that does not answer is no old data.
+    Db::pending_migrations(engine).await.context("cannot open the database")?;
+    let saved = backup::before_migration(data, engine).await.context(
         "the data is of an older version and could not be saved before it \
                                is brought up to this one; nothing was changed",
     )?;
@@ -102,7 +111,7 @@ async fn save_before_migration(data: &Path) -> anyhow::Result<()> {
 }
 
 /// Where everything but pictures is kept: a file in the data folder, unless a server is named.
-fn engine(data: &Path, config: &Config) -> Engine {
+pub(crate) fn engine(data: &Path, config: &Config) -> Engine {
     match &config.store.postgres_url {
         Some(url) => Engine::Postgres(PostgresOptions::at(url.reveal())),
         None => Engine::Sqlite(Options::at(data.join(backup::DATABASE))),

@@ -2,7 +2,7 @@
 //! decided once, at opening.
 
 use crate::{
-    Batch, CommitError, Done, OpenError, Row, Value,
+    Batch, CommitError, Done, Inspection, Look, OpenError, Restoring, Row, Value,
     limits::ID_LIST_ARITIES,
     postgres::{self, Postgres},
     sqlite::{self, Sqlite},
@@ -59,10 +59,25 @@ impl std::fmt::Debug for PostgresOptions {
 }
 
 impl PostgresOptions {
+    /// The host that is spoken to in the clear over a network, where anybody between can read and
+    /// change what is said, the password too. None on this machine, and none over TLS.
+    pub fn in_the_clear(&self) -> Option<String> {
+        postgres::in_the_clear(&self.url)
+    }
+
     /// The only node on this database.
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into(), node: 0, root_certificates: vec![] }
     }
+}
+
+/// Work that waits for a disk, away from what answers requests.
+async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| StoreError::Broken(format!("{what}: {error}")))
 }
 
 /// Which database.
@@ -229,7 +244,71 @@ impl Db {
                 let work = tokio::task::spawn_blocking(move || sqlite::restore(&options, &from));
                 work.await.map_err(|e| StoreError::Broken(format!("restoring: {e}")))?
             }
-            Engine::Postgres(options) => postgres::restore(options, from).await,
+            Engine::Postgres(options) => {
+                postgres::restore(options, from, Restoring::default()).await
+            }
+        }
+    }
+
+    /// The same into PostgreSQL, such that it can be begun anew, with a place for what is there.
+    ///
+    /// # Errors
+    /// Nothing was changed, unless it is [`StoreError::Away`]: then perhaps all was.
+    pub async fn restore_tables(
+        options: &PostgresOptions,
+        from: &Path,
+        how: Restoring<'_>,
+    ) -> Result<(), OpenError> {
+        postgres::restore(options, from, how).await
+    }
+
+    /// Copies what is there as it is, migrated or not, whether somebody serves it or not; as
+    /// [`Db::backup`] does.
+    ///
+    /// # Errors
+    /// When it could not be written as a whole; what is there then is no copy.
+    pub async fn snapshot(engine: &Engine, into: &Path) -> Result<(), StoreError> {
+        match engine {
+            Engine::Sqlite(options) => {
+                let (path, into) = (options.path.clone(), into.to_owned());
+                blocking("copying", move || sqlite::inspect::snapshot_sqlite(&path, &into)).await?
+            }
+            Engine::Postgres(options) => postgres::dump(options, into).await,
+        }
+    }
+
+    /// What is in a copy that was taken with either engine.
+    ///
+    /// # Errors
+    /// When it is none, or was written by a newer version of this program.
+    pub async fn inspect_copy(copy: &Path, look: Look) -> Result<Inspection, OpenError> {
+        if copy.is_dir() {
+            return postgres::inspect(copy, look).await;
+        }
+        let path = copy.to_owned();
+        let inspecting = move || sqlite::inspect::inspect_sqlite(&path, look);
+        Ok(blocking("looking", inspecting).await??)
+    }
+
+    /// What is in a database, whether somebody serves it or not; it is not migrated.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or was written by a newer version of this program.
+    pub async fn inspect(engine: &Engine, look: Look) -> Result<Inspection, OpenError> {
+        match engine {
+            Engine::Sqlite(options) => Self::inspect_copy(&options.path, look).await,
+            Engine::Postgres(options) => postgres::look_into(options, look).await,
+        }
+    }
+
+    /// Whether nothing is there yet.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn is_empty(engine: &Engine) -> Result<bool, OpenError> {
+        match engine {
+            Engine::Sqlite(options) => Ok(!options.path.exists()),
+            Engine::Postgres(options) => postgres::is_empty(options).await,
         }
     }
 

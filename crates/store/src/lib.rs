@@ -41,8 +41,9 @@ mod value;
 pub use batch::{Batch, CommitError, Done, IdSlot};
 pub use db::{Db, Engine, Options, PostgresOptions};
 pub use open_error::OpenError;
+pub use postgres::Restoring;
 pub use row::Row;
-pub use sqlite::inspect::{Inspection, Look, inspect_sqlite, snapshot_sqlite};
+pub use sqlite::inspect::{Inspection, Look};
 pub use value::Value;
 
 /// The store of one instance: the ports of `model` on a database. Cheap to clone.

@@ -51,6 +51,12 @@ pub enum OpenError {
     /// A copy is only put where nothing is.
     #[error("there is a database already; restore into an empty one, or move that one away first")]
     NotEmpty,
+    /// The tables that are there could not be moved away.
+    #[error(
+        "the tables that are there cannot be moved into a schema beside, for the user may not make \
+         one: GRANT CREATE ON DATABASE ... TO it, or restore into an empty database"
+    )]
+    AsideRights,
     /// What was to be restored is no whole copy.
     #[error("this copy of the database cannot be restored: {why}")]
     Copy {

@@ -24,6 +24,10 @@ const HEADER: &str = "fulmar-backup.json";
 const MANIFEST: &str = "manifest.json";
 /// Name of the database, here and in the data folder.
 pub(crate) const DATABASE: &str = "fulmar.db";
+/// Name of the folder of tables, where posts are in PostgreSQL.
+pub(crate) const TABLES: &str = "database";
+/// What a copy of a PostgreSQL database always has.
+const TABLE_LIST: &str = "database/tables.json";
 /// Name of the folder of pictures, here and in the data folder.
 pub(crate) const MEDIA: &str = "media";
 /// Ending of the names of keys.
@@ -94,11 +98,24 @@ fn kind(name: &str) -> Option<Kind> {
         MANIFEST => Some(Kind::Manifest),
         DATABASE => Some(Kind::Database),
         _ if is_key(name) => Some(Kind::Key),
+        _ if is_table(name) => Some(Kind::Database),
         _ => {
             let key = name.strip_prefix(MEDIA)?.strip_prefix('/')?;
             social::media::content_type(key).map(|_| Kind::Media)
         }
     }
+}
+
+/// Whether an entry is a table of a PostgreSQL database, or the list of them.
+fn is_table(name: &str) -> bool {
+    let Some(file) = name.strip_prefix(TABLES).and_then(|rest| rest.strip_prefix('/')) else {
+        return false;
+    };
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
+    let is_rows = |stem: &str| {
+        !stem.is_empty() && stem.len() <= BACKUP_KEY_NAME_MAX && stem.bytes().all(is_plain)
+    };
+    name == TABLE_LIST || file.strip_suffix(".copy").is_some_and(is_rows)
 }
 
 /// Whether a file of this name in the data folder is a key, to be saved with the rest.
@@ -257,7 +274,8 @@ pub(super) fn unpack(
     ensure!(rest.iter().all(|byte| *byte == 0), "something stands after its end");
     let (Some(header), Some(manifest)) = (header, manifest) else { bail!("{CUT}") };
     compare(&manifest.files, &seen)?;
-    ensure!(seen.contains_key(DATABASE), "it holds no database");
+    let (file, tables) = (seen.contains_key(DATABASE), seen.contains_key(TABLE_LIST));
+    ensure!(file != tables, "it holds {}", if file { "two databases" } else { "no database" });
     ensure!(seen.keys().any(|name| is_key(name)), "it holds no key");
     Ok((header, manifest))
 }
@@ -305,6 +323,14 @@ mod tests {
             ("fulmar-backup.json", Some(Kind::Header)),
             ("manifest.json", Some(Kind::Manifest)),
             ("fulmar.db", Some(Kind::Database)),
+            ("database/tables.json", Some(Kind::Database)),
+            ("database/status_tag.copy", Some(Kind::Database)),
+            ("database/../token.copy", None),
+            ("database/.copy", None),
+            ("database/Status.copy", None),
+            ("database/a/b.copy", None),
+            ("database/token.key", None),
+            ("databases/status.copy", None),
             ("token.key", Some(Kind::Key)),
             (media.as_str(), Some(Kind::Media)),
             ("../token.key", None),

@@ -6,7 +6,7 @@ mod archive;
 mod progress;
 mod restore;
 
-pub(crate) use archive::DATABASE;
+pub(crate) use archive::{DATABASE, TABLES};
 pub(crate) use progress::Progress;
 pub(crate) use restore::{is_unfinished, restore, sweep};
 
@@ -29,7 +29,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use store::{Db, Look};
+use store::{Db, Engine, Inspection, Look};
 
 /// Where a copy of the database lies while it is packed.
 const STAGE: &str = "backing-up";
@@ -99,12 +99,6 @@ impl Backups {
         file: &Path,
         force: bool,
     ) -> anyhow::Result<Taken> {
-        ensure!(
-            self.db.is_file(),
-            "the posts are in PostgreSQL, which this version does not back up: use pg_dump, and \
-             copy the folder {} and the keys beside it",
-            self.data.join(MEDIA).display()
-        );
         let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else {
             bail!("another backup is being taken: try again when it is done")
         };
@@ -119,11 +113,13 @@ impl Backups {
             let hold = room.hold();
             let created = created();
             let stage = Stage::make(&data)?;
-            let snapshot = stage.0.join(DATABASE);
+            let snapshot = stage.0.join(if db.is_file() { DATABASE } else { TABLES });
             db.backup(snapshot.clone()).await.context("the database cannot be copied")?;
+            let found = Db::inspect_copy(&snapshot, Look::Counts).await;
+            let found = found.context("the copy of the database")?;
             let packed = tokio::task::spawn_blocking(move || {
                 let _stage = stage;
-                let taken = pack(&data, &snapshot, target, created, true, &progress)?;
+                let taken = pack(&data, &snapshot, &found, target, created, true, &progress)?;
                 write_secret(&data.join(NOTE), &serde_json::to_vec(&taken)?)?;
                 anyhow::Ok(taken)
             });
@@ -227,15 +223,18 @@ fn sync_parent(path: &Path) -> anyhow::Result<()> {
 fn pack(
     data: &Path,
     snapshot: &Path,
+    found: &Inspection,
     mut target: Target,
     created: jiff::Timestamp,
     media: bool,
     progress: &Progress,
 ) -> anyhow::Result<Taken> {
-    let found =
-        store::inspect_sqlite(snapshot, Look::Counts).context("the copy of the database")?;
-    // SQLite folds what it wrote beside into the file when the last connection closes.
-    let mut files = vec![(DATABASE.to_owned(), snapshot.to_owned())];
+    let mut files = if snapshot.is_dir() {
+        tables(snapshot)?
+    } else {
+        // SQLite folds what it wrote beside into the file when the last connection closes.
+        vec![(DATABASE.to_owned(), snapshot.to_owned())]
+    };
     files.extend(keys(data)?);
     if media {
         files.extend(pictures(&data.join(MEDIA))?);
@@ -258,7 +257,7 @@ fn pack(
         let bytes = open.metadata().with_context(said)?.len();
         writer.add(&name, bytes, open, progress).with_context(said)?;
     }
-    let (file, manifest) = writer.finish(&found)?;
+    let (file, manifest) = writer.finish(found)?;
     let file = file.into_inner().map_err(|error| error.into_error())?;
     let bytes = target.finish(&file)?;
     Ok(taken(&target.path, bytes, &header, &manifest))
@@ -273,6 +272,17 @@ fn taken(path: &Path, bytes: u64, header: &Header, manifest: &Manifest) -> Taken
         posts: manifest.posts,
         media_files: manifest.media_files,
     }
+}
+
+/// The files of a copied PostgreSQL database, by name.
+fn tables(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        found.push((format!("{TABLES}/{}", entry.file_name().to_string_lossy()), entry.path()));
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The keys in the data folder, by name.
@@ -317,14 +327,12 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 ///
 /// # Errors
 /// When it could not be saved: then nothing is migrated either.
-pub(crate) fn before_migration(data: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let database = data.join(DATABASE);
-    if !database.exists() {
-        return Ok(None);
-    }
-    let found =
-        store::inspect_sqlite(&database, Look::Level).context("cannot open the database")?;
-    if found.level == 0 || found.pending == 0 {
+pub(crate) async fn before_migration(
+    data: &Path,
+    engine: &Engine,
+) -> anyhow::Result<Option<PathBuf>> {
+    let pending = Db::pending_migrations(engine).await.context("cannot open the database")?;
+    if pending.is_empty() {
         return Ok(None);
     }
     let folder = data.join(FOLDER);
@@ -332,11 +340,18 @@ pub(crate) fn before_migration(data: &Path) -> anyhow::Result<Option<PathBuf>> {
     let created = created();
     let path = folder.join(format!("{BEFORE}{}.tar.zst", dated(created)));
     let stage = Stage::make(data)?;
-    let snapshot = stage.0.join(DATABASE);
-    store::snapshot_sqlite(&database, &snapshot)?;
+    let is_file = matches!(engine, Engine::Sqlite(_));
+    let snapshot = stage.0.join(if is_file { DATABASE } else { TABLES });
+    Db::snapshot(engine, &snapshot).await?;
+    let found = Db::inspect_copy(&snapshot, Look::Counts).await?;
     let target = Target::new(&path, true)?;
-    pack(data, &snapshot, target, created, false, &Progress::default())?;
-    keep_last(&folder)?;
+    let data = data.to_owned();
+    let packed = tokio::task::spawn_blocking(move || {
+        let _stage = stage;
+        pack(&data, &snapshot, &found, target, created, false, &Progress::default())?;
+        keep_last(&folder)
+    });
+    packed.await??;
     Ok(Some(path))
 }
 
@@ -391,17 +406,26 @@ pub(crate) async fn run(place: &Place, file: &Path, force: bool) -> anyhow::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::{Batch, Options};
+    use store::{Batch, Options, PostgresOptions};
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn old_data_is_saved_before_it_is_migrated_and_three_such_backups_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path();
-        assert!(before_migration(data).unwrap().is_none());
-        let options = Options::at(data.join(DATABASE));
-        let db = Db::open(&options, Arc::new(WallClock), Arc::new(model::ports::Unheard)).unwrap();
+        let cluster = testkit::postgres::Cluster::shared();
+        let url = cluster.url(&cluster.database().await);
+        let server = Engine::Postgres(PostgresOptions::at(url));
+        for engine in [None, Some(server)] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = Engine::Sqlite(Options::at(folder.path().join(DATABASE)));
+            saves(folder.path(), &engine.unwrap_or(file)).await;
+        }
+    }
+
+    async fn saves(data: &Path, engine: &Engine) {
+        let (clock, unheard) = (Arc::new(WallClock), Arc::new(model::ports::Unheard));
+        assert!(before_migration(data, engine).await.unwrap().is_none());
+        let db = Db::connect(engine, clock, unheard).await.unwrap();
         write_secret(&data.join("token.key"), &[7; 32]).unwrap();
-        assert!(before_migration(data).unwrap().is_none());
+        assert!(before_migration(data, engine).await.unwrap().is_none());
         let mut batch = Batch::new();
         let last = i64::try_from(store::migrate::MIGRATIONS.len()).unwrap();
         batch.add("DELETE FROM migration WHERE version = ?1", vec![store::Value::Int(last)]);
@@ -409,7 +433,7 @@ mod tests {
         drop(db);
         let mut taken = vec![];
         while taken.len() < 5 {
-            let path = before_migration(data).unwrap().expect("a backup");
+            let path = before_migration(data, engine).await.unwrap().expect("a backup");
             if taken.last() != Some(&path) {
                 taken.push(path);
             }

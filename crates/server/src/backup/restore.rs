@@ -1,9 +1,11 @@
-//! Puts a backup into a data folder. Everything is unpacked beside and verified first; only then,
-//! with a marker on the disk that says so, do things take their places. An interrupted restore is
-//! either nothing yet or finished by the next one; no instance opens in between.
+//! Puts a backup into a data folder, and its tables into PostgreSQL where posts are kept there.
+//! Everything is unpacked beside and verified first; only then, with a marker on the disk that says
+//! so, do things take their places: tables first, in one transaction that leaves a mark there. An
+//! interrupted restore is either nothing yet or finished by the next one; no instance opens in
+//! between.
 
 use super::{
-    archive::{self, DATABASE, Header, MEDIA, Manifest, is_key},
+    archive::{self, DATABASE, Header, MEDIA, Manifest, TABLES, is_key},
     created, dated, progress, sync_parent,
 };
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
     open,
 };
 use anyhow::{Context as _, bail, ensure};
+use model::StoreError;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
@@ -19,6 +22,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
+use store::{Db, Engine, Look, OpenError, Restoring};
 
 /// Where a backup is unpacked to.
 const STAGE: &str = "restoring";
@@ -38,6 +42,9 @@ struct Moving {
     file: PathBuf,
     /// Where what was there goes, in the data folder.
     aside: String,
+    /// Whether tables that were there go into a schema beside.
+    #[serde(default)]
+    tables_aside: bool,
     header: Header,
     accounts: i64,
     posts: i64,
@@ -76,97 +83,205 @@ pub(crate) fn is_unfinished(data: &Path) -> Option<String> {
 /// `fulmar restore`.
 pub(crate) async fn restore(place: &Place, file: &Path, force: bool) -> anyhow::Result<()> {
     let config = config::load(place)?;
-    ensure!(
-        config.store.postgres_url.is_none(),
-        "the configuration names PostgreSQL, and this version restores into SQLite only"
-    );
     let (data, file) = (place.data.clone(), std::path::absolute(file)?);
+    let engine = open::engine(&data, &config);
     open::folder(&data)?;
     let lock = match lock::try_take(&data, Holder::Command)? {
         Ok(lock) => lock,
         Err(by) => bail!("{} is in use: {by}. Stop it first, then restore", data.display()),
     };
+    let runtime = tokio::runtime::Handle::current();
     let done = tokio::task::spawn_blocking(move || {
         let _lock = lock;
-        put(&data, &file, force)
+        Restore { data: &data, engine: &engine, runtime }.put(&file, force)
     });
     println!("{}", done.await??);
     Ok(())
 }
 
-/// Does it; what was done, in words.
-fn put(data: &Path, file: &Path, force: bool) -> anyhow::Result<String> {
-    let stage = data.join(STAGE);
-    if stage.join(MARKER).exists() {
-        let moving: Moving = serde_json::from_slice(&fs::read(stage.join(MARKER))?)
-            .with_context(|| format!("{} cannot be read", stage.join(MARKER).display()))?;
-        move_in(data, &moving)?;
-        let said = said(data, &moving);
-        ensure!(
-            moving.file == file,
-            "an earlier restore was finished first: {said}. For {}, run this again with --force",
-            file.display()
-        );
-        return Ok(said);
-    }
-    let old = taken_names(data, true)?;
-    if let Some(name) = old.first().filter(|_| !force) {
-        bail!(
-            "{} is not empty (there is {name}): choose another folder with --data, or let --force \
-             move what is there into a folder beside",
-            data.display()
-        );
-    }
-    let _ = fs::remove_dir_all(&stage);
-    let unpacked = unpack(data, &stage, file);
-    let (header, manifest) = match unpacked {
-        Ok(unpacked) => unpacked,
-        Err(error) => {
-            let _ = fs::remove_dir_all(&stage);
-            return Err(error.context(format!("{} was not restored", file.display())));
-        }
-    };
-    let moving = Moving {
-        file: file.to_owned(),
-        aside: format!("{BEFORE}{}", dated(created())),
-        header,
-        accounts: manifest.accounts,
-        posts: manifest.posts,
-        media_files: manifest.media_files,
-    };
-    open::write_secret(&stage.join(MARKER), &serde_json::to_vec(&moving)?)?;
-    sync_parent(&stage.join(MARKER))?;
-    move_in(data, &moving)?;
-    Ok(said(data, &moving))
+/// Where a restore goes to.
+struct Restore<'a> {
+    data: &'a Path,
+    engine: &'a Engine,
+    runtime: tokio::runtime::Handle,
 }
 
-/// Unpacks and verifies: each file by its digest, the database by SQLite's own check.
-fn unpack(data: &Path, stage: &Path, file: &Path) -> anyhow::Result<(Header, Manifest)> {
-    let new = stage.join(NEW);
-    let opened = File::open(file).context("it cannot be opened")?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&new)?;
-    sync_parent(stage)?;
-    let bar = progress::bar("restoring");
-    bar.set_length(opened.metadata()?.len());
-    let reader = BufReader::new(bar.wrap_read(opened));
-    let unpacked = archive::unpack(reader, &new, &progress::Progress::default());
-    bar.finish_and_clear();
-    let (header, manifest) = unpacked?;
-    let found = store::inspect_sqlite(&new.join(DATABASE), store::Look::Pages);
-    let found = found.context("its database cannot be used by this version")?;
-    if let Some(damage) = found.damage {
-        bail!("its database is damaged: {damage}");
+impl Restore<'_> {
+    /// Does it; what was done, in words.
+    fn put(&self, file: &Path, force: bool) -> anyhow::Result<String> {
+        let data = self.data;
+        let stage = data.join(STAGE);
+        if stage.join(MARKER).exists() {
+            let moving: Moving = serde_json::from_slice(&fs::read(stage.join(MARKER))?)
+                .with_context(|| format!("{} cannot be read", stage.join(MARKER).display()))?;
+            self.move_in(&moving)?;
+            let said = said(data, &moving);
+            ensure!(
+                moving.file == file,
+                "an earlier restore was finished first: {said}. For {}, run this again with \
+                 --force",
+                file.display()
+            );
+            return Ok(said);
+        }
+        let old = taken_names(data, true)?;
+        if let Some(name) = old.first().filter(|_| !force) {
+            bail!(
+                "{} is not empty (there is {name}): choose another folder with --data, or let \
+                 --force move what is there into a folder beside",
+                data.display()
+            );
+        }
+        let is_empty = self.runtime.block_on(Db::is_empty(self.engine));
+        let is_empty =
+            is_empty.context("cannot look into the database that the configuration names")?;
+        ensure!(
+            is_empty || force,
+            "the database that the configuration names is not empty: name another one, or let \
+             --force move its tables into a schema beside"
+        );
+        let _ = fs::remove_dir_all(&stage);
+        let unpacked = self.unpack(&stage, file);
+        let (header, manifest) = match unpacked {
+            Ok(unpacked) => unpacked,
+            Err(error) => {
+                let _ = fs::remove_dir_all(&stage);
+                return Err(error.context(format!("{} was not restored", file.display())));
+            }
+        };
+        let moving = Moving {
+            file: file.to_owned(),
+            aside: format!("{BEFORE}{}", dated(created())),
+            tables_aside: !is_empty && matches!(self.engine, Engine::Postgres(_)),
+            header,
+            accounts: manifest.accounts,
+            posts: manifest.posts,
+            media_files: manifest.media_files,
+        };
+        open::write_secret(&stage.join(MARKER), &serde_json::to_vec(&moving)?)?;
+        sync_parent(&stage.join(MARKER))?;
+        self.move_in(&moving)?;
+        Ok(said(data, &moving))
     }
-    let is_said = (found.level, found.accounts, found.statuses)
-        == (manifest.migration, manifest.accounts, manifest.posts);
-    ensure!(is_said, "its database holds something else than its manifest says");
-    if header.media {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(new.join(MEDIA))?;
-    } else if !data.join(MEDIA).exists() {
-        tracing::warn!("this backup holds no pictures, and there are none in the folder");
+
+    /// Unpacks and verifies: each file by its digest, the database by SQLite's own check, tables by
+    /// their numbers of rows.
+    fn unpack(&self, stage: &Path, file: &Path) -> anyhow::Result<(Header, Manifest)> {
+        let data = self.data;
+        let new = stage.join(NEW);
+        let opened = File::open(file).context("it cannot be opened")?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&new)?;
+        sync_parent(stage)?;
+        let bar = progress::bar("restoring");
+        bar.set_length(opened.metadata()?.len());
+        let reader = BufReader::new(bar.wrap_read(opened));
+        let unpacked = archive::unpack(reader, &new, &progress::Progress::default());
+        bar.finish_and_clear();
+        let (header, manifest) = unpacked?;
+        let database = match (self.engine, new.join(TABLES).exists()) {
+            (Engine::Sqlite(_), false) => new.join(DATABASE),
+            (Engine::Postgres(_), true) => new.join(TABLES),
+            (Engine::Sqlite(_), true) => bail!(
+                "it holds tables of PostgreSQL, and the configuration names none: set \
+             store.postgres_url to an empty database"
+            ),
+            (Engine::Postgres(_), false) => bail!(
+                "it holds an SQLite database, and the configuration names PostgreSQL: take \
+             store.postgres_url out of it"
+            ),
+        };
+        let found = self.runtime.block_on(Db::inspect_copy(&database, Look::Pages));
+        let found = found.context("its database cannot be used by this version")?;
+        if let Some(damage) = found.damage {
+            bail!("its database is damaged: {damage}");
+        }
+        let is_said = (found.level, found.accounts, found.statuses)
+            == (manifest.migration, manifest.accounts, manifest.posts);
+        ensure!(is_said, "its database holds something else than its manifest says");
+        if header.media {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(new.join(MEDIA))?;
+        } else if !data.join(MEDIA).exists() {
+            tracing::warn!("this backup holds no pictures, and there are none in the folder");
+        }
+        sync_folders(&new)?;
+        Ok((header, manifest))
     }
-    sync_folders(&new)?;
-    Ok((header, manifest))
+
+    /// Puts the tables into the database, all or nothing. Begun anew it finds its mark there.
+    fn put_tables(&self, stage: &Path, moving: &Moving) -> anyhow::Result<()> {
+        let tables = stage.join(NEW).join(TABLES);
+        if !tables.exists() {
+            return Ok(());
+        }
+        let Engine::Postgres(options) = self.engine else {
+            bail!(
+                "a restore into PostgreSQL was interrupted, and the configuration names no \
+                 PostgreSQL any more: put store.postgres_url back, or remove {} to give it up",
+                stage.display()
+            )
+        };
+        let aside = schema_aside(&moving.aside);
+        let aside = moving.tables_aside.then_some(aside.as_str());
+        let how = Restoring { mark: Some(&moving.aside), aside };
+        let done = self.runtime.block_on(Db::restore_tables(options, &tables, how));
+        match done {
+            Ok(()) => Ok(fs::remove_dir_all(&tables)?),
+            // Perhaps it was done and only the answer was lost: the next one will see.
+            Err(OpenError::Store(StoreError::Away { .. })) => {
+                bail!("the database went away while it was filled: run this again when it is back")
+            }
+            Err(error) => {
+                // Nothing has been changed anywhere.
+                fs::remove_dir_all(stage)?;
+                Err(error).context("the tables could not be restored, and nothing was changed")
+            }
+        }
+    }
+
+    /// Moves what was there aside, and what was unpacked to its places. Begun anew it goes on where
+    /// it was: a name that is still in the stage has not been moved, so what has that name is old;
+    /// and what only the old instance had is no less old for as long as nobody could open this
+    /// folder.
+    fn move_in(&self, moving: &Moving) -> anyhow::Result<()> {
+        let data = self.data;
+        let stage = data.join(STAGE);
+        self.put_tables(&stage, moving)?;
+        let (new, aside) = (stage.join(NEW), data.join(&moving.aside));
+        // Which names are new was settled before the first of them moved.
+        let list = stage.join("names");
+        if !list.exists() {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&new)? {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            open::write_secret(&list, &serde_json::to_vec(&names)?)?;
+            sync_parent(&list)?;
+        }
+        let names: Vec<String> = serde_json::from_slice(&fs::read(&list)?)?;
+        for name in taken_names(data, moving.header.media)? {
+            if names.contains(&name) && !new.join(&name).exists() {
+                continue;
+            }
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+            fs::rename(data.join(&name), aside.join(&name))?;
+        }
+        for name in names {
+            if new.join(&name).exists() {
+                fs::rename(new.join(&name), data.join(&name))?;
+            }
+        }
+        File::open(data)?.sync_all()?;
+        if aside.exists() {
+            File::open(&aside)?.sync_all()?;
+        }
+        // At once, with the marker: from here on the folder opens again.
+        let gone = data.join(RESTORED);
+        let _ = fs::remove_dir_all(&gone);
+        fs::rename(&stage, &gone)?;
+        File::open(data)?.sync_all()?;
+        fs::remove_dir_all(&gone)?;
+        Ok(())
+    }
 }
 
 /// Syncs the names in a folder and in those below it.
@@ -198,46 +313,9 @@ fn taken_names(data: &Path, media: bool) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Moves what was there aside, and what was unpacked to its places. Begun anew it goes on where it
-/// was: a name that is still in the stage has not been moved, so what has that name is old; and
-/// what only the old instance had is no less old for as long as nobody could open this folder.
-fn move_in(data: &Path, moving: &Moving) -> anyhow::Result<()> {
-    let stage = data.join(STAGE);
-    let (new, aside) = (stage.join(NEW), data.join(&moving.aside));
-    // Which names are new was settled before the first of them moved.
-    let list = stage.join("names");
-    if !list.exists() {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&new)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        open::write_secret(&list, &serde_json::to_vec(&names)?)?;
-        sync_parent(&list)?;
-    }
-    let names: Vec<String> = serde_json::from_slice(&fs::read(&list)?)?;
-    for name in taken_names(data, moving.header.media)? {
-        if names.contains(&name) && !new.join(&name).exists() {
-            continue;
-        }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
-        fs::rename(data.join(&name), aside.join(&name))?;
-    }
-    for name in names {
-        if new.join(&name).exists() {
-            fs::rename(new.join(&name), data.join(&name))?;
-        }
-    }
-    File::open(data)?.sync_all()?;
-    if aside.exists() {
-        File::open(&aside)?.sync_all()?;
-    }
-    // At once, with the marker: from here on the folder opens again.
-    let gone = data.join(RESTORED);
-    let _ = fs::remove_dir_all(&gone);
-    fs::rename(&stage, &gone)?;
-    File::open(data)?.sync_all()?;
-    fs::remove_dir_all(&gone)?;
-    Ok(())
+/// The schema for tables that were there, named as a host types it without quotes.
+fn schema_aside(folder: &str) -> String {
+    folder.replace('-', "_").to_lowercase()
 }
 
 fn said(data: &Path, moving: &Moving) -> String {
@@ -256,6 +334,10 @@ fn said(data: &Path, moving: &Moving) -> String {
     let aside = data.join(&moving.aside);
     if aside.exists() {
         text.push_str(&format!("; what was there before is in {}", aside.display()));
+    }
+    if moving.tables_aside {
+        let schema = schema_aside(&moving.aside);
+        text.push_str(&format!("; the tables that were there are in the schema {schema}"));
     }
     text
 }

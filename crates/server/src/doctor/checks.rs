@@ -6,6 +6,7 @@ use crate::{
     config::{self, Config},
     control,
     limits::{BACKUP_AGE_DAYS, DISK_FREE_BYTES_LOW, DISK_FREE_BYTES_MIN, OPEN_FILES_FEW},
+    open,
     smtp::Smtp,
     world::WallClock,
 };
@@ -18,6 +19,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
+use store::{Db, Engine, Look};
 
 /// Looks at everything that can be looked at.
 pub(super) async fn all(place: &Place) -> Vec<Finding> {
@@ -49,17 +51,13 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
     findings.push(open_files());
     findings.extend(restore(data));
     if let Some(config) = &config {
-        if config.store.postgres_url.is_none() {
-            let data = data.to_owned();
-            let looked = tokio::task::spawn_blocking(move || database(&data, is_served)).await;
-            findings.extend(looked.unwrap_or_default());
-        }
+        findings.extend(database(&open::engine(data, config), is_served).await);
         findings.push(domain(config));
         findings.push(listening(config, is_served));
         findings.extend(tls::findings(data, config));
         findings.push(sign_up(config));
         findings.push(mail(config).await);
-        findings.push(last_backup(data, config));
+        findings.push(last_backup(data));
     }
     findings
 }
@@ -151,22 +149,36 @@ fn restore(data: &Path) -> Option<Finding> {
     Some(wrong("restore", said, "the server does not start before"))
 }
 
-fn database(data: &Path, is_served: bool) -> Vec<Finding> {
+async fn database(engine: &Engine, is_served: bool) -> Vec<Finding> {
     const NAME: &str = "database";
-    let found = match store::inspect_sqlite(&data.join(backup::DATABASE), store::Look::Pages) {
+    let mut findings = Vec::new();
+    if let Engine::Postgres(options) = engine
+        && let Some(host) = options.in_the_clear()
+    {
+        let found = format!("{host} is spoken to in the clear: others on the way can read it all");
+        let advice = "add ?sslmode=require to store.postgres_url, or reach it on this machine";
+        findings.push(wrong("connection to the database", found, advice));
+    }
+    let found = match Db::inspect(engine, Look::Pages).await {
         Ok(found) => found,
         Err(error) => {
-            let advice = "is this the version that wrote it? Else restore a backup";
-            return vec![wrong(NAME, format!("it cannot be opened: {error}"), advice)];
+            let advice = match engine {
+                Engine::Sqlite(_) => "is this the version that wrote it? Else restore a backup",
+                Engine::Postgres(_) => "mend store.postgres_url, or the server that it names",
+            };
+            findings.push(wrong(NAME, format!("it cannot be opened: {error}"), advice));
+            return findings;
         }
     };
-    let mut findings = Vec::new();
-    findings.push(match found.damage {
-        Some(damage) => {
+    findings.push(match (found.damage, engine) {
+        (Some(damage), _) => {
             let advice = "stop the server, keep a copy of the folder, and restore a backup";
             wrong(NAME, format!("it is damaged: {damage}"), advice)
         }
-        None => good(NAME, format!("sound; {} posts", found.statuses)),
+        (None, Engine::Sqlite(_)) => good(NAME, format!("sound; {} posts", found.statuses)),
+        (None, Engine::Postgres(_)) => {
+            good(NAME, format!("PostgreSQL answers; {} posts", found.statuses))
+        }
     });
     findings.push(match found.pending {
         0 => good("migrations", format!("all applied, up to {}", found.level)),
@@ -257,12 +269,8 @@ async fn mail(config: &Config) -> Finding {
     }
 }
 
-fn last_backup(data: &Path, config: &Config) -> Finding {
+fn last_backup(data: &Path) -> Finding {
     const NAME: &str = "backup";
-    if config.store.postgres_url.is_some() {
-        let advice = "save it with pg_dump, and copy the folder of media and the keys";
-        return note(NAME, "posts are in PostgreSQL, which this program does not back up", advice);
-    }
     let advice = "`fulmar backup FILE` each night, and keep a copy on another machine";
     let Some(last) = backup::last(data) else {
         return note(NAME, "none was ever taken", advice);

@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use tempfile::TempDir;
+use testkit::postgres::Cluster;
 
 const STATUSES: &str = "/api/v1/statuses";
 
@@ -39,9 +40,26 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Lines of configuration for a database of PostgreSQL that nobody uses.
+fn fresh_database() -> String {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let cluster = Cluster::shared();
+    let url = cluster.url(&runtime.block_on(cluster.database()));
+    format!("[store]\npostgres_url = \"{url}\"\n")
+}
+
 #[test]
 fn a_backup_under_load_restores_every_post_and_picture_from_before_it() {
-    let here = Instance::new();
+    under_load("", "");
+}
+
+#[test]
+fn so_does_one_from_postgresql() {
+    under_load(&fresh_database(), &fresh_database());
+}
+
+fn under_load(config: &str, other: &str) {
+    let here = Instance::with(config);
     let ann = here.member("ann");
     let media = uploaded(&here, &ann, &[("description", "a gull")]);
     let body = json!({ "status": "look", "media_ids": [media["id"]] });
@@ -65,7 +83,7 @@ fn a_backup_under_load_restores_every_post_and_picture_from_before_it() {
     assert!(!here.data().join("backing-up").exists());
     drop(here);
 
-    let (there, said) = Instance::restored(&file);
+    let (there, said) = Instance::restored(&file, other);
     assert!(said.out.contains("restored 2 accounts"), "{}", said.out);
     // The same key: her token still opens what is hers.
     for id in &before {
@@ -137,6 +155,53 @@ fn nothing_is_overwritten_unless_forced() {
     here.kill_and_restart();
     assert_eq!(here.ask("GET", &format!("{STATUSES}/{old}"), &ann, None).status, 200);
     assert_eq!(here.ask("GET", &format!("{STATUSES}/{new}"), &ann, None).status, 404);
+}
+
+#[test]
+fn a_database_that_is_not_empty_is_left_alone_and_forced_it_goes_aside() {
+    let database = fresh_database();
+    let mut here = Instance::with(&database);
+    let ann = here.member("ann");
+    let old = post(&here, &ann, "before");
+    let (folder, file) = archive(&here);
+    let name = file.to_str().expect("text").to_owned();
+    let new = post(&here, &ann, "after");
+    here.kill();
+    let elsewhere = folder.path().join("data");
+    let said = here.command_at(&elsewhere, &["restore", &name]);
+    assert!(!said.is_done && said.err.contains("is not empty"), "{}", said.err);
+    assert_eq!(names(&elsewhere), ["lock"]);
+    let said = here.command(&["restore", &name, "--force"]);
+    assert!(said.is_done && said.out.contains("in the schema before_restore_"), "{}", said.err);
+    let schema = said.out.trim().rsplit(' ').next().expect("a name").to_owned();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let aside = runtime.block_on(async {
+        let url = database.split('"').nth(1).expect("an address");
+        let client = Cluster::shared().client(url.rsplit('/').next().expect("a name")).await;
+        let sql = format!("SELECT COUNT(*) FROM {schema}.status");
+        client.query_one(&sql, &[]).await.expect("what was there").get::<_, i64>(0)
+    });
+    assert_eq!(aside, 2);
+    here.kill_and_restart();
+    assert_eq!(here.ask("GET", &format!("{STATUSES}/{old}"), &ann, None).status, 200);
+    assert_eq!(here.ask("GET", &format!("{STATUSES}/{new}"), &ann, None).status, 404);
+    post(&here, &ann, "and it goes on");
+}
+
+#[test]
+fn a_backup_goes_back_to_the_kind_of_database_that_it_came_from() {
+    for (from, into, expected) in [
+        (String::new(), fresh_database(), "names PostgreSQL"),
+        (fresh_database(), String::new(), "the configuration names none"),
+    ] {
+        let here = Instance::with(&from);
+        let (folder, file) = archive(&here);
+        here.configure(&into);
+        let data = folder.path().join("data");
+        let said = here.command_at(&data, &["restore", file.to_str().expect("text")]);
+        assert!(!said.is_done && said.err.contains(expected), "{}", said.err);
+        assert_eq!(names(&data), ["lock"]);
+    }
 }
 
 #[test]

@@ -99,11 +99,11 @@ impl Instance {
         Self { data, config, child, address }
     }
 
-    /// Another instance, from a backup; and what the restore said.
-    pub fn restored(archive: &Path) -> (Self, Said) {
+    /// Another instance, from a backup, with lines of configuration; and what the restore said.
+    pub fn restored(archive: &Path, text: &str) -> (Self, Said) {
         let data = TempDir::new().expect("a folder");
         let config = data.path().join("fulmar.toml");
-        std::fs::write(&config, "").expect("a configuration");
+        std::fs::write(&config, text).expect("a configuration");
         let words = ["restore", archive.to_str().expect("text")];
         let said = said(fulmar(data.path(), &config, &words));
         assert!(said.is_done, "{}", said.err);

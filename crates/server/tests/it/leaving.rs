@@ -26,9 +26,9 @@ fn post(here: &Instance, path: &str, token: &str, form: Value) -> Value {
     made.body
 }
 
-/// Asks until it is so.
+/// Asks until it is so. A job that was killed is left alone for a minute before it goes on.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE * 2;
     while !is_so() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         std::thread::yield_now();
@@ -156,7 +156,7 @@ pub fn deletion(here: &mut Instance) {
     }
     let again = here.command(&["account", "create", "Ann", "--email", "ann@example.org"]);
     assert!(!again.is_done && again.err.contains("taken"), "{}", again.err);
-    let other = here.command(&["account", "create", "anna", "--email", "ann@example.org"]);
+    let other = here.command(&["account", "create", "zoe", "--email", "ann@example.org"]);
     assert!(other.is_done, "the address is free: {}", other.err);
     is_gone(here, &two);
 }

@@ -14,7 +14,7 @@ use crate::{
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use model::StoreError;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config, Error, NoTls, SimpleQueryMessage, Statement,
@@ -209,6 +209,26 @@ impl Connector {
     }
 }
 
+/// The first host of an address that is another machine, where the address does not ask for TLS.
+pub(crate) fn in_the_clear(url: &str) -> Option<String> {
+    let config: Config = url.parse().ok()?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return None;
+    }
+    let is_here = |name: &str| {
+        name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    };
+    // Where an address is given for a name, it is the address that is dialled.
+    let numbers = config.get_hostaddrs();
+    if !numbers.is_empty() {
+        return numbers.iter().find(|address| !address.is_loopback()).map(IpAddr::to_string);
+    }
+    config.get_hosts().iter().find_map(|host| match host {
+        Host::Tcp(name) if !is_here(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 /// Moves bytes until the connection ends. Errors reach whoever waits for an answer on it.
 async fn drive<S, T>(connection: tokio_postgres::Connection<S, T>)
 where
@@ -280,6 +300,25 @@ pub(super) fn spoils(connection: &Connection, error: &Error) -> bool {
 mod tests {
     use super::*;
     use crate::params;
+
+    #[test]
+    fn an_address_that_leads_over_a_network_in_the_clear_is_known() {
+        for (url, expected) in [
+            ("postgres://a:b@db.example:5432/c", Some("db.example")),
+            ("postgres://a:b@db.example/c?sslmode=prefer", Some("db.example")),
+            ("postgres://a:b@db.example/c?sslmode=require", None),
+            ("postgres://a@10.0.0.7/c", Some("10.0.0.7")),
+            ("postgres://a@127.0.0.1:5432/c", None),
+            ("postgres://a@localhost/c", None),
+            ("postgres://a@localhost,db.example/c", Some("db.example")),
+            ("host=/run/postgresql user=a", None),
+            ("host=db.example hostaddr=127.0.0.1 user=a", None),
+            ("host=localhost hostaddr=10.0.0.7 user=a", Some("10.0.0.7")),
+            ("no address", None),
+        ] {
+            assert_eq!(in_the_clear(url).as_deref(), expected, "{url}");
+        }
+    }
 
     #[test]
     fn a_statement_is_prepared_again_when_its_values_are_of_other_types() {

@@ -2,7 +2,7 @@
 //! that the copy is of one moment while deeds go on; a table is one file in the server's own text
 //! form of COPY, which any later version reads. The list of them is written last: a folder without
 //! it is a copy that was not finished. Restoring is one transaction into a database without
-//! tables: all of it, or nothing.
+//! tables, or whose tables it moves into a schema beside: all of it, or nothing.
 //! Source: PostgreSQL documentation, COPY (text format).
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     migrate::{LOCK, applied_in, apply},
 };
 use crate::{
-    OpenError, PostgresOptions,
+    Inspection, Look, OpenError, PostgresOptions,
     limits::{DUMP_CHUNK_BYTES, DUMP_LIST_BYTES_MAX},
     migrate::{LEDGER, MIGRATIONS, plan},
 };
@@ -30,7 +30,7 @@ use tokio::{
     fs::{DirBuilder, File, OpenOptions},
     io::{AsyncReadExt, AsyncWriteExt},
 };
-use tokio_postgres::{CopyInSink, Transaction};
+use tokio_postgres::{CopyInSink, Transaction, error::SqlState};
 
 /// The list of what is in a copy.
 const LIST: &str = "tables.json";
@@ -88,7 +88,7 @@ fn disk(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
 }
 
 /// Copies all tables, as they are at one moment, into a folder that is not there yet.
-pub(super) async fn dump(options: &PostgresOptions, folder: &Path) -> Result<(), StoreError> {
+pub(crate) async fn dump(options: &PostgresOptions, folder: &Path) -> Result<(), StoreError> {
     // A connection of its own: deeds and queries keep all of theirs.
     let mut connection = Connector::new(options)
         .map_err(|error| StoreError::Broken(error.to_string()))?
@@ -188,17 +188,135 @@ async fn list(folder: &Path) -> Result<(Vec<(i64, String)>, Vec<Table>), OpenErr
     Ok((applied, tables.into_iter().map(table).collect()))
 }
 
-/// Puts a copy into a database without tables, as far migrated as it was.
-pub(crate) async fn restore(options: &PostgresOptions, folder: &Path) -> Result<(), OpenError> {
+/// What is in a copy, by its list; with [`Look::Pages`] also whether its files have as many rows.
+pub(crate) async fn inspect(folder: &Path, look: Look) -> Result<Inspection, OpenError> {
+    let (applied, listed) = list(folder).await?;
+    let rows_of = |name: &str| -> Result<i64, OpenError> {
+        let found = listed.iter().find(|table| table.name == name);
+        let rows = found.and_then(|table| i64::try_from(table.rows).ok());
+        rows.ok_or_else(|| OpenError::Copy { why: format!("it does not say what {name} holds") })
+    };
+    let mut damage = None;
+    if look == Look::Pages {
+        for table in &listed {
+            let rows = rows_in(&table.file(folder)).await?;
+            if rows != table.rows {
+                damage = Some(format!("{} has {rows} rows, and had {}", table.name, table.rows));
+            }
+        }
+    }
+    Ok(Inspection {
+        level: applied.iter().map(|(version, _)| *version).max().unwrap_or(0),
+        pending: plan(&applied, MIGRATIONS)?.len(),
+        accounts: rows_of("account")?,
+        statuses: rows_of("status")?,
+        damage,
+    })
+}
+
+/// Each row ends with a line break, and a line break within one is written otherwise.
+async fn rows_in(path: &Path) -> Result<u64, OpenError> {
+    let mut file = File::open(path).await.map_err(disk(path))?;
+    let (mut chunk, mut rows) = (vec![0; DUMP_CHUNK_BYTES], 0);
+    loop {
+        let read = file.read(&mut chunk).await.map_err(disk(path))?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        rows += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+    }
+    Ok(rows)
+}
+
+/// What is in a database that nobody has to serve; nothing is changed.
+pub(crate) async fn look_into(
+    options: &PostgresOptions,
+    look: Look,
+) -> Result<Inspection, OpenError> {
+    let mut connection = Connector::new(options)?.first().await?;
+    let tx = connection.client.transaction().await.map_err(failed)?;
+    tx.batch_execute(UNHURRIED).await.map_err(failed)?;
+    let applied = applied_in(&tx).await.map_err(failed)?;
+    let (mut accounts, mut statuses) = (0, 0);
+    if look >= Look::Counts && !applied.is_empty() {
+        let sql = "SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM status)";
+        let row = tx.query_one(sql, &[]).await.map_err(failed)?;
+        (accounts, statuses) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    }
+    tx.rollback().await.map_err(failed)?;
+    Ok(Inspection {
+        level: applied.iter().map(|(version, _)| *version).max().unwrap_or(0),
+        pending: plan(&applied, MIGRATIONS)?.len(),
+        accounts,
+        statuses,
+        damage: None,
+    })
+}
+
+/// Whether there is no table.
+pub(crate) async fn is_empty(options: &PostgresOptions) -> Result<bool, OpenError> {
+    let mut connection = Connector::new(options)?.first().await?;
+    let tx = connection.client.transaction().await.map_err(failed)?;
+    Ok(tables(&tx).await?.is_empty())
+}
+
+/// How a copy is to be put into a database.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Restoring<'a> {
+    /// What is left there as the name of this restore. Where it is found, all has been done.
+    pub mark: Option<&'a str>,
+    /// The schema to be made for tables that are there. Without one they are not touched, and the
+    /// copy is refused.
+    pub aside: Option<&'a str>,
+}
+
+impl Restoring<'_> {
+    async fn is_done(&self, tx: &Transaction<'_>) -> Result<bool, StoreError> {
+        let sql = "SELECT obj_description(to_regclass('migration')::oid, 'pg_class')";
+        let row = tx.query_one(sql, &[]).await.map_err(failed)?;
+        let found: Option<String> = row.try_get(0).map_err(failed)?;
+        Ok(self.mark.is_some() && found.as_deref() == self.mark)
+    }
+
+    async fn leave_mark(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let Some(mark) = self.mark else { return Ok(()) };
+        let sql = format!("COMMENT ON TABLE migration IS '{}'", mark.replace('\'', "''"));
+        tx.batch_execute(&sql).await.map_err(failed)
+    }
+
+    /// Makes room: tables that are there are ours, and go aside as they are.
+    async fn move_aside(&self, tx: &Transaction<'_>, there: &[Table]) -> Result<(), OpenError> {
+        if there.is_empty() {
+            return Ok(());
+        }
+        let is_ours = !applied_in(tx).await.map_err(failed)?.is_empty();
+        let Some(schema) = self.aside.filter(|_| is_ours) else { return Err(OpenError::NotEmpty) };
+        let mut sql = format!("CREATE SCHEMA {};\n", quoted(schema));
+        for name in there.iter().map(|table| table.name.as_str()).chain(["migration"]) {
+            let moved = format!("ALTER TABLE {} SET SCHEMA {};\n", quoted(name), quoted(schema));
+            sql.push_str(&moved);
+        }
+        tx.batch_execute(&sql).await.map_err(|error| match error.code() {
+            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => OpenError::AsideRights,
+            _ => failed(error).into(),
+        })
+    }
+}
+
+/// Puts a copy into a database, as far migrated as it was.
+pub(crate) async fn restore(
+    options: &PostgresOptions,
+    folder: &Path,
+    how: Restoring<'_>,
+) -> Result<(), OpenError> {
     let (applied, listed) = list(folder).await?;
     // Asked first: what this program cannot read it does not begin to write.
     plan(&applied, MIGRATIONS)?;
     let mut connection = Connector::new(options)?.first().await?;
     fit_to_serve(&connection).await?;
     let tx = begin(&mut connection).await?;
-    if !tables(&tx).await?.is_empty() {
-        return Err(OpenError::NotEmpty);
+    if how.is_done(&tx).await? {
+        return Ok(());
     }
+    how.move_aside(&tx, &tables(&tx).await?).await?;
     tx.batch_execute(LEDGER).await.map_err(failed)?;
     for step in MIGRATIONS.iter().filter(|m| applied.iter().any(|(v, _)| *v == m.version)) {
         apply(&tx, step).await?;
@@ -221,6 +339,7 @@ pub(crate) async fn restore(options: &PostgresOptions, folder: &Path) -> Result<
             return Err(OpenError::Copy { why });
         }
     }
+    how.leave_mark(&tx).await?;
     tx.commit().await.map_err(failed)?;
     // Until the next look of its own, the server would plan for empty tables.
     connection.client.batch_execute("SET statement_timeout = 0; ANALYZE").await.map_err(failed)?;

@@ -15,8 +15,10 @@ use crate::{
     ids::Issuer,
     limits::{POSTGRES_VERSION_MIN, QUERY_DEADLINE, READ_QUEUE_MAX, WRITE_QUEUE_MAX},
 };
-pub(crate) use dump::restore;
+pub use dump::Restoring;
+pub(crate) use dump::{dump, inspect, is_empty, look_into, restore};
 
+pub(crate) use connection::in_the_clear;
 use connection::{Connection, Connector, pool, spoils, take};
 use deadpool::managed::{Object, Pool};
 use error::{away, store_error};

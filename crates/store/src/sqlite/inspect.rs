@@ -42,7 +42,7 @@ pub enum Look {
 ///
 /// # Errors
 /// When it is no database, or was written by a newer version of this program.
-pub fn inspect_sqlite(path: &Path, look: Look) -> Result<Inspection, StoreError> {
+pub(crate) fn inspect_sqlite(path: &Path, look: Look) -> Result<Inspection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let read = || -> rusqlite::Result<_> {
         let conn = Connection::open_with_flags(path, flags)?;
@@ -78,7 +78,7 @@ pub fn inspect_sqlite(path: &Path, look: Look) -> Result<Inspection, StoreError>
 ///
 /// # Errors
 /// When one cannot be read, or the other not be written.
-pub fn snapshot_sqlite(path: &Path, into: &Path) -> Result<(), StoreError> {
+pub(crate) fn snapshot_sqlite(path: &Path, into: &Path) -> Result<(), StoreError> {
     copy(&Options::at(path), into)
 }
 

@@ -7,7 +7,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use store::{Batch, Db, Engine, OpenError, Value, params};
+use store::{Batch, Db, Engine, Look, OpenError, Restoring, Value, params};
 use testkit::conformance::{Case, Ground, Kind, check, check_on};
 
 /// A copy of the case's database.
@@ -110,6 +110,56 @@ fn a_copy_goes_only_where_nothing_is_and_only_as_a_whole() {
         // A refusal leaves nothing behind that would be in the way.
         Db::restore(&fresh.engine, &place).await.unwrap();
         assert_eq!(names(&opened(&case, &fresh).await).await, ["here"]);
+    });
+}
+
+#[test]
+fn a_restore_is_known_by_its_mark_and_what_was_there_goes_aside() {
+    check_on(Kind::Postgres, |case| async move {
+        put(&case.db, "copied").await.unwrap();
+        let place = copied(&case).await;
+        put(&case.db, "later").await.unwrap();
+        let Engine::Postgres(options) = &case.ground.engine else { panic!("not PostgreSQL") };
+        let restore = |mark, aside| {
+            Db::restore_tables(options, &place, Restoring { mark: Some(mark), aside })
+        };
+        let refused = restore("first", None).await.unwrap_err();
+        assert!(matches!(refused, OpenError::NotEmpty), "{refused}");
+        assert_eq!(names(&case.db).await, ["copied", "later"]);
+        restore("first", Some("aside")).await.unwrap();
+        let db = opened(&case, &case.ground).await;
+        assert_eq!(names(&db).await, ["copied"]);
+        put(&db, "since").await.unwrap();
+        // Begun anew, because nobody had heard that it was done.
+        for aside in [None, Some("elsewhere")] {
+            restore("first", aside).await.unwrap();
+            assert_eq!(names(&db).await, ["copied", "since"]);
+        }
+        let sql = "SELECT COUNT(*) FROM aside.tag";
+        assert_eq!(db.first(sql, params![]).await.unwrap().unwrap().int(0).unwrap(), 2);
+        let refused = restore("second", None).await.unwrap_err();
+        assert!(matches!(refused, OpenError::NotEmpty), "{refused}");
+    });
+}
+
+#[test]
+fn a_copy_says_what_is_in_it() {
+    check(|case| async move {
+        crate::members::join(&case, "ann", model::member::Role::Member).await;
+        let place = copied(&case).await;
+        let found = Db::inspect_copy(&place, Look::Pages).await.unwrap();
+        let last = i64::try_from(store::migrate::MIGRATIONS.len()).unwrap();
+        assert_eq!((found.level, found.pending), (last, 0));
+        assert_eq!((found.accounts, found.statuses, found.damage), (1, 0, None));
+        let whole = Db::inspect(&case.ground.engine, Look::Pages).await.unwrap();
+        assert_eq!((whole.level, whole.accounts, whole.damage), (last, 1, None));
+        if case.ground.kind == Kind::Postgres {
+            std::fs::write(place.join("tag.copy"), "1\tmore\n").unwrap();
+            let damaged = Db::inspect_copy(&place, Look::Pages).await.unwrap();
+            assert!(damaged.damage.unwrap().contains("tag has 1 rows"));
+        }
+        let absent = Db::inspect_copy(&place.join("absent"), Look::Counts).await;
+        assert!(absent.is_err());
     });
 }
 
