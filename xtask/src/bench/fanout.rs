@@ -79,13 +79,10 @@ fn everybody_follows_the_last(plan: &Plan) -> Result<()> {
 
 /// The rings by themselves, in the process of `crates/social`'s own bench: it prints a row a line.
 pub fn timelines(_: &Scene, report: &mut Report) -> Result<()> {
-    // The short form is run by an unoptimised xtask: it takes what the tests have built already.
-    let profile = if cfg!(debug_assertions) { "dev" } else { "bench" };
-    let words = ["bench", "--locked", "--quiet", "--profile", profile];
-    let words = [words.as_slice(), &["--workspace", "--bench", "fanout"]].concat();
+    let words = ["bench", "--locked", "--quiet", "--package", "social", "--bench", "fanout"];
     // Built with all cores, then run on the server's alone.
     let mut build = Command::new("cargo");
-    ground::output(build.args(&words).arg("--no-run").current_dir(ground::root()))?;
+    ground::output(build.args(words).arg("--no-run").current_dir(ground::root()))?;
     let mut command = Command::new("cargo");
     if pin::possible() {
         pin::child(&mut command, pin::SERVER_CORE);
