@@ -61,3 +61,74 @@ pub(super) async fn apply(tx: &Transaction<'_>, step: &Migration) -> Result<(), 
     let recorded = tx.execute(sql, &[&step.version, &step.checksum()]).await;
     recorded.map(|_| ()).map_err(|e| store_error(&e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PostgresOptions, migrate::MIGRATIONS, postgres::connection::Connector};
+    use testkit::postgres::Cluster;
+
+    async fn fresh() -> Connection {
+        let cluster = Cluster::shared();
+        let url = cluster.url(&cluster.database().await);
+        Connector::new(&PostgresOptions::at(url)).unwrap().first().await.unwrap()
+    }
+
+    /// All that makes a schema: columns, keys, indexes, settings of tables.
+    const SCHEMA: &str = "\
+        SELECT concat_ws(' ', 'column', table_name, column_name, ordinal_position, data_type, \
+            is_nullable, column_default, collation_name) AS line \
+            FROM information_schema.columns WHERE table_schema = current_schema() \
+        UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes \
+            WHERE schemaname = current_schema() \
+        UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, \
+            pg_get_constraintdef(oid)) FROM pg_constraint \
+            WHERE connamespace = current_schema()::regnamespace \
+        UNION ALL SELECT concat_ws(' ', 'table', relname, relkind, \
+            array_to_string(reloptions, ',')) FROM pg_class \
+            WHERE relnamespace = current_schema()::regnamespace AND relkind <> 'i' \
+        ORDER BY line";
+
+    async fn schema(connection: &Connection) -> Vec<String> {
+        let rows = connection.client.query(SCHEMA, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Puts a row into every table that has none, whatever its columns are.
+    async fn fill(connection: &Connection) -> usize {
+        let columns = "SELECT c.table_name::text, string_agg( \
+                CASE WHEN data_type = 'bigint' THEN '7' ELSE quote_literal('7') END, \
+                ', ' ORDER BY ordinal_position) \
+            FROM information_schema.columns c JOIN information_schema.tables t \
+            USING (table_schema, table_name) WHERE table_schema = current_schema() \
+            AND table_type = 'BASE TABLE' AND table_name <> 'migration' GROUP BY table_name \
+            ORDER BY table_name";
+        let tables = connection.client.query(columns, &[]).await.unwrap();
+        for row in &tables {
+            let (table, values): (String, String) = (row.get(0), row.get(1));
+            let sql = format!(
+                "INSERT INTO {table} SELECT {values} WHERE NOT EXISTS (SELECT 1 FROM {table})"
+            );
+            connection.client.batch_execute(&sql).await.unwrap();
+        }
+        tables.len()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn data_that_came_step_by_step_has_the_schema_of_a_fresh_database() {
+        let mut new = fresh().await;
+        migrate(&mut new, MIGRATIONS).await.unwrap();
+        let mut old = fresh().await;
+        for level in 1..=MIGRATIONS.len() {
+            migrate(&mut old, MIGRATIONS.get(..level).unwrap()).await.unwrap();
+            assert!(fill(&old).await > 20, "level {level}");
+        }
+        let (found, expected) = (schema(&old).await, schema(&new).await);
+        assert!(expected.len() > 300, "only {} parts were looked at", expected.len());
+        assert_eq!(found, expected);
+        let (was, is) = (applied_in(&old.client).await, applied_in(&new.client).await);
+        assert_eq!(was.unwrap(), is.unwrap());
+        let kept = old.client.query_one("SELECT text FROM status WHERE id = 7", &[]).await.unwrap();
+        assert_eq!(kept.get::<_, String>(0), "7");
+    }
+}

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod accounts;
 mod copies;
 mod counts;
 mod deeds;
@@ -19,9 +20,13 @@ mod members;
 mod notices;
 mod order;
 mod outage;
+mod ports;
 mod power;
+mod relations;
 mod reports;
+mod schema;
 mod search;
+mod statuses;
 
 use std::sync::Arc;
 use store::{Batch, CommitError, Db, Done, Row, params};

@@ -3,7 +3,7 @@
 use model::{
     AccountId, MediaId, Timestamp,
     media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
-    ports::{MediaStore, StatusStore},
+    ports::{LeavingStore, MediaStore, StatusStore},
     status::NewStatus,
 };
 use testkit::{
@@ -89,6 +89,19 @@ fn only_the_owner_describes_and_only_before_it_is_posted() {
         assert!(!describe(1, "three cats", Some((3, 3))).await);
         let media = read(&case, id).await.unwrap();
         assert_eq!((media.description.as_str(), media.focus), ("two cats", Some((1, 2))));
+    });
+}
+
+#[test]
+fn all_media_of_who_leaves_are_found_a_few_at_a_time() {
+    check(|case| async move {
+        let hers = [upload(&case, 1, START).await, upload(&case, 1, START).await];
+        upload(&case, 2, START).await;
+        let found = case.store.left_media(account(1), 9).await.unwrap();
+        assert_eq!(found.iter().map(|media| media.id).collect::<Vec<_>>(), hers);
+        let first = case.store.left_media(account(1), 1).await.unwrap();
+        assert_eq!(first, found[..1]);
+        assert!(case.store.left_media(account(3), 9).await.unwrap().is_empty());
     });
 }
 
