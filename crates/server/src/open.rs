@@ -113,7 +113,10 @@ async fn save_before_migration(data: &Path, engine: &Engine) -> anyhow::Result<(
 /// Where everything but pictures is kept: a file in the data folder, unless a server is named.
 pub(crate) fn engine(data: &Path, config: &Config) -> Engine {
     match &config.store.postgres_url {
-        Some(url) => Engine::Postgres(PostgresOptions::at(url.reveal())),
+        Some(url) => {
+            let options = PostgresOptions::at(url.reveal());
+            Engine::Postgres(PostgresOptions { alone: true, ..options })
+        }
         None => Engine::Sqlite(Options::at(data.join(backup::DATABASE))),
     }
 }

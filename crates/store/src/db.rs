@@ -47,6 +47,9 @@ pub struct PostgresOptions {
     pub url: String,
     /// Which of the nodes on this database this is, from 0.
     pub node: u16,
+    /// Whether it must be the only process at work on the database that says so. One that comes
+    /// while another is there is refused.
+    pub alone: bool,
     /// Certificates (DER) trusted for the server besides the public ones.
     pub root_certificates: Vec<Vec<u8>>,
 }
@@ -67,7 +70,7 @@ impl PostgresOptions {
 
     /// The only node on this database.
     pub fn at(url: impl Into<String>) -> Self {
-        Self { url: url.into(), node: 0, root_certificates: vec![] }
+        Self { url: url.into(), node: 0, alone: false, root_certificates: vec![] }
     }
 }
 

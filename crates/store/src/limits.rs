@@ -49,6 +49,14 @@ pub const COLLISIONS_MAX: usize = 4;
 pub const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// How many times it is. Past it (ten minutes) its place is given up.
 pub const SETTLE_TRIES: usize = 2_400;
+/// How long an opening waits for another process to let the database go. Past it it is refused.
+pub const TAKEN_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+pub const TAKEN_LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked at whether the hold on the database still stands.
+pub const HOLD_LOOK: Duration = Duration::from_millis(250);
+/// Every so many looks the server is asked, over the connection that holds it.
+pub const HOLD_LOOKS_A_QUESTION: u32 = 8;
 /// Moves of counters that are folded in one deed, of accounts and of statuses each. Past it the
 /// rest comes in the next.
 pub const FOLD_MOVES_MAX: u32 = 4_000;

@@ -48,6 +48,15 @@ pub enum OpenError {
     /// The user may connect but not make tables.
     #[error("the user may not make tables there; make it the owner: ALTER DATABASE ... OWNER TO")]
     Rights,
+    /// Another process has it open.
+    #[error(
+        "another Fulmar works on this database ({by}): stop it first, for two would not hear of \
+         what the other writes; a command is given where that one runs"
+    )]
+    Taken {
+        /// From where, and since when.
+        by: String,
+    },
     /// A copy is only put where nothing is.
     #[error("there is a database already; restore into an empty one, or move that one away first")]
     NotEmpty,

@@ -90,3 +90,20 @@ fn a_database_that_is_not_there_is_said_at_the_start_without_the_password() {
         assert!(!said.contains("hush"), "{said}");
     }
 }
+
+#[test]
+fn of_two_servers_on_one_database_the_second_is_refused_and_takes_over_when_the_first_is_gone() {
+    let url = fresh_database(&runtime());
+    let mut first = Instance::on_postgres(&url);
+    let ann = first.member("ann");
+    let data = tempfile::TempDir::new().expect("a folder");
+    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["account", "list"]] {
+        let said = first.command_at(data.path(), words);
+        assert!(!said.is_done && said.err.contains("another Fulmar works on"), "{}", said.err);
+    }
+    let posted = first.ask("POST", "/api/v1/statuses", &ann, Some(json!({ "status": "still" })));
+    assert_eq!(posted.status, 200, "{}", posted.body);
+    first.kill();
+    let said = first.command_at(data.path(), &["account", "show", "ann", "--json"]);
+    assert!(said.is_done, "{}", said.err);
+}

@@ -8,7 +8,7 @@
 use super::{
     connection::{Connection, Connector},
     error::store_error,
-    fit_to_serve,
+    fit_to_serve, hold,
     migrate::{LOCK, applied_in, apply},
 };
 use crate::{
@@ -313,6 +313,9 @@ pub(crate) async fn restore(
     let mut connection = Connector::new(options)?.first().await?;
     fit_to_serve(&connection).await?;
     let tx = begin(&mut connection).await?;
+    if options.alone {
+        hold::take_within(&tx).await?;
+    }
     if how.is_done(&tx).await? {
         return Ok(());
     }

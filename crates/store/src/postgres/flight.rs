@@ -56,6 +56,11 @@ impl Flights {
         (issued, Flight { flights: Arc::clone(self), place })
     }
 
+    /// Stays above ids that another process issued.
+    pub fn raise(&self, last: i64) {
+        self.state.lock().issuer.raise(last);
+    }
+
     /// Every id below is settled: committed and visible, or never to be.
     pub fn horizon(&self, now: Timestamp) -> i64 {
         let mut state = self.state.lock();

@@ -7,6 +7,7 @@ mod dump;
 mod error;
 mod flight;
 mod fold;
+mod hold;
 mod migrate;
 mod value;
 
@@ -24,6 +25,7 @@ use deadpool::managed::{Object, Pool};
 use error::{away, store_error};
 use flight::Flights;
 use fold::{Folding, Moved};
+use hold::{Hold, Keeping};
 use model::{
     StoreError,
     ports::{Announcer, Clock},
@@ -48,6 +50,8 @@ pub(crate) struct Postgres {
     read_places: Semaphore,
     moved: Arc<Moved>,
     folding: OnceLock<Folding>,
+    hold: Option<Arc<Hold>>,
+    keeping: OnceLock<Keeping>,
 }
 
 /// The tables whose key is an issued id.
@@ -65,6 +69,10 @@ impl Postgres {
         clock: Arc<dyn Clock>,
         announcer: Arc<dyn Announcer>,
     ) -> Result<Arc<Self>, OpenError> {
+        let hold = match options.alone {
+            true => Some(Arc::new(hold::take(options).await?)),
+            false => None,
+        };
         let mut first = Connector::new(options)?.first().await?;
         fit_to_serve(&first).await?;
         migrate::migrate(&mut first, crate::migrate::MIGRATIONS).await?;
@@ -80,12 +88,20 @@ impl Postgres {
             read_places: Semaphore::new(READ_QUEUE_MAX),
             moved: Arc::default(),
             folding: OnceLock::new(),
+            hold: hold.clone(),
+            keeping: OnceLock::new(),
         });
+        if let Some(hold) = hold {
+            opened.keeping.get_or_init(|| hold::keep(&opened, hold));
+        }
         opened.folding.get_or_init(|| fold::start(&opened));
         Ok(opened)
     }
 
     pub async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Done, CommitError> {
+        if self.hold.as_ref().is_some_and(|hold| !hold.is_held()) {
+            return Err(away().into());
+        }
         let place = Arc::clone(&self.write_places).try_acquire_owned().map_err(|_| away())?;
         let (answer, answered) = oneshot::channel();
         let postgres = Arc::clone(self);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::{Batch, CommitError, Db, Engine, Options, PostgresOptions, params};
 use testkit::{
     clock::StillClock,
-    conformance::{Case, Kind, check, check_on},
+    conformance::{Case, Ground, Kind, check, check_on},
     heard::Heard,
     postgres::Cluster,
     proxy::{ChaosProxy, Mood},
@@ -197,5 +197,67 @@ fn what_stands_in_the_way_at_the_start_is_said_without_the_password() {
             assert!(!error.contains("hush"), "{url}: {error}");
             assert!(!format!("{engine:?}").contains("hush"));
         }
+    });
+}
+
+fn alone(case: &Case) -> Ground {
+    let mut ground = case.ground.clone();
+    if let Engine::Postgres(options) = &mut ground.engine {
+        options.alone = true;
+    }
+    ground
+}
+
+#[test]
+fn of_two_that_want_a_database_alone_the_second_is_refused_until_the_first_is_gone() {
+    check_on(Kind::Postgres, |case| async move {
+        let ground = alone(&case);
+        let open = || Db::connect(&ground.engine, case.clock.clone(), case.heard.clone());
+        let first = open().await.unwrap();
+        let Err(refused) = open().await else { panic!("both have it") };
+        assert!(matches!(&refused, store::OpenError::Taken { .. }), "{refused}");
+        assert!(refused.to_string().contains("connected from 127.0.0.1 since"), "{refused}");
+        // Nor is a copy put into a database that is in use.
+        let place = case.ground.folder().join("copy");
+        first.backup(place.clone()).await.unwrap();
+        let refused = Db::restore(&ground.engine, &place).await.unwrap_err();
+        assert!(matches!(&refused, store::OpenError::Taken { .. }), "{refused}");
+        put(&first, "the first goes on").await.unwrap();
+        drop(first);
+        put(&open().await.unwrap(), "the second takes over").await.unwrap();
+    });
+}
+
+#[test]
+fn who_has_lost_the_hold_writes_nothing_until_it_is_back() {
+    check_on(Kind::Postgres, |case| async move {
+        let ground = alone(&case);
+        let db = ground.open(case.clock.clone(), case.heard.clone()).await;
+        put(&db, "held").await.unwrap();
+        let Engine::Postgres(options) = &ground.engine else { panic!("not PostgreSQL") };
+        let name = options.url.rsplit('/').next().unwrap();
+        let other = Cluster::shared().client(name).await;
+        let ours = "SELECT pg_terminate_backend(pid), pg_advisory_lock(112624795116915) \
+                    FROM pg_locks WHERE locktype = 'advisory' AND database = \
+                    (SELECT oid FROM pg_database WHERE datname = current_database())";
+        // Ended, and taken by somebody else before it can be taken again.
+        assert_eq!(other.query(ours, &[]).await.unwrap().len(), 1);
+        let tries = std::sync::atomic::AtomicUsize::new(0);
+        let refused = testkit::until("the loss is noticed", || async {
+            let number = tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            put(&db, &format!("not held {number}")).await.err()
+        })
+        .await;
+        assert!(is_away(&refused), "{refused}");
+        let gaps = case.heard.gaps();
+        let theirs = "INSERT INTO tag (id, name) VALUES (9000000000000000000, 'theirs')";
+        other.batch_execute(theirs).await.unwrap();
+        drop(other);
+        let id = testkit::until("the hold is back", || async {
+            put(&db, "held again").await.ok()
+        })
+        .await;
+        assert!(id > 9_000_000_000_000_000_000, "{id} is below what the other wrote");
+        assert!(case.heard.gaps() > gaps, "nobody was told of the gap");
     });
 }
