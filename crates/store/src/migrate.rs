@@ -99,6 +99,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 14,
+        sql: "",
+        sqlite: "",
+        postgres: include_str!("../migrations/0014_words_postgres.sql"),
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -13,6 +13,7 @@ mod sanitise;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use crate::handle::{Handle, is_local_username};
 pub use count::graphemes;
@@ -21,6 +22,7 @@ pub use line::{line, paragraphs};
 pub use plain::plain;
 pub use sanitise::sanitise;
 pub use scan::normalise_tag;
+pub use words::words;
 
 use crate::limits::{BYTES_PER_CHARACTER, MENTIONS_PER_TEXT, TAGS_PER_TEXT};
 use smallvec::SmallVec;

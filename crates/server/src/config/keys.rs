@@ -149,8 +149,8 @@ configuration! {
         ///
         /// It is `postgres://user:password@host:port/database`. As it may hold a password, it can
         /// stand in a file of its own instead: `postgres_url_file`. Over a network add
-        /// `?sslmode=require`: without it the connection is in the clear, and the server says so. One
-        /// server at a time works on a database; a second is refused.
+        /// `?sslmode=require`: without it the connection is in the clear, and the server says so.
+        /// One server at a time works on a database; a second is refused.
         postgres_url: Option<Secret> = None, like "\"postgres://fulmar@localhost/fulmar\"";
         /// A file that holds the address of the PostgreSQL database, and nothing else.
         postgres_url_file: Option<PathBuf> = None, like "\"/etc/fulmar/postgres-url\"";

@@ -253,10 +253,8 @@ fn who_has_lost_the_hold_writes_nothing_until_it_is_back() {
         let theirs = "INSERT INTO tag (id, name) VALUES (9000000000000000000, 'theirs')";
         other.batch_execute(theirs).await.unwrap();
         drop(other);
-        let id = testkit::until("the hold is back", || async {
-            put(&db, "held again").await.ok()
-        })
-        .await;
+        let id = testkit::until("the hold is back", || async { put(&db, "held again").await.ok() })
+            .await;
         assert!(id > 9_000_000_000_000_000_000, "{id} is below what the other wrote");
         assert!(case.heard.gaps() > gaps, "nobody was told of the gap");
     });

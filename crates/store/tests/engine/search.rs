@@ -71,6 +71,39 @@ fn posts_are_found_by_all_of_their_words_once_they_are_taken_in() {
     });
 }
 
+/// Both engines take a text apart by the same rules.
+#[test]
+fn words_are_the_same_on_both_engines() {
+    check(|case| async move {
+        let gull = post(&case, 1, "Die Möwe: https://example.org/well-known_bird?x=42").await;
+        let old = post(&case, 1, "nothing of it").await;
+        case.store
+            .edit_status(edit(old, "E\u{301}te\u{301}, l'ÉTÉ \u{1F426}"))
+            .await
+            .unwrap()
+            .unwrap();
+        let tern = post(&case, 1, "-5 or 3.14, ann@tern.example and C++").await;
+        while case.store.index_posts(2).await.unwrap() > 0 {}
+        for (text, expected) in [
+            ("mowe", vec![gull]),
+            ("möwe", vec![gull]),
+            ("MÖW", vec![gull]),
+            ("example", vec![tern, gull]),
+            ("well known bird", vec![gull]),
+            ("org 4", vec![gull]),
+            ("ete", vec![old]),
+            ("été", vec![old]),
+            ("l ete", vec![old]),
+            ("nothing", vec![]),
+            ("5 14", vec![tern]),
+            ("tern c", vec![tern]),
+            ("ster", vec![]),
+        ] {
+            assert_eq!(find(&case, text, None).await, expected, "{text}");
+        }
+    });
+}
+
 #[test]
 fn an_edit_and_a_deletion_are_known_at_once_before_and_after_the_taking_in() {
     check(|case| async move {
