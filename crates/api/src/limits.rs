@@ -11,6 +11,11 @@ pub const FRAME_BYTES_MAX: usize = 8 * 1024;
 pub const SOCKET_BYTES_MAX: usize = 1024 * 1024;
 /// Seconds between signs of life on a silent stream.
 pub const SIGN_OF_LIFE_S: u64 = 15;
+/// Milliseconds, up to twice as many, after which a stream asks again whether its token is good
+/// where the store could not tell.
+pub const ASK_AGAIN_MS: u64 = 1_000;
+/// How often it asks in a row. Past it: closed.
+pub const ASKED_AGAIN_MAX: u32 = 40;
 
 const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");
 /// Seconds after which to come back to a server that stops: about what a restart takes.

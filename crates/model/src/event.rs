@@ -101,7 +101,10 @@ pub enum Event {
         /// Which.
         list: ListId,
     },
-    /// A profile, or what moderators decided about it, changed.
+    /// A profile changed: how the account looks, not what it may do.
+    ProfileChanged(AccountId),
+    /// What an account may do changed: what moderators decided about it, its password or address,
+    /// its tokens. How it looks may have changed too.
     AccountChanged(AccountId),
     /// What a member composes and reads with by default changed.
     PreferencesChanged(AccountId),

@@ -103,6 +103,14 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         inner.keep(key, value, self.half);
     }
 
+    /// Forgets all values of a kind, and what is being loaded, which may be of it.
+    pub fn forget_all(&self, is_of_it: impl Fn(&V) -> bool) {
+        let mut inner = self.inner.lock();
+        inner.young.retain(|_, value| !is_of_it(value));
+        inner.old.retain(|_, value| !is_of_it(value));
+        inner.changes.iter_mut().for_each(|c| *c += 1);
+    }
+
     /// How many values are here.
     pub fn len(&self) -> usize {
         let inner = self.inner.lock();

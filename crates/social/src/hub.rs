@@ -18,7 +18,7 @@ use model::{
     ports::{Announcement, Announcer},
 };
 use std::sync::Arc;
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{Mutex, broadcast};
 
 /// What an open stream is told.
 #[derive(Clone, Debug)]
@@ -34,6 +34,17 @@ pub enum StreamEvent {
     /// Whom the member follows, blocks, mutes or lists has changed: what was remembered of that
     /// is to be asked for again.
     Changed,
+}
+
+/// Whose rights may have become less.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rights {
+    /// Of all tokens of an account.
+    Account(AccountId),
+    /// Of one token.
+    Token(TokenId),
+    /// Nobody knows whose.
+    Everybody,
 }
 
 /// How much is in memory.
@@ -60,7 +71,7 @@ pub struct Hub {
     pub(crate) homes: Homes,
     public: broadcast::Sender<StreamEvent>,
     pulse: Pulse,
-    rights: watch::Sender<u64>,
+    rights: broadcast::Sender<Rights>,
     /// Whoever holds it reads for all others who want the same.
     pub(crate) preparing: Mutex<()>,
 }
@@ -76,7 +87,7 @@ impl Default for Hub {
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
             pulse: Pulse::default(),
-            rights: watch::Sender::new(0),
+            rights: broadcast::channel(STREAM_LAG_MAX).0,
             preparing: Mutex::new(()),
         }
     }
@@ -88,9 +99,9 @@ impl Hub {
         self.public.subscribe()
     }
 
-    /// Changes when a token or an account may have lost its rights: who holds a stream open asks
-    /// again whether it may.
-    pub fn listen_rights(&self) -> watch::Receiver<u64> {
+    /// Whose rights may have become less: who holds a stream of theirs open asks again whether it
+    /// may, and so does whoever has missed something here.
+    pub fn listen_rights(&self) -> broadcast::Receiver<Rights> {
         self.rights.subscribe()
     }
 
@@ -204,17 +215,18 @@ impl Hub {
             }
             Event::Notified(notification) => self.notified(std::slice::from_ref(notification)),
             Event::ListChanged { account, .. } => self.homes.forget(*account),
+            Event::ProfileChanged(account) => self.accounts.forget(account),
             Event::AccountChanged(account) => {
                 self.accounts.forget(account);
-                // Its tokens may be dead, and it may follow nobody any more: all are looked up
+                // Its tokens may be dead, and it may follow nobody any more: both are looked up
                 // again.
-                self.tokens.clear();
+                self.tokens.forget_all(|live| live.account == Some(*account));
                 self.watchers.clear();
-                self.rights.send_modify(|n| *n += 1);
+                let _ = self.rights.send(Rights::Account(*account));
             }
             Event::TokenRevoked(token) => {
                 self.tokens.forget(token);
-                self.rights.send_modify(|n| *n += 1);
+                let _ = self.rights.send(Rights::Token(*token));
             }
             Event::SessionEnded(_) => {}
         }
@@ -255,7 +267,7 @@ impl Announcer for Hub {
         self.preferences.clear();
         self.watchers.clear();
         self.homes.forget_all();
-        self.rights.send_modify(|n| *n += 1);
+        let _ = self.rights.send(Rights::Everybody);
         self.pulse.beat_all();
     }
 }
@@ -268,20 +280,50 @@ mod tests {
         token::{Scopes, Token},
     };
 
-    #[test]
-    fn after_a_gap_no_cache_is_believed() {
-        let hub = Hub::default();
-        let id = TokenId::new(3).expect("an id");
+    fn live(id: i64, account: Option<AccountId>) -> (TokenId, Arc<LiveToken>) {
+        let id = TokenId::new(id).expect("an id");
         let token = Token {
             id,
             app: AppId::new(1).expect("an id"),
-            account: None,
+            account,
             scopes: Scopes::default(),
             created: Timestamp::from_ms(0),
             revoked: None,
             used: None,
         };
-        let token = Arc::new(LiveToken { token, unconfirmed: false });
+        (id, Arc::new(LiveToken { token, unconfirmed: false }))
+    }
+
+    #[test]
+    fn what_an_account_may_do_is_asked_again_for_that_account_alone() {
+        let hub = Hub::default();
+        let account = |id| AccountId::new(id).expect("an id");
+        let mut rights = hub.listen_rights();
+        let ticket = hub.tokens.ticket();
+        for (id, of) in [(1, Some(account(7))), (2, Some(account(8))), (3, None)] {
+            let (id, token) = live(id, of);
+            hub.tokens.put(&ticket, id, token);
+        }
+        let known = |id| hub.tokens.get(&TokenId::new(id).expect("an id")).is_some();
+        hub.hear(&Event::ProfileChanged(account(7)));
+        assert!(known(1) && known(2) && known(3) && rights.try_recv().is_err());
+        hub.hear(&Event::AccountChanged(account(7)));
+        assert!(!known(1) && known(2) && known(3));
+        assert_eq!(rights.try_recv().ok(), Some(Rights::Account(account(7))));
+        // What was read before comes too late.
+        let (id, token) = live(1, Some(account(7)));
+        hub.tokens.put(&ticket, id, token);
+        assert!(!known(1));
+        hub.hear(&Event::TokenRevoked(TokenId::new(2).expect("an id")));
+        assert!(!known(2) && known(3));
+        hub.gap();
+        assert!(!known(3));
+    }
+
+    #[test]
+    fn after_a_gap_no_cache_is_believed() {
+        let hub = Hub::default();
+        let (id, token) = live(3, None);
         let before = hub.tokens.ticket();
         hub.tokens.put(&before, id, Arc::clone(&token));
         assert!(hub.tokens.get(&id).is_some());

@@ -33,7 +33,7 @@ pub mod view;
 
 pub use error::VerbError;
 pub use follow::FollowWish;
-pub use hub::{Hub, StreamEvent};
+pub use hub::{Hub, Rights, StreamEvent};
 pub use pulse::{Shows, Topic};
 pub use view::{AccountView, StatusView};
 

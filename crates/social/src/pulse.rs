@@ -161,7 +161,9 @@ impl Pulse {
             | Event::Restricted { account, target, .. } => {
                 self.beat([Account(*account), Account(*target)]);
             }
-            Event::AccountChanged(account) => self.beat([Account(*account), Public]),
+            Event::ProfileChanged(account) | Event::AccountChanged(account) => {
+                self.beat([Account(*account), Public]);
+            }
             Event::Notified(_)
             | Event::ListChanged { .. }
             | Event::PreferencesChanged(_)

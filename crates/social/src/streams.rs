@@ -353,16 +353,16 @@ impl Listener {
     async fn refresh(&mut self) -> Result<(), VerbError> {
         let social = Arc::clone(&self.social);
         let hidden = social.store().all_restricted(self.viewer, social.now()).await?;
-        self.hidden = until_when(hidden);
         if self.has_home() {
             social.attend_home(self.viewer).await?;
         }
-        let ids: Vec<ListId> = self.lists.iter().map(|open| open.list.id).collect();
-        self.lists.clear();
-        for id in ids {
+        let mut lists = Vec::with_capacity(self.lists.len());
+        for open in &self.lists {
             // A list that is gone stays open and is silent, as on Mastodon.
-            self.lists.extend(self.read_list(id).await?);
+            lists.extend(self.read_list(open.list.id).await?);
         }
+        // All or nothing: half of it would be a list that is silent, or a block that is not heard.
+        (self.hidden, self.lists) = (until_when(hidden), lists);
         Ok(())
     }
 

@@ -158,7 +158,7 @@ impl SqlStore {
             "UPDATE account SET hide_collections = ?2 WHERE id = ?1",
             change.hide_collections.map(Value::from),
         );
-        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        batch.tell(move |_| Some(Event::ProfileChanged(account)));
         self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
         Ok(())
     }

@@ -15,15 +15,23 @@ pub(crate) use sse::{health, open as events};
 
 use crate::{
     Api,
-    caller::{Caller, caller_of},
+    caller::{Caller, caller_of, token_of},
+    limits::{ASK_AGAIN_MS, ASKED_AGAIN_MAX},
     refusal::Refused,
 };
 use axum::http::HeaderMap;
 use httpkit::{ApiError, lenient};
-use model::AccountId;
+use model::{AccountId, TokenId};
 use serde::Deserialize;
-use social::streams::{Channel, Listener, Told};
-use tokio::sync::watch;
+use social::{
+    Rights,
+    streams::{Channel, Listener, StreamedFrom, Told},
+};
+use std::time::Duration;
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::Instant,
+};
 
 /// What a stream is asked for with, in a query or in a frame.
 #[derive(Deserialize, Default, Debug)]
@@ -120,8 +128,20 @@ pub(crate) struct Session {
     token: String,
     caller: Caller,
     listener: Listener,
-    rights: watch::Receiver<u64>,
+    rights: broadcast::Receiver<Rights>,
+    token_id: TokenId,
+    /// How often, and until when to wait before, it is asked again whether the token is good, where
+    /// the last time nobody could tell. Nothing is told until somebody can.
+    unsure: Option<(u32, Instant)>,
     _seat: seats::Seat,
+}
+
+/// What a stream has to do next.
+enum Moved {
+    /// Ask whether its token is still good.
+    Rights,
+    /// Tell what has happened.
+    Event(StreamedFrom),
 }
 
 impl Session {
@@ -133,9 +153,11 @@ impl Session {
         let rights = api.social.hub().listen_rights();
         let caller = caller_of(api, &token).await?.confirmed()?;
         let account = member(&caller)?;
+        let token_id = token_of(&api.sealer, &token).ok_or_else(ApiError::unauthorized)?;
         let seat = api.seats.take(account)?;
         let listener = Listener::new(std::sync::Arc::clone(&api.social), account).await?;
-        Ok(Self { api: api.clone(), token, caller, listener, rights, _seat: seat })
+        let (api, unsure) = (api.clone(), None);
+        Ok(Self { api, token, caller, listener, rights, token_id, unsure, _seat: seat })
     }
 
     async fn open(&mut self, channel: Channel) -> Result<(), Refused> {
@@ -144,27 +166,88 @@ impl Session {
     }
 
     /// What is to be told next; `None` when the stream has ended: the token is dead, the listener
-    /// fell behind, or the server stops.
+    /// fell behind, or the server stops. Not cancel safe: whoever also waits for something else
+    /// waits for `wait` and then has `take` done to its end.
     async fn next(&mut self) -> Option<Vec<Told>> {
         loop {
-            let event = tokio::select! {
-                () = self.api.stopping.cancelled() => return None,
-                changed = self.rights.changed() => {
-                    changed.ok()?;
-                    caller_of(&self.api, &self.token).await.ok()?;
-                    continue;
-                }
-                event = self.listener.next() => event.ok()?,
-            };
-            match self.listener.told(event).await {
-                Ok(told) if told.is_empty() => {}
-                Ok(told) => return Some(told),
-                Err(error) => {
-                    tracing::debug!(%error, "a stream ended");
-                    return None;
-                }
+            let moved = self.wait().await?;
+            let told = self.take(moved).await?;
+            if !told.is_empty() {
+                return Some(told);
             }
         }
+    }
+
+    /// Waits until there is something to do. Cancel safe: what it has taken it hands out.
+    async fn wait(&mut self) -> Option<Moved> {
+        if let Some((_, again)) = self.unsure {
+            return tokio::select! {
+                () = self.api.stopping.cancelled() => None,
+                () = tokio::time::sleep_until(again) => Some(Moved::Rights),
+            };
+        }
+        loop {
+            tokio::select! {
+                // A token that has died is heard of before what was posted after its death.
+                biased;
+                () = self.api.stopping.cancelled() => return None,
+                changed = self.rights.recv() => match changed {
+                    Ok(whose) if !self.concerns(whose) => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => return Some(Moved::Rights),
+                    Err(RecvError::Closed) => return None,
+                },
+                event = self.listener.next() => return Some(Moved::Event(event.ok()?)),
+            }
+        }
+    }
+
+    fn concerns(&self, whose: Rights) -> bool {
+        match whose {
+            Rights::Account(account) => self.caller.account == Some(account),
+            Rights::Token(token) => self.token_id == token,
+            Rights::Everybody => true,
+        }
+    }
+
+    /// Does what there is to do, perhaps with nothing to tell. To be awaited to its end: what was
+    /// taken is here alone, and a question about rights that is not finished is not asked again.
+    async fn take(&mut self, moved: Moved) -> Option<Vec<Told>> {
+        let work = async {
+            match moved {
+                Moved::Rights => {
+                    self.unsure = still_good(&self.api, &self.token, self.unsure).await?;
+                    Some(vec![])
+                }
+                Moved::Event(event) => {
+                    let told = self.listener.told(event).await;
+                    told.inspect_err(|error| tracing::debug!(%error, "a stream ended")).ok()
+                }
+            }
+        };
+        tokio::select! {
+            () = self.api.stopping.cancelled() => None,
+            told = work => told,
+        }
+    }
+}
+
+/// Asks whether a stream's token is good: `Some(None)` when it is, `None` when it is dead or nobody
+/// could tell for too long, else when to ask again.
+async fn still_good(
+    api: &Api,
+    token: &str,
+    unsure: Option<(u32, Instant)>,
+) -> Option<Option<(u32, Instant)>> {
+    let asked = unsure.map_or(0, |(asked, _)| asked) + 1;
+    match caller_of(api, token).await {
+        Ok(_) => Some(None),
+        // The store is away or has too much to do: that takes nobody's rights away. They come back
+        // one by one.
+        Err(Refused(error)) if error.status().is_server_error() && asked < ASKED_AGAIN_MAX => {
+            let pause = ASK_AGAIN_MS + api.social.unpredictable() % ASK_AGAIN_MS;
+            Some(Some((asked, Instant::now() + Duration::from_millis(pause))))
+        }
+        Err(_) => None,
     }
 }
 

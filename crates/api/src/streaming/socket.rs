@@ -60,9 +60,13 @@ async fn serve(mut session: Session, mut socket: WebSocket) {
     alive.tick().await;
     loop {
         let going = tokio::select! {
-            told = session.next() => match told {
+            // Only the waiting is given up for a frame or a tick, never what it led to.
+            moved = session.wait() => match moved {
                 None => false,
-                Some(told) => tell(&session, &mut socket, &told).await,
+                Some(moved) => match session.take(moved).await {
+                    None => false,
+                    Some(told) => tell(&session, &mut socket, &told).await,
+                },
             },
             frame = socket.recv() => match frame {
                 Some(Ok(Message::Text(text))) => obey(&mut session, &mut socket, &text).await,

@@ -41,7 +41,7 @@ pub trait AccountStore {
     async fn owner(&self) -> Stored<Option<AccountId>>;
     /// How many members there are, and how many local statuses.
     async fn totals(&self) -> Stored<(i64, i64)>;
-    /// Changes a profile. Tells `AccountChanged`.
+    /// Changes a profile. Tells `ProfileChanged`.
     async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()>;
     /// Replaces the preferences.
     async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()>;

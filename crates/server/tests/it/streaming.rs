@@ -4,8 +4,9 @@
 use crate::instance::Instance;
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    thread,
     time::Duration,
 };
 
@@ -96,11 +97,23 @@ impl Socket {
         self.0.get_mut().write_all(&bytes).expect("sent");
     }
 
+    /// Sends pongs that nobody asked for, as many as the server takes, until it takes no more.
+    fn flood(&self) {
+        let mut socket = self.0.get_ref().try_clone().expect("a second hand");
+        let pongs = [0x8a, 0x80, 0, 0, 0, 0].repeat(500);
+        thread::spawn(move || while socket.write_all(&pongs).is_ok() {});
+    }
+
     /// The next text frame; `None` when the server closes.
     fn next(&mut self) -> Option<Value> {
         loop {
             let mut head = [0; 2];
-            self.0.read_exact(&mut head).ok()?;
+            if let Err(error) = self.0.read_exact(&mut head) {
+                // Silence is not an end.
+                let late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                assert!(!late, "neither a frame nor an end");
+                return None;
+            }
             let mut length = u64::from(head[1]);
             if length == 126 {
                 let mut more = [0; 2];
@@ -276,4 +289,36 @@ fn a_stream_ends_with_its_token_and_with_the_server() {
     assert_eq!(stays.expect("update")["content"], "<p>still here</p>");
     here.terminate();
     assert_eq!(stays.next(), None);
+}
+
+#[test]
+fn what_a_client_sends_costs_it_no_event() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let follow = format!("/api/v1/accounts/{}/follow", who(&here, &ann));
+    here.ask("POST", &follow, &bob, None);
+    let auth = format!("authorization: Bearer {bob}\r\n");
+    let mut socket = Socket::open(&here, "?stream=user", &auth);
+    socket.flood();
+    for n in 0..30 {
+        let made = post(&here, &ann, json!({ "status": format!("{n} for @bob") }));
+        assert_eq!(socket.expect(&json!(["user"]), "update")["id"], json!(made));
+        let told = socket.expect(&json!(["user"]), "notification");
+        assert_eq!(told["status"]["id"], json!(made));
+    }
+}
+
+#[test]
+fn what_a_client_sends_does_not_keep_a_dead_token_alive() {
+    let here = Instance::new();
+    for n in 0..5 {
+        let (eve, app) = signed_up(&here, &format!("eve{n}"));
+        let auth = format!("authorization: Bearer {eve}\r\n");
+        let mut socket = Socket::open(&here, "?stream=user", &auth);
+        socket.flood();
+        let form = json!({ "token": eve, "client_id": app["client_id"],
+            "client_secret": app["client_secret"] });
+        assert_eq!(here.ask("POST", "/oauth/revoke", "", Some(form)).status, 200);
+        assert_eq!(socket.next(), None);
+    }
 }
