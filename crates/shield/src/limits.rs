@@ -19,8 +19,14 @@ pub const EVICTION_SAMPLE: usize = 64;
 pub const EVICTION_AFTER_MS: u64 = 500;
 /// Sockets waiting in the kernel to be accepted (also bounded by net.core.somaxconn).
 pub const BACKLOG: i32 = 4_096;
-/// TLS handshakes in progress at once. Past it: they wait, under the handshake's deadline.
+/// TLS handshakes at once whose greeting we have answered. Past it: they wait, under the
+/// handshake's deadline, and the longest of them is cut, within the prefix that has most.
 pub const HANDSHAKES_MAX: usize = 512;
+/// How often a handshake that waits for its turn looks for one that must give way, in ms.
+pub const HANDSHAKE_LOOK_MS: u64 = 50;
+/// Bytes of a TLS greeting: with post-quantum keys and a session ticket it has 2 to 4 KiB. Past
+/// it: closed.
+pub const GREETING_BYTES_MAX: u64 = 16 * 1024;
 /// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
 pub const LISTENERS_MAX: usize = 256;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.
@@ -28,6 +34,9 @@ pub const ACCEPT_PAUSE_MS: (u64, u64) = (5, 200);
 
 /// From accept to the end of the TLS handshake, in ms. Past it: reset.
 pub const HANDSHAKE_MS: u64 = 10_000;
+/// From our answer to a TLS greeting until the handshake's end, in ms: one round trip. Past it:
+/// reset.
+pub const FLIGHT_MS: u64 = 3_000;
 /// From accept (or the handshake's end) to the first byte, in ms. Past it: closed.
 pub const FIRST_BYTE_MS: u64 = 10_000;
 /// From a request's first byte to the end of its header, in ms. Past it: closed.
@@ -140,5 +149,6 @@ const _: () = assert!(
     STREAMS_MAX as usize * HEADER_BYTES_MAX <= 2 * CONNECTION_WINDOW_BYTES as usize,
     "the headers of a connection could pin more than its bodies"
 );
+const _: () = assert!(FLIGHT_MS < HANDSHAKE_MS, "an answer would have more time than all");
 const _: () = assert!(TICK_MS * 2 <= STEP_MS, "an ordinary tick would be cut short");
 const _: () = assert!(HANDSHAKE_MS <= RATE_SPAN_MS && HEADER_MS <= RATE_SPAN_MS, "rates come last");

@@ -22,7 +22,7 @@ use super::desk::{ConnectionInfo, Desk};
 use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
 use super::io::Metered;
-use super::seats::{Guard, Newcomer};
+use super::seats::{Guard, Newcomer, Prefix};
 use super::{BoxError, Shared, limits, tls};
 
 /// What the edge asks of a service: an axum `Router` is one, and so is `tower::service_fn`.
@@ -87,19 +87,28 @@ pub(super) fn start<S, B>(
     let socket = Metered::new(guard, stream);
     match tls {
         None => drop(tokio::spawn(speak_http1(socket, desk))),
-        Some(acceptor) => drop(tokio::spawn(speak_tls(socket, acceptor.clone(), desk))),
+        Some(acceptor) => {
+            let prefix = newcomer.capped.then(|| Prefix::of(newcomer.address));
+            drop(tokio::spawn(speak_tls(socket, acceptor.clone(), desk, prefix)));
+        }
     }
 }
 
-async fn speak_tls<S, B>(socket: Metered, acceptor: tls::Acceptor, mut desk: Desk<S>)
-where
+async fn speak_tls<S, B>(
+    socket: Metered,
+    acceptor: tls::Acceptor,
+    mut desk: Desk<S>,
+    prefix: Option<Prefix>,
+) where
     S: Serve<B>,
     B: ResponseBody,
 {
     let gauge = Arc::clone(&desk.gauge);
     let handshake = async {
-        let _permit = gauge.shared.handshakes.acquire().await.ok()?;
-        acceptor.accept(socket).await.ok()
+        // Who has yet to say anything waits for itself alone.
+        let greeted = tls::greeting(socket, || gauge.read_bytes()).await.ok()?;
+        let _turn = gauge.shared.handshakes.turn(&gauge, prefix).await?;
+        acceptor.accept(greeted).await.ok()
     };
     let Some(Some((stream, protocol))) = unless_cut(&gauge, handshake).await else { return };
     match protocol {

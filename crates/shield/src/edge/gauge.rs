@@ -51,6 +51,7 @@ pub(super) struct Gauge {
     requests: AtomicU64,
     in_flight: AtomicU32,
     idle_since: AtomicU64,
+    greeted_since: AtomicU64,
     header_since: AtomicU64,
     frame_since: AtomicU64,
     stalled: AtomicU32,
@@ -76,6 +77,7 @@ impl Gauge {
             requests: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             idle_since: AtomicU64::new(now),
+            greeted_since: AtomicU64::new(0),
             header_since: AtomicU64::new(0),
             frame_since: AtomicU64::new(0),
             stalled: AtomicU32::new(0),
@@ -104,6 +106,15 @@ impl Gauge {
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
         self.idle_since.store(self.now(), Relaxed);
+    }
+
+    /// The peer's greeting is answered now: it owes the rest of its handshake.
+    pub(super) fn greeted(&self) {
+        self.greeted_since.store(self.now(), Relaxed);
+    }
+
+    pub(super) fn greeted_since(&self) -> u64 {
+        self.greeted_since.load(Relaxed)
     }
 
     // --- orders

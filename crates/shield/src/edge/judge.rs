@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub(super) order: Order,
     pub(super) opened: u64,
     pub(super) idle_since: u64,
+    /// Since when a peer whose TLS greeting was answered owes the rest of the handshake.
+    pub(super) greeted_since: u64,
     pub(super) header_since: u64,
     pub(super) frame_since: u64,
     pub(super) requests: u64,
@@ -80,7 +82,8 @@ pub(super) fn judge(marks: &mut Marks, seen: &Seen, options: &Options, now: u64)
     }
     if seen.phase == Phase::Handshake {
         let silent = seen.read_bytes == 0 && since(seen.opened) > options.first_byte_ms;
-        let slow = since(seen.opened) > options.handshake_ms;
+        let owes = seen.greeted_since > 0 && since(seen.greeted_since) > options.flight_ms;
+        let slow = owes || since(seen.opened) > options.handshake_ms;
         return match (silent, slow) {
             (true, _) => Verdict::Cut(Cut::FirstByte),
             (_, true) => Verdict::Cut(Cut::Handshake),
@@ -192,6 +195,7 @@ mod tests {
         order: Order::Run,
         opened: 1_000,
         idle_since: 1_000,
+        greeted_since: 0,
         header_since: 0,
         frame_since: 0,
         requests: 0,

@@ -16,6 +16,7 @@ mod connection;
 mod desk;
 mod frames;
 mod gauge;
+mod handshakes;
 mod io;
 mod judge;
 mod listener;
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ pub use stats::{Cut, Stats};
 
 use crate::limits;
 use gauge::Order;
+use handshakes::Handshakes;
 use seats::Seats;
 
 /// Any error of a service or of its response bodies. hyper only ends the connection over it.
@@ -56,7 +58,7 @@ struct Shared {
     options: Options,
     stats: Arc<Stats>,
     seats: Mutex<Seats>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
     /// Told when the last connection of a drain has left.
     emptied: Notify,
     /// A response was refused since the watchman last looked.
@@ -86,12 +88,13 @@ impl Edge {
             options.connections_max = options.connections_max.min(files - reserved).max(1);
         }
         options.turns = options.turns.max(1);
+        let handshakes = Handshakes::new(options.handshakes_max);
         let shared = Shared {
             clock: clock::Clock::new(),
             options,
             stats: Arc::default(),
             seats: Mutex::new(Seats::new()),
-            handshakes: Semaphore::new(limits::HANDSHAKES_MAX),
+            handshakes,
             emptied: Notify::new(),
             overfull: AtomicBool::new(false),
         };

@@ -20,6 +20,10 @@ pub struct Options {
     pub eviction_after_ms: u64,
     /// See [`limits::HANDSHAKE_MS`].
     pub handshake_ms: u64,
+    /// See [`limits::HANDSHAKES_MAX`].
+    pub handshakes_max: usize,
+    /// See [`limits::FLIGHT_MS`].
+    pub flight_ms: u64,
     /// See [`limits::FIRST_BYTE_MS`].
     pub first_byte_ms: u64,
     /// See [`limits::HEADER_MS`].
@@ -67,6 +71,8 @@ impl Default for Options {
             uncapped: Vec::new(),
             eviction_after_ms: limits::EVICTION_AFTER_MS,
             handshake_ms: limits::HANDSHAKE_MS,
+            handshakes_max: limits::HANDSHAKES_MAX,
+            flight_ms: limits::FLIGHT_MS,
             first_byte_ms: limits::FIRST_BYTE_MS,
             header_ms: limits::HEADER_MS,
             idle_ms: limits::IDLE_MS,

@@ -294,6 +294,7 @@ impl Seat {
             order: gauge.order(),
             opened: gauge.opened_ms,
             idle_since: gauge.idle_since(),
+            greeted_since: gauge.greeted_since(),
             header_since: gauge.header_since(),
             frame_since: gauge.frame_since(),
             requests: gauge.requests(),

@@ -7,8 +7,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use parking_lot::RwLock;
 use rustls::ServerConfig;
@@ -17,10 +19,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use super::io::Metered;
+use super::limits::GREETING_BYTES_MAX;
 
 /// The protocol name of a TLS-ALPN-01 validation (RFC 8737, 6.2).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
@@ -171,7 +174,7 @@ pub(super) enum Protocol {
 /// Accepts TLS with the certificates in force.
 #[derive(Clone)]
 pub struct Acceptor {
-    inner: TlsAcceptor,
+    config: Arc<ServerConfig>,
 }
 
 impl Acceptor {
@@ -190,14 +193,15 @@ impl Acceptor {
         config.ticketer = aws_lc_rs::Ticketer::new()?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.max_early_data_size = 0;
-        Ok(Self { inner: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { config: Arc::new(config) })
     }
 
+    /// Answers a greeting and waits for the rest of the handshake.
     pub(super) async fn accept(
         &self,
-        socket: Metered,
+        greeted: StartHandshake<Metered>,
     ) -> io::Result<(TlsStream<Metered>, Protocol)> {
-        let stream = self.inner.accept(socket).await?;
+        let stream = greeted.into_stream(Arc::clone(&self.config)).await?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             Some(CHALLENGE_PROTOCOL) => Protocol::Challenge,
@@ -205,4 +209,23 @@ impl Acceptor {
         };
         Ok((stream, protocol))
     }
+}
+
+/// Reads a peer's first flight (the ClientHello) and answers nothing yet, unless it is nonsense.
+///
+/// # Errors
+/// When the peer leaves, speaks something else, or says more than a greeting needs.
+pub(super) async fn greeting(
+    socket: Metered,
+    read_bytes: impl Fn() -> u64,
+) -> io::Result<StartHandshake<Metered>> {
+    let listening = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket);
+    let mut listening = std::pin::pin!(listening);
+    std::future::poll_fn(|context| match listening.as_mut().poll(context) {
+        Poll::Pending if read_bytes() > GREETING_BYTES_MAX => {
+            Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+        }
+        polled => polled,
+    })
+    .await
 }

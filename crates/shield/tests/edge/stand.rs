@@ -30,6 +30,7 @@ pub fn short() -> Options {
     Options {
         eviction_after_ms: 0,
         handshake_ms: 400,
+        flight_ms: 300,
         first_byte_ms: 200,
         header_ms: 200,
         idle_ms: 400,
@@ -49,6 +50,7 @@ pub fn short() -> Options {
 pub fn lasting() -> Options {
     Options {
         handshake_ms: 600_000,
+        flight_ms: 600_000,
         first_byte_ms: 600_000,
         header_ms: 600_000,
         idle_ms: 600_000,
@@ -104,11 +106,7 @@ impl Stand {
         Wire::new(stream)
     }
 
-    pub async fn handshake(
-        &self,
-        name: &'static str,
-        protocols: &[&str],
-    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    fn client(&self, protocols: &[&str]) -> Arc<rustls::ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -116,8 +114,32 @@ impl Stand {
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// A client's first flight, whole: what a real one sends and then waits for our answer.
+    pub fn greeting(&self) -> Vec<u8> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut client =
+            rustls::ClientConnection::new(self.client(&["h2"]), name).expect("a client");
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).expect("a greeting");
+        bytes
+    }
+
+    /// A connection to the TLS door from another address of the loopback range, still raw.
+    pub async fn dial_secure_from(&self, last: u8) -> Wire {
+        Wire::new(dial(self.secure, Ipv4Addr::new(127, 0, 0, last).into()).await)
+    }
+
+    pub async fn handshake(
+        &self,
+        name: &'static str,
+        protocols: &[&str],
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let config = self.client(protocols);
         let stream = dial(self.secure, Ipv4Addr::LOCALHOST.into()).await;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let connector = tokio_rustls::TlsConnector::from(config);
         connector.connect(ServerName::try_from(name).expect("a name"), stream).await
     }
 

@@ -1,9 +1,9 @@
 //! TLS: handshakes have a deadline, ALPN picks the protocol, certificates change while serving.
 
-use shield::edge::Cut;
+use shield::edge::{Cut, Options};
 use tokio::io::AsyncReadExt;
 
-use crate::stand::{Stand, Wire, certificate, dial, lasting, pem_to_der, short};
+use crate::stand::{Stand, Wire, certificate, dial, in_time, lasting, pem_to_der, poll, short};
 
 async fn raw(stand: &Stand) -> Wire {
     Wire::new(dial(stand.secure, std::net::Ipv4Addr::LOCALHOST.into()).await)
@@ -30,6 +30,50 @@ async fn a_handshake_that_drips_is_cut() {
     wire.send(&[22, 3, 1, 1, 200, 1, 0, 1, 196, 3, 3]).await;
     wire.drip(&[7]).await;
     stand.cuts(Cut::Handshake, 1).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_begun_and_not_gone_on_with_is_cut() {
+    let options = short();
+    let stand = Stand::new(Options { flight_ms: options.flight_ms, ..lasting() });
+    let mut wire = raw(&stand).await;
+    wire.send(&stand.greeting()).await;
+    wire.ended().await;
+    stand.cuts(Cut::Handshake, 1).await;
+    stand.dial_tls(&["h2"]).await;
+}
+
+#[tokio::test]
+async fn a_greeting_without_end_is_not_listened_to() {
+    let stand = Stand::new(lasting());
+    let mut wire = raw(&stand).await;
+    // A handshake message of 65,000 bytes, in records of 4,000.
+    let mut hello = vec![1, 0, 253, 232, 3, 3];
+    hello.resize(65_000, 0);
+    for part in hello.chunks(4_000) {
+        let length = u16::try_from(part.len()).expect("short").to_be_bytes();
+        wire.send(&[&[22, 3, 1], length.as_slice(), part].concat()[..]).await;
+    }
+    wire.ended().await;
+    assert_eq!(stand.all_cut(), [], "ended at once, not by a deadline");
+}
+
+#[tokio::test]
+async fn strangers_who_begin_handshakes_shut_nobody_out() {
+    let greeting = Stand::new(lasting()).greeting();
+    let half = greeting.get(..greeting.len() / 2).expect("half").to_vec();
+    for said in [Vec::new(), half, greeting] {
+        let stand = Stand::new(Options { handshakes_max: 4, ..lasting() });
+        let mut strangers = Vec::new();
+        for _ in 0..12 {
+            let mut stranger = stand.dial_secure_from(2).await;
+            stranger.send(&said).await;
+            strangers.push(stranger);
+        }
+        poll("all sit", || stand.stats.accepted() == 12).await;
+        // Of the lasting bounds none would let a newcomer in before this test's patience ends.
+        in_time("a newcomer's handshake", stand.dial_tls(&["h2"])).await;
+    }
 }
 
 #[tokio::test]
