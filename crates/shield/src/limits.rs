@@ -127,6 +127,16 @@ pub const RESPONSE_HELD_BYTES_MAX: u64 = 1024 * 1024;
 /// Connections closed in one turn of the watchman when `HELD_BYTES_MAX` is reached.
 pub const HOLDERS_CUT_AT_ONCE: usize = 16;
 
+/// Bytes of request bodies in memory of all requests that are not answered yet. Past it: 503, and
+/// those who have sent most are closed first.
+pub const BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of bodies of one connection once half of `BODY_BYTES_MAX` is in use: the largest upload.
+/// Past it: 503.
+pub const CONNECTION_BODY_BYTES_MAX: u64 = 34 * 1024 * 1024;
+/// Bytes of bodies of one connection that are so few that they may overdraw `BODY_BYTES_MAX` by a
+/// quarter while others are cut: forms and posts.
+pub const LITTLE_BODY_BYTES: u64 = 64 * 1024;
+
 const _: () = assert!(
     HEADER_BYTES_MAX < HTTP1_BUFFER_BYTES_MAX,
     "a header within its bound must fit the buffer, else it is cut without a 431"
@@ -145,6 +155,10 @@ const _: () =
     assert!(RESPONSE_HELD_BYTES_MAX <= CONNECTION_HELD_BYTES_MAX, "no response would fit");
 const _: () =
     assert!(CONNECTION_HELD_BYTES_MAX * 8 <= HELD_BYTES_MAX, "eight peers could fill all");
+const _: () = assert!(
+    CONNECTION_BODY_BYTES_MAX * 4 <= BODY_BYTES_MAX,
+    "two peers could fill half, from which on hoarding counts"
+);
 const _: () = assert!(
     STREAMS_MAX as usize * HEADER_BYTES_MAX <= 2 * CONNECTION_WINDOW_BYTES as usize,
     "the headers of a connection could pin more than its bodies"

@@ -139,13 +139,18 @@ impl Figures {
         counter(out, "edge_cut", "Connections cut, by reason", cut)?;
         let requests = [([("outcome", "begun")], edge.requests())];
         counter(out, "edge_requests", "Requests handed on by the door", requests)?;
-        let lost =
-            [([("reason", "cancelled")], edge.cancelled()), ([("reason", "shed")], edge.shed())];
+        let lost = [
+            ([("reason", "cancelled")], edge.cancelled()),
+            ([("reason", "shed")], edge.shed()),
+            ([("reason", "bodies")], edge.shed_bodies()),
+        ];
         let help = "Requests that were not answered: their caller left, or too much was held";
         counter(out, "edge_unanswered", help, lost)?;
         gauge(out, "edge_open", "Connections open", &[(&[], edge.open())])?;
         let help = "Bytes of answers that are held for slow readers";
-        gauge(out, "edge_held_bytes", help, &[(&[], edge.held_bytes())])
+        gauge(out, "edge_held_bytes", help, &[(&[], edge.held_bytes())])?;
+        let help = "Bytes of request bodies in memory";
+        gauge(out, "edge_body_bytes", help, &[(&[], edge.body_bytes())])
     }
 
     fn memory(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

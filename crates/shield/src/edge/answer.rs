@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::gauge::{Gauge, Phase};
+use super::gauge::{BodyMeter, Gauge, Phase};
 use super::limits;
 
 /// A request in progress, from its header to the end of its response. Its drop is the one place
@@ -18,6 +18,8 @@ use super::limits;
 pub(super) struct Ticket {
     gauge: Arc<Gauge>,
     answered: bool,
+    /// Of its body, where it has one.
+    body: Option<Arc<BodyMeter>>,
     /// Bytes charged that the HTTP machine has not been handed yet.
     charged_bytes: u64,
     /// The response waits for its peer.
@@ -27,7 +29,30 @@ pub(super) struct Ticket {
 impl Ticket {
     pub(super) fn new(gauge: &Arc<Gauge>) -> Self {
         gauge.request_began();
-        Self { gauge: Arc::clone(gauge), answered: false, charged_bytes: 0, stalls: false }
+        Self {
+            gauge: Arc::clone(gauge),
+            answered: false,
+            body: None,
+            charged_bytes: 0,
+            stalls: false,
+        }
+    }
+
+    /// The request has this body.
+    pub(super) fn carries(&mut self, body: Option<Arc<BodyMeter>>) {
+        self.body = body;
+    }
+
+    /// Whether bytes of the request's body were refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.was_refused())
+    }
+
+    fn let_body_go(&mut self) {
+        if let Some(body) = self.body.take() {
+            body.answered();
+            self.gauge.let_go(&body);
+        }
     }
 
     pub(super) fn gauge(&self) -> &Gauge {
@@ -37,6 +62,7 @@ impl Ticket {
     /// The handler has answered. Charges a response of known length; false if there is no room.
     pub(super) fn answer(&mut self, length: Option<u64>) -> bool {
         self.answered = true;
+        self.let_body_go();
         let bytes = length.unwrap_or(0).min(limits::RESPONSE_HELD_BYTES_MAX);
         if bytes > 0 && !self.gauge.hold(bytes) {
             return false;
@@ -70,6 +96,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.stall(false);
+        self.let_body_go();
         if self.charged_bytes > 0 {
             self.gauge.release(self.charged_bytes);
         }

@@ -1,5 +1,6 @@
 //! The body of a request, as the service reads it: bytes that a slow peer cannot make wait for
-//! ever. Leaves limits of length to the service, which knows what it reads.
+//! ever, and that are charged to the peer until its request is answered. Leaves limits of length to
+//! the service, which knows what it reads.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ pub enum BodyError {
     /// The peer sent it too slowly. Answer 408.
     #[error("the request body came too slowly")]
     Slow,
+    /// Too many bytes of bodies are in memory. The edge answers 503, whatever the service says.
+    #[error("too many request bodies at once")]
+    Full,
     /// The peer left, or broke the protocol. No answer will reach it.
     #[error("the request body broke off")]
     Broken(#[source] hyper::Error),
@@ -42,6 +46,11 @@ impl Body {
         let watch = (!empty).then(|| Watch { gauge: Arc::clone(gauge), meter: gauge.body_began() });
         Self { inner, watch }
     }
+
+    /// What is measured of it, for whoever answers the request. None where there is no body.
+    pub(super) fn meter(&self) -> Option<Arc<BodyMeter>> {
+        self.watch.as_ref().map(|watch| Arc::clone(&watch.meter))
+    }
 }
 
 impl http_body::Body for Body {
@@ -65,7 +74,11 @@ impl http_body::Body for Body {
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => {
-                watch.meter.received(frame.data_ref().map_or(0, Bytes::len));
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                watch.meter.received(bytes);
+                if !watch.gauge.take_in(&watch.meter, bytes as u64) {
+                    return Poll::Ready(Some(Err(BodyError::Full)));
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(ended) => {
@@ -96,5 +109,9 @@ impl Drop for Body {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.gauge.body_ended(&self.meter);
+        // Else the handler has what was read, until it answers.
+        if self.meter.is_answered() {
+            self.gauge.let_go(&self.meter);
+        }
     }
 }

@@ -50,14 +50,15 @@ where
     type Future = Answering<S, S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let ticket = Some(Ticket::new(&self.gauge));
+        let mut ticket = Ticket::new(&self.gauge);
         if request.headers().len() > limits::HEADER_FIELDS_MAX {
-            return Answering { stage: Stage::Refused, ticket };
+            return Answering { stage: Stage::Refused, ticket: Some(ticket) };
         }
         let mut request = request.map(|incoming| Body::new(incoming, &self.gauge));
+        ticket.carries(request.body().meter());
         request.extensions_mut().insert(self.info);
         let service = self.service.clone();
-        Answering { stage: Stage::Ready { service, request: Some(request) }, ticket }
+        Answering { stage: Stage::Ready { service, request: Some(request) }, ticket: Some(ticket) }
     }
 }
 
@@ -119,6 +120,10 @@ fn send_off<B>(mut answer: Response<Option<B>>, mut ticket: Ticket) -> Response<
 where
     B: http_body::Body<Data = Bytes>,
 {
+    if ticket.is_refused() {
+        answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "bodies");
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     let length = answer.body().as_ref().and_then(|body| body.size_hint().exact());
     if !ticket.answer(length) {
         answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "slow-peers");

@@ -58,6 +58,7 @@ pub(super) struct Gauge {
     held_bytes: AtomicU64,
     unflushed_bytes: AtomicU64,
     cancelled: Mutex<Bucket>,
+    body_bytes: AtomicU64,
     bodies: Mutex<Vec<Arc<BodyMeter>>>,
     unread: AtomicBool,
 }
@@ -84,6 +85,7 @@ impl Gauge {
             held_bytes: AtomicU64::new(0),
             unflushed_bytes: AtomicU64::new(0),
             cancelled,
+            body_bytes: AtomicU64::new(0),
             bodies: Mutex::new(Vec::new()),
             unread: AtomicBool::new(false),
         }
@@ -312,6 +314,41 @@ impl Gauge {
         self.bodies.lock().retain(|other| !Arc::ptr_eq(other, meter));
     }
 
+    /// Charges bytes of a request body to its peer, unless there are too many of it or of all. A
+    /// peer with little in memory may still overdraw a full budget by a quarter: those for whom
+    /// most is held are being cut, and a short form is not what fills it.
+    pub(super) fn take_in(&self, meter: &BodyMeter, bytes: u64) -> bool {
+        let most = self.shared.options.body_bytes_max;
+        let common = &self.shared.stats.body_bytes;
+        let all = common.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        let own = self.body_bytes.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        meter.charged_bytes.fetch_add(bytes, Relaxed);
+        let is_little = own <= limits::LITTLE_BODY_BYTES.min(most / 8);
+        let hoards = own > limits::CONNECTION_BODY_BYTES_MAX.min(most / 4);
+        let room = if is_little { most.saturating_add(most / 4) } else { most };
+        if all > most {
+            self.shared.crowded.store(true, Relaxed);
+        }
+        if all <= room && !(hoards && all > most / 2) {
+            return true;
+        }
+        meter.refused.store(true, Relaxed);
+        self.shared.stats.shed_bodies.fetch_add(1, Relaxed);
+        self.let_go(meter);
+        false
+    }
+
+    /// What was charged of a body is given back.
+    pub(super) fn let_go(&self, meter: &BodyMeter) {
+        let bytes = meter.charged_bytes.swap(0, Relaxed);
+        self.shared.stats.body_bytes.fetch_sub(bytes, Relaxed);
+        self.body_bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(super) fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Relaxed)
+    }
+
     /// Judges the bodies that handlers wait for; answers since when the slowest keeps one waiting.
     pub(super) fn judge_bodies(&self, now: u64) -> BodiesVerdict {
         let mut verdict = BodiesVerdict { waiting_since: 0, ignored: false };
@@ -338,6 +375,9 @@ pub(super) struct BodiesVerdict {
 #[derive(Default)]
 pub(super) struct BodyMeter {
     received_bytes: AtomicU64,
+    charged_bytes: AtomicU64,
+    refused: AtomicBool,
+    answered: AtomicBool,
     waiting: AtomicBool,
     failed: AtomicBool,
     waker: AtomicWaker,
@@ -360,6 +400,20 @@ impl BodyMeter {
     pub(super) fn waits(&self, waker: &Waker) {
         self.waker.register(waker);
         self.waiting.store(true, Relaxed);
+    }
+
+    /// Bytes of it were refused: what the handler made of the rest is worth nothing.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+
+    /// The handler has answered, and holds nothing of it any more.
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed)
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -63,6 +63,8 @@ struct Shared {
     emptied: Notify,
     /// A response was refused since the watchman last looked.
     overfull: AtomicBool,
+    /// More bytes of request bodies were in memory than may be, since the watchman last looked.
+    crowded: AtomicBool,
 }
 
 /// One edge: its doors share their caps, budgets and counters.
@@ -97,6 +99,7 @@ impl Edge {
             handshakes,
             emptied: Notify::new(),
             overfull: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -221,6 +224,11 @@ impl Watchman {
             let most = shared.options.held_bytes_max / 2;
             let excess = shared.stats.held_bytes().saturating_sub(most);
             shared.seats.lock().cut_holders(excess);
+        }
+        if shared.crowded.swap(false, Relaxed) {
+            let most = shared.options.body_bytes_max / 2;
+            let excess = shared.stats.body_bytes().saturating_sub(most);
+            shared.seats.lock().cut_senders(excess);
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Options {
     pub rate_span_ms: u64,
     /// See [`limits::HELD_BYTES_MAX`].
     pub held_bytes_max: u64,
+    /// See [`limits::BODY_BYTES_MAX`].
+    pub body_bytes_max: u64,
     /// See [`limits::DRAIN_IDLE_MS`].
     pub drain_idle_ms: u64,
     /// See [`limits::DRAIN_MS`].
@@ -83,6 +85,7 @@ impl Default for Options {
             rate_bytes_per_s: limits::RATE_BYTES_PER_S,
             rate_span_ms: limits::RATE_SPAN_MS,
             held_bytes_max: limits::HELD_BYTES_MAX,
+            body_bytes_max: limits::BODY_BYTES_MAX,
             drain_idle_ms: limits::DRAIN_IDLE_MS,
             drain_ms: limits::DRAIN_MS,
             linger_ms: limits::LINGER_MS,

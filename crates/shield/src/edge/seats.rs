@@ -251,7 +251,7 @@ impl Seats {
 
     /// Cuts those for whom most response bytes are held, a few at a time, until `excess` bytes are
     /// given back.
-    pub(super) fn cut_holders(&mut self, mut excess: u64) {
+    pub(super) fn cut_holders(&mut self, excess: u64) {
         let mut holders: Vec<(u64, usize)> = self
             .seats
             .iter()
@@ -262,7 +262,35 @@ impl Seats {
             })
             .collect();
         holders.sort_unstable_by(|one, other| other.cmp(one));
-        for (held, index) in holders.into_iter().take(limits::HOLDERS_CUT_AT_ONCE) {
+        self.cut_some(excess, &holders);
+    }
+
+    /// The same for bytes of request bodies: of the prefix with most of them first, and there of
+    /// the connection with most.
+    pub(super) fn cut_senders(&mut self, excess: u64) {
+        let mut senders: Vec<(Option<Prefix>, u64, usize)> = Vec::new();
+        let mut crowds: HashMap<Prefix, u64> = HashMap::new();
+        for (index, seat) in self.seats.iter().enumerate() {
+            let Some(seat) = seat.as_ref().filter(|seat| !seat.leaving) else { continue };
+            let bytes = seat.gauge.body_bytes();
+            if bytes == 0 {
+                continue;
+            }
+            if let Some(prefix) = seat.prefix {
+                *crowds.entry(prefix).or_default() += bytes;
+            }
+            senders.push((seat.prefix, bytes, index));
+        }
+        let crowd = |prefix: Option<Prefix>| prefix.and_then(|p| crowds.get(&p)).copied();
+        senders.sort_unstable_by_key(|(prefix, bytes, index)| {
+            std::cmp::Reverse((crowd(*prefix).unwrap_or(*bytes), *bytes, *index))
+        });
+        let senders: Vec<(u64, usize)> = senders.into_iter().map(|(_, b, i)| (b, i)).collect();
+        self.cut_some(excess, &senders);
+    }
+
+    fn cut_some(&mut self, mut excess: u64, holders: &[(u64, usize)]) {
+        for &(held, index) in holders.iter().take(limits::HOLDERS_CUT_AT_ONCE) {
             if excess == 0 {
                 return;
             }

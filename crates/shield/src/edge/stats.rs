@@ -23,7 +23,8 @@ pub enum Cut {
     FrameFlood,
     /// Left too many handlers without waiting for their answers.
     Cancelled,
-    /// Had most response bytes held for it when the common budget was used up.
+    /// Had most bytes in memory, of responses or of request bodies, when their common budget was
+    /// used up.
     Holder,
     /// Kept us waiting longest when its place was needed.
     Evicted,
@@ -77,7 +78,9 @@ pub struct Stats {
     pub(super) requests: AtomicU64,
     pub(super) cancelled: AtomicU64,
     pub(super) shed: AtomicU64,
+    pub(super) shed_bodies: AtomicU64,
     pub(super) held_bytes: AtomicU64,
+    pub(super) body_bytes: AtomicU64,
     pub(super) cut: [AtomicU64; Cut::ALL.len()],
 }
 
@@ -113,6 +116,14 @@ impl Stats {
     /// Bytes of responses held in memory now.
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes.load(Relaxed)
+    }
+    /// Requests answered 503 because too many bytes of request bodies were in memory.
+    pub fn shed_bodies(&self) -> u64 {
+        self.shed_bodies.load(Relaxed)
+    }
+    /// Bytes of request bodies in memory now, of requests that are not answered yet.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Relaxed)
     }
     /// Connections cut for `reason`.
     pub fn cut(&self, reason: Cut) -> u64 {

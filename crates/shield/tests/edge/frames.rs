@@ -276,3 +276,27 @@ async fn a_stop_says_goaway_and_finishes_the_stream() {
     let body = next(&mut wire, DATA).await.expect("its answer");
     assert_eq!(&body[9..], b"at last");
 }
+
+#[tokio::test]
+async fn half_sent_bodies_of_many_streams_are_refused_and_others_served() {
+    let most = 256 * 1024;
+    let stand = Stand::new(Options { body_bytes_max: most, ..lasting() });
+    let mut wire = opened(&stand, &[]).await;
+    let part = 16 * 1024;
+    for (count, stream) in (1..).zip((1..48).step_by(2)) {
+        wire.send(&post(stream, "/echo")).await;
+        wire.send(&frame(DATA, 0, stream, &[b'x'; 16 * 1024])).await;
+        // One after the other, or flow control would end the connection before a byte is charged.
+        let stats = &stand.stats;
+        let seen = || stats.body_bytes() + stats.shed_bodies() * part == count * part;
+        poll("it is charged or refused", seen).await;
+        assert!(stand.stats.body_bytes() <= most, "more than all may have");
+    }
+    assert!(stand.stats.shed_bodies() >= 12, "refused {}", stand.stats.shed_bodies());
+    assert!(stand.stats.body_bytes() <= most / 2, "a hoarder's share counts from half on");
+    crate::bodies::takes_a_form(&stand).await;
+    wire.send(&get(49, "/")).await;
+    poll("the connection itself lives", || stand.all_cut().is_empty()).await;
+    drop(wire);
+    poll("all is given back", || stand.stats.body_bytes() == 0).await;
+}

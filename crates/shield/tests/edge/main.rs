@@ -3,6 +3,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
+mod bodies;
 mod caps;
 mod drain;
 mod files;
