@@ -2,7 +2,7 @@
 
 use crate::{
     Api,
-    caller::{Caller, Viewer, issue_token},
+    caller::{Caller, Uploader, Viewer, issue_token},
     meter::MaySignUp,
     refusal::Refused,
     wire::{self, Urls},
@@ -169,10 +169,10 @@ async fn picture(
 /// `PATCH /api/v1/accounts/update_credentials`.
 pub(crate) async fn update(
     State(api): State<Api>,
-    caller: Caller,
+    by: Uploader,
     Body(form): Body<UpdateForm>,
 ) -> Answer {
-    let account = caller.member("write:accounts")?;
+    let account = by.account;
     let avatar = picture(&api, ProfilePicture::Avatar, form.avatar).await?;
     let header = picture(&api, ProfilePicture::Header, form.header).await?;
     let change = ProfileChange {

@@ -1,6 +1,6 @@
 //! Who calls: a bearer token, verified by its MAC before anything else is asked (RFC 6750).
 
-use crate::{Api, refusal::Refused};
+use crate::{Api, refusal::Refused, seats::Seat};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -119,6 +119,41 @@ impl FromRequestParts<Api> for Newcomer {
         }
         let text = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
         caller_of(api, text).await.map(Self)
+    }
+}
+
+/// What a token must be allowed to do on a route that takes files: said where the route is.
+#[derive(Clone, Copy)]
+pub(crate) struct UploadScope(pub &'static str);
+
+/// The scope of uploads, which have an allowance that is refused when used up.
+pub(crate) const MEDIA: &str = "write:media";
+
+/// A member who sends files, asked for before a byte of them is read: who may not send any does not
+/// get them into memory, and neither does whoever sends too many, in all or at once.
+pub(crate) struct Uploader {
+    pub account: AccountId,
+    _seat: Option<Seat>,
+}
+
+impl FromRequestParts<Api> for Uploader {
+    type Rejection = Refused;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        let UploadScope(scope) = *parts.extensions.get().ok_or_else(ApiError::internal)?;
+        let account = caller.member(scope)?;
+        if scope == MEDIA {
+            let now_ms = api.social.now().ms();
+            let taken = api.uploads.take(account.get().cast_unsigned(), now_ms);
+            taken.map_err(|refused| ApiError::too_many(refused.wait_s(now_ms)))?;
+        }
+        // Only multipart carries files; the other encodings are as small as anywhere.
+        let kind = parts.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii());
+        let is_large = kind.is_some_and(|kind| {
+            kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+        });
+        let seat = is_large.then(|| api.upload_seats.take(account)).transpose()?;
+        Ok(Self { account, _seat: seat })
     }
 }
 

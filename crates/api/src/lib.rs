@@ -18,6 +18,7 @@ mod relations;
 mod reports;
 mod routes;
 mod scheduled;
+mod seats;
 mod statuses;
 mod streaming;
 mod timelines;
@@ -26,7 +27,7 @@ pub mod wire;
 pub use caller::{issue_token, token_of};
 pub use meter::Allowances;
 pub use routes::{ROUTES, cors, router};
-pub use streaming::Seats;
+pub use seats::Seats;
 
 use httpkit::{Sealer, allowance::Allowance, rate::RateMeter};
 use social::Social;
@@ -55,6 +56,10 @@ pub struct Parts {
     pub address_of: AddressOf,
     /// Of open streams.
     pub seats: Seats,
+    /// Of uploads that are read.
+    pub upload_seats: Seats,
+    /// Uploads of an account, which are refused when used up.
+    pub uploads: Allowance,
     /// The server stops: streams end.
     pub stopping: tokio_util::sync::CancellationToken,
     /// Opens and makes tokens.

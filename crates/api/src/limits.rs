@@ -16,7 +16,13 @@ pub const SIGN_OF_LIFE_S: u64 = 15;
 pub const ASK_AGAIN_MS: u64 = 1_000;
 /// How often it asks in a row. Past it: closed.
 pub const ASKED_AGAIN_MAX: u32 = 40;
+/// Uploads that are read or worked on at once: each may be of 16 MiB, a profile's two pictures of
+/// twice as much, and a phone may take a minute for one. Past it: 503.
+pub const UPLOADS_MAX: usize = 16;
+/// The same of one account: the pictures of a post, which apps send side by side. Past it: 429.
+pub const UPLOADS_PER_ACCOUNT: u32 = 4;
 
+const _: () = assert!(UPLOADS_PER_ACCOUNT as usize * 4 <= UPLOADS_MAX, "no account fills all");
 const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");
 /// Seconds after which to come back to a server that stops: about what a restart takes.
 pub(crate) const STOPPING_S: u32 = 10;

@@ -4,7 +4,7 @@
 use crate::{
     Api,
     accounts::{Answer, id},
-    caller::Caller,
+    caller::{Caller, Uploader},
     refusal::Refused,
     wire::{self, Urls},
 };
@@ -73,34 +73,33 @@ fn shown(api: &Api, media: &Media, unfinished: StatusCode) -> Coded {
     Ok((code, Json(wire::status::media(media, &Urls { base: &api.base_url }))))
 }
 
-async fn take(api: &Api, caller: &Caller, form: UploadForm) -> Result<Media, Refused> {
-    let account = caller.member("write:media")?;
+async fn take(api: &Api, by: &Uploader, form: UploadForm) -> Result<Media, Refused> {
     let given = form.file.filter(|file| !file.is_empty());
     let file = given
         .ok_or_else(|| ApiError::unprocessable("Validation failed: File can't be blank"))?
         .bytes;
     let description = form.description.unwrap_or_default();
     let focus = focus(form.focus.as_deref())?;
-    Ok(api.social.upload(&api.darkroom, account, file, &description, focus).await?)
+    Ok(api.social.upload(&api.darkroom, by.account, file, &description, focus).await?)
 }
 
 /// `POST /api/v2/media`: 200 when it is ready at once, 202 while it is processed.
 pub(crate) async fn create(
     State(api): State<Api>,
-    caller: Caller,
+    by: Uploader,
     Body(form): Body<UploadForm>,
 ) -> Coded {
-    let media = take(&api, &caller, form).await?;
+    let media = take(&api, &by, form).await?;
     shown(&api, &media, StatusCode::ACCEPTED)
 }
 
 /// `POST /api/v1/media`, the older form: always 200.
 pub(crate) async fn create_v1(
     State(api): State<Api>,
-    caller: Caller,
+    by: Uploader,
     Body(form): Body<UploadForm>,
 ) -> Coded {
-    let media = take(&api, &caller, form).await?;
+    let media = take(&api, &by, form).await?;
     shown(&api, &media, StatusCode::OK)
 }
 

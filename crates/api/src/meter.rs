@@ -1,6 +1,7 @@
 //! What every answer of the API says besides its body: how much of its caller's allowance is left,
-//! and that nobody may keep it unless the handler says otherwise. Only sign-ups are refused, by
-//! their handler; everything else is refused by what the machine can bear, in `shield`.
+//! and that nobody may keep it unless the handler says otherwise. Only sign-ups and uploads are
+//! refused, by their handlers; everything else is refused by what the machine can bear, in
+//! `shield`.
 //!
 //! A hook, and it asks the store nothing: a token that is not in memory is looked up by whoever
 //! answers, and counted with the answer.

@@ -1,5 +1,6 @@
 //! Every route on one screen, with the table that the documentation is made from.
 
+use crate::caller::{MEDIA, UploadScope};
 use crate::{
     Api, accounts, emails, instance, lists, media, notifications, oauth, relations, reports,
     scheduled, statuses, streaming, timelines,
@@ -10,9 +11,12 @@ use axum::{
 };
 use httpkit::{body::BodyLimit, cors::Cors};
 
-/// The routes that take files, and so larger bodies.
-const UPLOADS: [&str; 3] =
-    ["/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials"];
+/// The routes that take files, and so larger bodies, with what a token needs for it.
+const UPLOADS: [(&str, UploadScope); 3] = [
+    ("/api/v1/media", UploadScope(MEDIA)),
+    ("/api/v2/media", UploadScope(MEDIA)),
+    ("/api/v1/accounts/update_credentials", UploadScope("write:accounts")),
+];
 
 /// Declares the routes once: for the router, and for the table of what is answered.
 macro_rules! routes {
@@ -24,10 +28,12 @@ macro_rules! routes {
             let mut router = Router::new();
             $(
                 let method: MethodRouter<Api> = routing::$method($handler);
-                let method = if UPLOADS.contains(&$path) {
-                    method.layer(Extension(BodyLimit::UPLOADS))
-                } else {
-                    method
+                let upload = UPLOADS.iter().find(|(path, _)| *path == $path);
+                let method = match upload {
+                    Some((_, scope)) => {
+                        method.layer((Extension(BodyLimit::UPLOADS), Extension(*scope)))
+                    }
+                    None => method,
                 };
                 // Mastodon answers with a slash at the end too, and Mastodon.py asks so.
                 if !$path.contains("{*") {

@@ -1,7 +1,7 @@
 //! Allowances that are refused when they are used up, unlike those that [`crate::rate`] only
-//! reports: sign-ups of an address. A principal's count is its own and no other's, so nobody is
-//! refused for what a stranger did. Memory is fixed: where a set is full, who used least is
-//! forgotten first, which only ever errs on the side of letting in.
+//! reports: sign-ups of an address, uploads of an account. A principal's count is its own and no
+//! other's, so nobody is refused for what a stranger did. Memory is fixed: where a set is full, who
+//! used least is forgotten first, which only ever errs on the side of letting in.
 
 use crate::{
     limits::{ALLOWANCE_SETS, ALLOWANCE_WAYS},

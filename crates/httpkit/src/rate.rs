@@ -1,6 +1,6 @@
 //! Reports `X-RateLimit-*` as Mastodon does, which apps read to pace themselves. It only reports:
-//! refusing is the shield's, by what the machine can bear; [`crate::allowance`] has the one rule
-//! that refuses. Memory is fixed: counts live in slots chosen by a hash of the principal, so
+//! refusing is the shield's, by what the machine can bear; [`crate::allowance`] has the rules that
+//! refuse. Memory is fixed: counts live in slots chosen by a hash of the principal, so
 //! strangers cannot grow it.
 
 use std::cell::RefCell;

@@ -5,11 +5,9 @@
 //! asks again. What a stream tells is decided in `social`; here it gets its name and its frame.
 
 mod event;
-mod seats;
 mod socket;
 mod sse;
 
-pub use seats::Seats;
 pub(crate) use socket::open as socket;
 pub(crate) use sse::{health, open as events};
 
@@ -18,6 +16,7 @@ use crate::{
     caller::{Caller, caller_of, token_of},
     limits::{ASK_AGAIN_MS, ASKED_AGAIN_MAX},
     refusal::Refused,
+    seats::Seat,
 };
 use axum::http::HeaderMap;
 use httpkit::{ApiError, lenient};
@@ -25,7 +24,7 @@ use model::{AccountId, TokenId};
 use serde::Deserialize;
 use social::{
     Rights,
-    streams::{Channel, Listener, StreamedFrom, Told},
+    streams::{Channel, Listener, StreamedFrom, Told, What},
 };
 use std::time::Duration;
 use tokio::{
@@ -133,7 +132,7 @@ pub(crate) struct Session {
     /// How often, and until when to wait before, it is asked again whether the token is good, where
     /// the last time nobody could tell. Nothing is told until somebody can.
     unsure: Option<(u32, Instant)>,
-    _seat: seats::Seat,
+    _seat: Seat,
 }
 
 /// What a stream has to do next.
@@ -218,10 +217,13 @@ impl Session {
                     self.unsure = still_good(&self.api, &self.token, self.unsure).await?;
                     Some(vec![])
                 }
-                Moved::Event(event) => {
-                    let told = self.listener.told(event).await;
-                    told.inspect_err(|error| tracing::debug!(%error, "a stream ended")).ok()
-                }
+                Moved::Event(event) => match self.listener.told(event).await {
+                    Ok(told) => Some(hearable(&self.caller, told)),
+                    Err(error) => {
+                        tracing::debug!(%error, "a stream ended");
+                        None
+                    }
+                },
             }
         };
         tokio::select! {
@@ -229,6 +231,16 @@ impl Session {
             told = work => told,
         }
     }
+}
+
+/// What of it the token may hear: `user` opens with `read:statuses` alone, and carries
+/// notifications for those who may read them.
+fn hearable(caller: &Caller, mut told: Vec<Told>) -> Vec<Told> {
+    let is_notification = |told: &Told| matches!(told.what, What::Notification(_));
+    if told.iter().any(is_notification) && caller.allowed("read:notifications").is_err() {
+        told.retain(|told| !is_notification(told));
+    }
+    told
 }
 
 /// Asks whether a stream's token is good: `Some(None)` when it is, `None` when it is dead or nobody

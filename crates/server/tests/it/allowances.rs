@@ -79,6 +79,26 @@ fn nobody_is_refused_for_reading_more_than_the_headers_say() {
     });
 }
 
+#[test]
+fn an_account_uploads_no_more_than_the_headers_say() {
+    within_a_window(|| {
+        let here = Instance::new();
+        let (ann, bob) = (here.member("ann"), here.member("bob"));
+        for remaining in (0..30).rev() {
+            let blank = here.ask("POST", "/api/v2/media", &ann, None);
+            assert_eq!((blank.status, left(&blank)), (422, (30, remaining)));
+        }
+        for path in ["/api/v2/media", "/api/v1/media/"] {
+            let refused = here.ask("POST", path, &ann, None);
+            assert_eq!((refused.status, left(&refused)), (429, (30, 0)), "{path}");
+            assert!(line(&refused.head, "retry-after").is_some());
+        }
+        assert_eq!(here.ask("POST", "/api/v2/media", &bob, None).status, 422, "bob's are his own");
+        let me = here.ask("GET", "/api/v1/accounts/verify_credentials", &ann, None);
+        assert_eq!(me.status, 200, "only uploads are refused");
+    });
+}
+
 /// A token of an app, which may sign people up.
 fn app(here: &Instance) -> String {
     let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",

@@ -184,3 +184,74 @@ fn a_picture_that_a_profile_shows_no_more_is_removed() {
     assert_eq!((code, kept()), (422, 2), "what was refused is not kept: {said}");
     assert_eq!(get(&second["avatar"]), 200);
 }
+
+/// The head of an upload of 10 MB that does not come, and what is answered until then: 100 when the
+/// server wants to have it.
+fn announced(here: &Instance, path: &str, token: &str) -> (u16, String, std::net::TcpStream) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let socket = std::net::TcpStream::connect(here.address()).expect("connected");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a deadline");
+    let method = if path.ends_with("credentials") { "PATCH" } else { "POST" };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+         content-type: multipart/form-data; boundary=cut\r\ncontent-length: 10000000\r\n\
+         expect: 100-continue\r\n\r\n"
+    );
+    (&socket).write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    let mut lines = BufReader::new(socket.try_clone().expect("a second hand"));
+    while !answer.ends_with("\r\n\r\n") {
+        assert!(lines.read_line(&mut answer).expect("an answer in time") > 0, "{answer:?}");
+    }
+    (status(&answer), answer.to_lowercase(), socket)
+}
+
+#[test]
+fn who_may_send_no_files_is_told_before_they_are_read() {
+    let here = Instance::new();
+    here.member("ann");
+    let reads = here.token_with("ann", "read write:statuses");
+    let ann = here.token("ann");
+    let paths = ["/api/v1/media", "/api/v2/media/", "/api/v1/accounts/update_credentials"];
+    for path in paths {
+        for (token, expected) in [("forged", 401), (reads.as_str(), 403), (&ann, 100)] {
+            assert_eq!(announced(&here, path, token).0, expected, "{path}");
+        }
+    }
+    let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",
+        "scopes": "read write" });
+    let app = here.ask("POST", "/api/v1/apps", "", Some(form)).body;
+    let form = json!({ "client_id": app["client_id"], "client_secret": app["client_secret"],
+        "grant_type": "client_credentials", "scope": "read write" });
+    let app = here.ask("POST", "/oauth/token", "", Some(form)).body;
+    let app = app["access_token"].as_str().expect("a token");
+    assert_eq!(announced(&here, paths[0], app).0, 422, "an app is nobody");
+}
+
+#[test]
+fn an_account_sends_a_few_files_at_once_and_others_are_not_kept_waiting() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let (code, _, socket) = announced(&here, "/api/v2/media", &ann);
+        assert_eq!(code, 100);
+        open.push(socket);
+    }
+    let (code, head, _) = announced(&here, "/api/v2/media", &ann);
+    assert_eq!(code, 429, "{head}");
+    assert!(head.contains("retry-after: ") && head.contains("fulmar-reason: own_share"), "{head}");
+    uploaded(&here, &bob, &[]);
+    let text = here.ask(
+        "PATCH",
+        "/api/v1/accounts/update_credentials",
+        &ann,
+        Some(json!({ "note": "still here" })),
+    );
+    assert_eq!(text.status, 200, "what is no file waits for none");
+    drop(open);
+    let until = std::time::Instant::now() + testkit::PATIENCE;
+    while announced(&here, "/api/v2/media", &ann).0 == 429 {
+        assert!(std::time::Instant::now() < until, "the places come back");
+    }
+}

@@ -322,3 +322,24 @@ fn what_a_client_sends_does_not_keep_a_dead_token_alive() {
         assert_eq!(socket.next(), None);
     }
 }
+
+#[test]
+fn notifications_are_told_to_those_who_may_read_them() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let follow = format!("/api/v1/accounts/{}/follow", who(&here, &ann));
+    here.ask("POST", &follow, &bob, None);
+    let narrow = here.token_with("bob", "read:statuses");
+    let both = here.token_with("bob", "read:statuses read:notifications");
+    let mut posts = Events::open(&here, "user", &narrow);
+    let mut all = Events::open(&here, "user", &both);
+    let one = post(&here, &ann, json!({ "status": "hi @bob" }));
+    let two = post(&here, &ann, json!({ "status": "nobody is told" }));
+    assert_eq!(posts.expect("update")["id"], json!(one));
+    assert_eq!(posts.expect("update")["id"], json!(two));
+    assert_eq!(all.expect("update")["id"], json!(one));
+    assert_eq!(all.expect("notification")["status"]["id"], json!(one));
+    let auth = format!("authorization: Bearer {narrow}\r\n");
+    let (head, _) = connect(&here, "/api/v1/streaming/user/notification", &auth);
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
+}
