@@ -127,7 +127,7 @@ pub(super) fn keep(postgres: &Arc<Postgres>, hold: Arc<Hold>) -> Keeping {
         loop {
             sleep(HOLD_LOOK).await;
             looks = looks.wrapping_add(1);
-            let is_fine = if looks % HOLD_LOOKS_A_QUESTION == 0 {
+            let is_fine = if looks.is_multiple_of(HOLD_LOOKS_A_QUESTION) {
                 hold.answers().await
             } else {
                 hold.is_held()
