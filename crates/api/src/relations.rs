@@ -35,8 +35,8 @@ pub(crate) struct FollowForm {
     reblogs: Option<bool>,
     #[serde(default, deserialize_with = "lenient::boolean")]
     notify: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::texts")]
-    languages: Vec<String>,
+    #[serde(default, deserialize_with = "lenient::some_texts")]
+    languages: Option<Vec<String>>,
 }
 
 /// `POST /api/v1/accounts/:id/follow`.
@@ -47,12 +47,13 @@ pub(crate) async fn follow(
     Body(form): Body<FollowForm>,
 ) -> Answer {
     let account = caller.member("write:follows")?;
-    let languages: Vec<String> =
-        form.languages.into_iter().filter(|l| model::language::is_code(l)).collect();
+    let known = |list: Vec<String>| {
+        list.into_iter().filter(|word| model::language::is_code(word)).collect()
+    };
     let wish = FollowWish {
         reblogs: form.reblogs,
         notify: form.notify,
-        languages: (!languages.is_empty()).then_some(languages),
+        languages: form.languages.map(known),
     };
     Ok(Json(relationship(&api.social.follow(account, id(&target)?, wish).await?)))
 }

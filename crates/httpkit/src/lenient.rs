@@ -51,6 +51,11 @@ pub fn texts<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
     d.deserialize_seq(Texts)
 }
 
+/// One or many texts, if they were sent; an empty list is a list.
+pub fn some_texts<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Vec<String>>, D::Error> {
+    texts(d).map(Some)
+}
+
 /// Takes a list, or anything that can stand for a list of one.
 struct Texts;
 

@@ -257,7 +257,9 @@ async fn still_good(
         // one by one.
         Err(Refused(error)) if error.status().is_server_error() && asked < ASKED_AGAIN_MAX => {
             let pause = ASK_AGAIN_MS + api.social.unpredictable() % ASK_AGAIN_MS;
-            Some(Some((asked, Instant::now() + Duration::from_millis(pause))))
+            // By the runtime's clock, which also wakes it.
+            let again = tokio::time::sleep(Duration::from_millis(pause)).deadline();
+            Some(Some((asked, again)))
         }
         Err(_) => None,
     }

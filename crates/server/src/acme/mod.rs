@@ -195,24 +195,31 @@ impl Keeper {
         let time = Duration::from_secs(ACME_ATTEMPT_S);
         let done = tokio::time::timeout(time, self.order(history.way)).await;
         let done = done.unwrap_or_else(|_| Err(Trouble::Late.into()));
-        let history = match done {
+        match done {
             Ok(facts) => {
-                let mut state = self.state.lock();
-                state.history.succeeded();
                 let (names, until) = (facts.names.join(" "), shown(facts.ends_ms));
+                let history = {
+                    let mut state = self.state.lock();
+                    state.history.succeeded();
+                    state.facts = Some(facts);
+                    state.history.clone()
+                };
+                self.keep(&history);
                 tracing::info!(names, until, "a new certificate is in force");
-                state.facts = Some(facts);
-                state.history.clone()
             }
             Err(error) => self.failed(&error, history.way),
-        };
-        if let Err(error) = self.kept.keep_history(&history) {
+        }
+    }
+
+    /// Kept before it is told, so that whoever reads of it finds it.
+    fn keep(&self, history: &History) {
+        if let Err(error) = self.kept.keep_history(history) {
             tracing::error!(error = format!("{error:#}"), "what was tried is not kept");
         }
     }
 
-    /// Notes and says why there is no certificate; what was tried so far.
-    fn failed(&self, error: &anyhow::Error, way: Way) -> History {
+    /// Notes and says why there is no certificate.
+    fn failed(&self, error: &anyhow::Error, way: Way) {
         let told_until_ms = self.client.take_told_until_ms();
         let trouble = error.downcast_ref::<Trouble>();
         let advice = trouble.map_or("see to that; it is tried again by itself", |t| t.advice(way));
@@ -221,12 +228,15 @@ impl Keeper {
             said: format!("{error:#}"),
             advice: advice.to_owned(),
         };
-        let mut state = self.state.lock();
-        state.history.failed(failure.clone(), told_until_ms, &self.wish.ways);
-        let next = shown(state.history.free_at_ms(false));
+        let history = {
+            let mut state = self.state.lock();
+            state.history.failed(failure.clone(), told_until_ms, &self.wish.ways);
+            state.history.clone()
+        };
+        self.keep(&history);
+        let next = shown(history.free_at_ms(false));
         let Failure { said, advice, .. } = failure;
         tracing::error!(error = said, advice, next, "no certificate was given");
-        state.history.clone()
     }
 
     /// One order, from the account to the certificate in force.

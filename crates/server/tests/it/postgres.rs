@@ -80,13 +80,18 @@ fn a_database_that_is_not_there_is_said_at_the_start_without_the_password() {
     let port = Cluster::shared().port();
     let url = format!("postgres://postgres:hush@127.0.0.1:{port}/nowhere");
     std::fs::write(&config, format!("[store]\npostgres_url = \"{url}\"\n")).expect("written");
-    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["account", "list"]] {
+    let missing = "database \"nowhere\" does not exist";
+    for (words, why) in [
+        (&["serve", "--listen", "127.0.0.1:0"][..], missing),
+        // Nothing was begun, so there is nothing that a command could be for.
+        (&["account", "list"], "begin one with `fulmar serve`"),
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar"));
         command.args(words).arg("--data").arg(data.path()).arg("--config").arg(&config);
         let ended = command.output().expect("it runs");
         let said = String::from_utf8(ended.stderr).expect("text");
         assert!(!ended.status.success());
-        assert!(said.contains("database \"nowhere\" does not exist"), "{said}");
+        assert!(said.contains(why), "{said}");
         assert!(!said.contains("hush"), "{said}");
     }
 }
