@@ -170,7 +170,7 @@ fn a_profile_changes_in_the_parts_that_are_named() {
         let after = account(&case, ann).await;
         assert_eq!(after, Account { avatar: None, ..found });
         let told = case.heard.events();
-        let about = |event: &Event| matches!(event, Event::AccountChanged(id) if *id == ann);
+        let about = |event: &Event| matches!(event, Event::ProfileChanged(id) if *id == ann);
         assert_eq!(told.iter().filter(|event| about(event)).count(), 2);
     });
 }
