@@ -11,27 +11,36 @@ use anyhow::{Context, Result, bail};
 use crate::{ground, postgres};
 
 /// A program or file that shows whether a package is there, the package, and what for.
-const PACKAGES: [(&str, &str, &str); 9] = [
+type Package = (&'static str, &'static str, &'static str);
+
+/// What the tests of the workspace start.
+const FOR_TESTS: [Package; 4] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15", "the other store"),
     ("pebble", "pebble", "a certificate authority for the test of ACME"),
+    ("cc", "gcc", "crates with C inside"),
+    ("/usr/include/stdio.h", "libc6-dev", "the same"),
+];
+/// What the release is tried with.
+const FOR_RELEASE: [Package; 5] = [
     ("systemd-analyze", "systemd", "a reader of the package's unit"),
     ("lintian", "lintian", "a reader of the package"),
     ("python3", "python3", "real clients"),
     ("chromium", "chromium", "the log-in pages, as people meet them"),
     ("tar", "tar", "toot's sources come in an archive"),
-    ("cc", "gcc", "crates with C inside"),
-    ("/usr/include/stdio.h", "libc6-dev", "the same"),
 ];
 
 /// Installs Debian's packages that are missing.
 ///
 /// # Errors
 /// When one is missing and cannot be installed.
-pub fn system() -> Result<()> {
-    let missing: Vec<&(&str, &str, &str)> =
-        PACKAGES.iter().filter(|(probe, _, _)| !is_there(probe)).collect();
+pub fn system(with_release: bool) -> Result<()> {
+    let more: &[Package] = if with_release { &FOR_RELEASE } else { &[] };
+    let wanted: Vec<Package> = FOR_TESTS.iter().chain(more).copied().collect();
+    let missing: Vec<Package> =
+        wanted.iter().filter(|(probe, _, _)| !is_there(probe)).copied().collect();
     if missing.is_empty() {
-        println!("installed already: {}", PACKAGES.map(|(_, package, _)| package).join(", "));
+        let names: Vec<&str> = wanted.iter().map(|(_, package, _)| *package).collect();
+        println!("installed already: {}", names.join(", "));
         return Ok(());
     }
     if !ground::has("apt-get") {

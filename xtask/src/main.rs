@@ -36,10 +36,11 @@ const TEACH: &str = "\
 The order in which people use these words:
 
   cargo xtask tidy       Seconds. House rules that no linter knows: sizes, headings, map, edges.
-  cargo xtask check      A minute. Format, clippy without warnings, tidy, licences of all crates.
-  cargo xtask test       Everything, under half an hour. Installs what tests need, then check, the
-                         workspace's tests, the release build, real clients, and short forms of
-                         kill, fuzz and bad input.
+  cargo xtask check      Two minutes. Format, clippy without warnings, tidy, licences, documentation.
+  cargo xtask test       Everything, about half an hour. Installs what tests need, then check, the
+                         workspace's tests, the release build, the package, real clients, and short
+                         forms of kill, fuzz and the benches. `--without-release` ends before the
+                         release build.
 
 And by itself, when that is what you work on:
 
@@ -67,13 +68,16 @@ struct CommandLine {
 enum Word {
     /// House rules that no linter knows; seconds
     Tidy,
-    /// Format, clippy, tidy, licences; a minute
+    /// Format, clippy, tidy, licences, documentation; two minutes
     Check,
     /// Everything, from a fresh clone
     Test {
         /// Replays the chance of an earlier run
         #[arg(long)]
         seed: Option<u64>,
+        /// Only what needs no release build: the checks, and every test of the workspace
+        #[arg(long)]
+        without_release: bool,
     },
     /// The promises in numbers, beside yardsticks of the same run
     Bench(BenchWords),
@@ -159,7 +163,7 @@ fn run(word: Word) -> Result<()> {
     match word {
         Word::Tidy => tidy::run(),
         Word::Check => check::run(),
-        Word::Test { seed } => test::run(seed),
+        Word::Test { seed, without_release } => test::run(seed, !without_release),
         Word::Bench(BenchWords { list: true, .. }) => {
             bench::list();
             Ok(())

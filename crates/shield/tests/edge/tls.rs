@@ -40,7 +40,6 @@ async fn a_handshake_that_is_begun_and_not_gone_on_with_is_cut() {
     wire.send(&stand.greeting()).await;
     wire.ended().await;
     stand.cuts(Cut::Handshake, 1).await;
-    stand.dial_tls(&["h2"]).await;
 }
 
 #[tokio::test]
