@@ -143,7 +143,7 @@ fn journey(python: &Python) -> Result<Outcome> {
 
 /// The log-in pages in a real browser; pictures of them stay in `target/`.
 fn log_in(python: &Python) -> Result<Outcome> {
-    install::system()?;
+    install::system(true)?;
     let (instance, _folder) = fresh()?;
     instance.plan.account("ada")?;
     let mut command = Command::new(python.program("python"));
