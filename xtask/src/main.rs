@@ -36,7 +36,7 @@ const TEACH: &str = "\
 The order in which people use these words:
 
   cargo xtask tidy       Seconds. House rules that no linter knows: sizes, headings, map, edges.
-  cargo xtask check      Two minutes. Format, clippy without warnings, tidy, licences, documentation.
+  cargo xtask check      Two minutes. Format, clippy without warnings, tidy, licences, documents.
   cargo xtask test       Everything, about half an hour. Installs what tests need, then check, the
                          workspace's tests, the release build, the package, real clients, and short
                          forms of kill, fuzz and the benches. `--without-release` ends before the
