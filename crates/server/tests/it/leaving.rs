@@ -26,8 +26,8 @@ fn post(here: &Instance, path: &str, token: &str, form: Value) -> Value {
     made.body
 }
 
-/// Asks until it is so. A job that was killed is left alone for a minute before it goes on, and what
-/// it leads to may have been killed as well.
+/// Asks until it is so. A job that was killed is left alone for a minute before it goes on, and
+/// what it leads to may have been killed as well.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE * 6;
     while !is_so() {
