@@ -1,6 +1,8 @@
 //! Bounds of the shield, each with its arithmetic and its fate. Leaves to `edge::Options` what an
 //! operator or a test may set lower or higher; what is only a constant here may not be set at all.
 
+pub mod decide;
+
 /// Connections held open over all listeners. A plain connection costs about 14 KiB, with TLS about
 /// 40 KiB, so this many stay near 2.5 GiB at worst. Past it the one that keeps us waiting longest
 /// is closed; when none waits, the newcomer is. Clamped at start by the process's open files.

@@ -1,0 +1,63 @@
+//! What outlives a restart: the peace profile and the history of good addresses, as bytes. They
+//! mean nothing under another key, and say so.
+
+use thiserror::Error;
+
+use super::State;
+use super::facts::Now;
+use super::sketch::{HistoryError, take};
+
+/// Names the format and its version.
+const MAGIC: u64 = u64::from_le_bytes(*b"fulmar\x00\x01");
+
+/// Why saved state could not be used. Nothing of it was.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SavedError {
+    /// Cut off, damaged, or of another version.
+    #[error("the saved state of the shield is damaged or of another version")]
+    Malformed,
+    /// Saved under another key or with other settings.
+    #[error("the state of the shield was saved under another key or size")]
+    OfAnother,
+}
+
+impl From<HistoryError> for SavedError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Malformed => Self::Malformed,
+            HistoryError::OfAnother => Self::OfAnother,
+        }
+    }
+}
+
+impl State {
+    /// What was learnt in peace. Some megabytes on a busy instance; save it hourly and at the end.
+    #[must_use]
+    pub fn save(&self, now: Now) -> Vec<u8> {
+        let mut out = Vec::new();
+        for word in [MAGIC, self.key.fingerprint(), now.unix_s] {
+            out.extend(word.to_le_bytes());
+        }
+        self.legitimacy.save(&mut out);
+        self.history.save(&mut out);
+        out
+    }
+
+    /// Takes in what was saved, aged by the time since then.
+    ///
+    /// # Errors
+    /// When the bytes are not of this key, size and version; the state knows as much as before, or
+    /// the profile without the history.
+    pub fn load(&mut self, mut bytes: &[u8], now: Now) -> Result<(), SavedError> {
+        if take(&mut bytes)? != MAGIC {
+            return Err(SavedError::Malformed);
+        }
+        if take(&mut bytes)? != self.key.fingerprint() {
+            return Err(SavedError::OfAnother);
+        }
+        let age_s = now.unix_s.saturating_sub(take(&mut bytes)?);
+        self.legitimacy.load(&mut bytes, age_s)?;
+        self.history.load(&mut bytes, now.unix_s / 86_400)?;
+        Ok(())
+    }
+}

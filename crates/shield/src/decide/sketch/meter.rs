@@ -1,0 +1,166 @@
+//! How much each of very many keys used lately: a count-min sketch with conservative update over
+//! two windows, of which the older fades while the younger fills.
+//!
+//! A cell carries the number of its window. It is brought up to date when it is touched, so that
+//! nothing ever sweeps the table and untouched pages stay unmapped. Estimates are never too low; at
+//! one key a cell about one key in ten is read too high by about one other key's use.
+
+use crate::decide::number::{place, real, small, whole};
+
+/// Rows of a sketch: an estimate is the least of so many cells.
+const ROWS: usize = 3;
+/// Bits of an amount in a cell; more is held at the maximum.
+const AMOUNT_BITS: u32 = 24;
+/// The largest amount of a window.
+const AMOUNT_MAX: u32 = (1 << AMOUNT_BITS) - 1;
+
+/// One cell, unpacked: the window it was last touched in, and what it held there and before.
+#[derive(Clone, Copy)]
+struct Cell {
+    window: u16,
+    current: u32,
+    previous: u32,
+}
+
+impl Cell {
+    #[inline]
+    fn unpack(word: u64, window: u16) -> Self {
+        let amount = |word: u64| small(word & u64::from(AMOUNT_MAX));
+        let (current, previous) = (amount(word >> AMOUNT_BITS), amount(word));
+        let written = small(word >> (2 * AMOUNT_BITS));
+        match window.wrapping_sub(u16::try_from(written).unwrap_or(0)) {
+            0 => Self { window, current, previous },
+            1 => Self { window, current: 0, previous: current },
+            _ => Self { window, current: 0, previous: 0 },
+        }
+    }
+
+    #[inline]
+    fn pack(self) -> u64 {
+        u64::from(self.window) << (2 * AMOUNT_BITS)
+            | u64::from(self.current) << AMOUNT_BITS
+            | u64::from(self.previous)
+    }
+}
+
+/// What each of very many keys used over about one window.
+pub struct Meter {
+    cells: Box<[u64]>,
+    mask: usize,
+    window_us: u64,
+}
+
+impl Meter {
+    /// A sketch for about so many keys (a power of two, else the next one), fading over a window.
+    #[must_use]
+    pub fn new(keys: usize, window_us: u64) -> Self {
+        let width = keys.max(64).next_power_of_two();
+        let cells = vec![0; width * ROWS].into_boxed_slice();
+        Self { cells, mask: width - 1, window_us: window_us.max(1) }
+    }
+
+    /// Adds to a key, and answers what it has used with it.
+    pub fn add(&mut self, hash: u64, amount: u32, now_us: u64) -> u32 {
+        let (window, fading) = self.moment(now_us);
+        let mut read = [Cell { window, current: 0, previous: 0 }; ROWS];
+        let mut least = (AMOUNT_MAX, AMOUNT_MAX);
+        for (cell, at) in read.iter_mut().zip(self.places(hash)) {
+            *cell = Cell::unpack(self.cells.get(at).copied().unwrap_or(0), window);
+            least = (least.0.min(cell.current), least.1.min(cell.previous));
+        }
+        let current = least.0.saturating_add(amount).min(AMOUNT_MAX);
+        for (mut cell, at) in read.into_iter().zip(self.places(hash)) {
+            cell.current = cell.current.max(current);
+            if let Some(word) = self.cells.get_mut(at) {
+                *word = cell.pack();
+            }
+        }
+        faded(current, least.1, fading)
+    }
+
+    /// What a key has used.
+    #[must_use]
+    pub fn estimate(&self, hash: u64, now_us: u64) -> u32 {
+        let (window, fading) = self.moment(now_us);
+        let mut least = (AMOUNT_MAX, AMOUNT_MAX);
+        for at in self.places(hash) {
+            let cell = Cell::unpack(self.cells.get(at).copied().unwrap_or(0), window);
+            least = (least.0.min(cell.current), least.1.min(cell.previous));
+        }
+        faded(least.0, least.1, fading)
+    }
+
+    /// Bytes of its table.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.cells)
+    }
+
+    /// The window's number, and how much of the one before still counts. Numbers start at 2: a cell
+    /// never written must not pass for one of this window or the last. They come round after 65,536
+    /// windows (six days of 8 s), when a cell untouched since then would count once more, for one
+    /// window.
+    fn moment(&self, now_us: u64) -> (u16, f64) {
+        let window = (now_us / self.window_us + 2) & u64::from(u16::MAX);
+        let passed = real(now_us % self.window_us) / real(self.window_us);
+        (u16::try_from(window).unwrap_or(0), 1.0 - passed)
+    }
+
+    /// Where a key's cells are: each row looks at other bits of the hash.
+    #[inline]
+    fn places(&self, hash: u64) -> [usize; ROWS] {
+        let width = self.mask + 1;
+        [
+            place(hash, self.mask),
+            width + place(hash.rotate_right(21), self.mask),
+            2 * width + place(hash.rotate_right(42), self.mask),
+        ]
+    }
+}
+
+fn faded(current: u32, previous: u32, fading: f64) -> u32 {
+    current.saturating_add(small(whole(f64::from(previous) * fading)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::hash;
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn it_remembers_for_one_window_and_lets_go_over_the_next() {
+        let mut meter = Meter::new(1024, 8 * SECOND);
+        assert_eq!(meter.add(hash(1), 100, 0), 100);
+        assert_eq!(meter.add(hash(1), 100, 7 * SECOND), 200);
+        assert_eq!(meter.estimate(hash(1), 8 * SECOND), 200);
+        assert_eq!(meter.estimate(hash(1), 12 * SECOND), 100);
+        assert_eq!(meter.estimate(hash(1), 16 * SECOND), 0);
+        assert_eq!(meter.estimate(hash(2), 0), 0);
+    }
+
+    #[test]
+    fn an_amount_beyond_its_bits_is_held_at_the_maximum() {
+        let mut meter = Meter::new(64, SECOND);
+        meter.add(hash(1), u32::MAX, 0);
+        assert_eq!(meter.add(hash(1), u32::MAX, 0), AMOUNT_MAX);
+    }
+
+    /// As many sources as the sketch is made for, each of weight 10, and a few of them checked: the
+    /// sketch may judge nobody too low and few too high.
+    #[test]
+    fn as_many_sources_as_cells_are_rarely_judged_too_high() {
+        let sources = 1 << 16;
+        let mut meter = Meter::new(sources, 8 * SECOND);
+        for source in 0..sources as u64 {
+            meter.add(hash(source), 10, 0);
+        }
+        let read = |source| meter.estimate(hash(source), 0);
+        assert!((0..sources as u64).all(|source| read(source) >= 10), "never too low");
+        let doubled = (0..sources as u64).filter(|source| read(*source) >= 20).count();
+        assert!(doubled * 8 < sources, "{doubled} of {sources} read as twice their use");
+        let tripled = (0..sources as u64).filter(|source| read(*source) >= 30).count();
+        assert!(tripled * 100 < sources, "{tripled} of {sources} read as three times their use");
+    }
+}

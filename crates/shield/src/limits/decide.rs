@@ -1,0 +1,145 @@
+//! Bounds of `decide`: what is remembered, how fast it reacts, how much anybody may weigh. Leaves
+//! to `decide::Settings` what depends on the machine. Each says why it is what it is; the simulator
+//! (`cargo run -p shield --example sim`) is where a change of one is tried.
+
+/// Sources that the sketches are made for. Past it estimates grow too high, slowly.
+pub const SOURCES: usize = 1 << 20;
+/// Over which consumption is counted, in us. Long against a page with its parts, short against an
+/// attack's bursts (35 to 80 s).
+pub const CONSUMPTION_WINDOW_US: u64 = 8_000_000;
+/// Over which unanswered challenges and refusals are counted, in us.
+pub const DOUBT_WINDOW_US: u64 = 600_000_000;
+/// Counters of requests in flight by principal, of which each has two.
+pub const IN_FLIGHT_COUNTERS: usize = 1 << 16;
+/// Requests of a member or peer in flight under pressure. An HTTP/2 connection has 64 streams.
+pub const IN_FLIGHT_KNOWN_MAX: u16 = 96;
+/// Requests of any other principal in flight under pressure: two browsers behind one address.
+pub const IN_FLIGHT_STRANGER_MAX: u16 = 24;
+
+/// Charged for a route of which nothing is known yet, in ns.
+pub const COST_UNKNOWN_NS: u64 = 500_000;
+/// Requests over which a route's mean cost is taken.
+pub const COST_MEMORY: f64 = 64.0;
+/// Times the mean that one request may count for.
+pub const COST_OUTLIER: f64 = 32.0;
+
+/// Between two turns of the controller, in us.
+pub const TURN_US: u64 = 100_000;
+/// Turns over which ranks are kept: one second.
+pub const TURNS_KEPT: usize = 10;
+/// Work admitted and not yet done at which known standings are queued instead, in ms. Together
+/// with `DEPTH_STRANGERS_MS` it bounds what waits before a member: promised is calm + 25 ms.
+pub const DEPTH_KNOWN_MS: f64 = 10.0;
+/// The same for strangers. What lies between is the members' own.
+pub const DEPTH_STRANGERS_MS: f64 = 5.0;
+/// Below it anybody is served who is not denied, in ms: an idle machine refuses nobody.
+pub const DEPTH_SPARE_MS: f64 = 1.0;
+/// Queueing delay of admitted work that the controller steers to, in ms.
+pub const DELAY_TARGET_MS: f64 = 8.0;
+/// Gains of the controller on the relative error of that delay: critically damped at 1.5 rad/s for
+/// work that piles up at 125 targets a second for each unit of over-admission.
+pub const GAIN_PROPORTIONAL: f64 = 0.024;
+/// See `GAIN_PROPORTIONAL`; per second.
+pub const GAIN_INTEGRAL: f64 = 0.018;
+/// Largest error taken at once: a stall of the machine is not an attack.
+pub const ERROR_MAX: f64 = 4.0;
+/// Range of what the controller makes of the capacity it was told.
+pub const TRIM: (f64, f64) = (0.1, 1.5);
+/// Turns in a row that overload must last before anybody is refused for it: a burst is queued.
+pub const TURNS_TO_PRESS: u32 = 3;
+/// Work in the queue at which pressure is on at once, in ms.
+pub const QUEUED_TO_PRESS_MS: f64 = 400.0;
+/// Share of the capacity below which offered work must stay, and how many turns, until pressure
+/// is off.
+pub const RELIEF: (f64, u32) = (0.8, 30);
+
+/// Requests in the queue. Past it the lowest rank makes way.
+pub const QUEUE_MAX: usize = 4_096;
+/// How long a request may wait, in us, in peace and under pressure.
+pub const QUEUE_WAIT_US: (u64, u64) = (10_000_000, 1_500_000);
+/// The same for members and others known from before.
+pub const QUEUE_WAIT_KNOWN_US: (u64, u64) = (10_000_000, 3_000_000);
+/// Entries of a band that are looked at for the network that was served least.
+pub const QUEUE_LOOK: usize = 48;
+/// Networks told apart by the queue's fairness; a rotating hash shares them out.
+pub const QUEUE_NETWORKS: usize = 1_024;
+
+/// Share of the capacity that strangers keep however many members ask.
+pub const FLOOR_STRANGERS: f64 = 0.10;
+/// Share of the strangers' floor that each of the cleared and the others keep.
+pub const FLOOR_HALF: f64 = 0.5;
+/// Work that a floor may save up, in ms.
+pub const FLOOR_SAVED_MS: f64 = 50.0;
+/// What one address may use over a window without falling in rank, in ms, however many share.
+pub const SHARE_LEAST_MS: f64 = 20.0;
+/// The same for an account.
+pub const SHARE_LEAST_MEMBER_MS: f64 = 200.0;
+/// Members among whom the capacity is shared at least: one alone has no right to all of it.
+pub const MEMBERS_LEAST: f64 = 8.0;
+/// Shares of an address that its network may use.
+pub const SHARES_OF_A_NETWORK: f64 = 4.0;
+/// Part of its estimate that a refused request is charged: knocking is not free.
+pub const KNOCK: f64 = 0.25;
+
+/// Period of the hash that splits ties between strangers, in s: who loses has another chance soon,
+/// who wins loads a whole page.
+pub const TIE_PERIOD_S: u64 = 4;
+/// The same between known standings, in s.
+pub const TIE_PERIOD_KNOWN_S: u64 = 3_600;
+
+/// Bins of each trait; values share them by a keyed hash.
+pub const TRAIT_BINS: usize = 1_024;
+/// What one trait can add to or take from a score, in nats.
+pub const TRAIT_BOUND: f64 = 2.0;
+/// Requests in the peace profile below which a trait says nothing.
+pub const PROFILE_LEAST: f64 = 200.0;
+/// Time constant of the peace profile, in s: 14 days.
+pub const PROFILE_MEMORY_S: f64 = 14.0 * 86_400.0;
+/// What was learnt joins the profile after this long in peace, in s; pressure drops it.
+pub const PROFILE_STAGED_S: u64 = 300;
+/// Requests of one network in a day that teach fully. Later ones teach less and less, all together
+/// as much again.
+pub const PROFILE_NETWORK_DAY: f64 = 16.0;
+/// Over which what is common now is counted, in us.
+pub const TRAITS_WINDOW_US: u64 = 2_000_000;
+
+/// Share of the capacity that challenges and waiting rooms may cost.
+pub const CHALLENGE_SHARE: f64 = 0.05;
+/// What a challenge page costs, in ns; it is one cached answer.
+pub const CHALLENGE_NS: u64 = 20_000;
+/// What a refusal costs, in ns.
+pub const REFUSAL_NS: u64 = 6_000;
+/// Doubt for a challenge or waiting room that was given, and for a refusal of a suspect.
+pub const DOUBT: (u32, u32) = (4, 1);
+/// Doubt from which an address is suspect: six challenges, none of them answered.
+pub const DOUBT_SUSPECT: u32 = 24;
+/// Doubt from which it is denied: a suspect that goes on for 200 requests more.
+pub const DOUBT_DENIED: u32 = 224;
+/// Seconds that a ticket must have waited before it outweighs doubt about its address, and after
+/// which waiting adds no more.
+pub const WAITED_S: (u64, u64) = (4, 25);
+
+/// Addresses denied at once. Past it the one nearest to its end makes way.
+pub const DENIED_MAX: usize = 16_384;
+/// First and longest time for which an address is denied, in s; it doubles with each offence.
+pub const DENIED_S: (u64, u64) = (60, 4 * 3_600);
+/// After which an offence is forgotten, in s.
+pub const DENIED_MEMORY_S: u64 = 86_400;
+/// New denials held for the kernel. Past it they stay in this program only.
+pub const DENIALS_MAX: usize = 1_024;
+/// Addresses that served members, for which the filter is made.
+pub const MEMBER_ADDRESSES: usize = 1 << 17;
+
+/// Share of offered cost turned away above which the next step of degradation is taken, and turns
+/// that it lasts.
+pub const DEGRADE_AFTER: (f64, u32) = (0.2, 5);
+/// Share below which a step is taken back, and turns that it lasts.
+pub const RESTORE_AFTER: (f64, u32) = (0.05, 100);
+
+const _: () = assert!(DEPTH_SPARE_MS < DEPTH_STRANGERS_MS && DEPTH_STRANGERS_MS < DEPTH_KNOWN_MS);
+const _: () = assert!(DELAY_TARGET_MS < DEPTH_KNOWN_MS, "the controller would never see its goal");
+const _: () = assert!(DOUBT_SUSPECT < DOUBT_DENIED && DOUBT.0 * 6 == DOUBT_SUSPECT);
+const _: () = assert!(DENIED_S.0 < DENIED_S.1 && DENIED_S.1 < DENIED_MEMORY_S);
+const _: () = assert!(RESTORE_AFTER.0 < DEGRADE_AFTER.0, "a step without hysteresis flutters");
+const _: () = assert!(QUEUE_MAX.is_power_of_two() && QUEUE_NETWORKS.is_power_of_two());
+const _: () = assert!(TRAIT_BINS.is_power_of_two() && IN_FLIGHT_COUNTERS.is_power_of_two());
