@@ -12,6 +12,7 @@ use axum::{
     extract::{OriginalUri, Path, State},
     http::HeaderMap,
 };
+use bytes::Bytes;
 use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging, upload::UploadedFile};
 use model::{
     AccountId, Visibility,
@@ -21,7 +22,7 @@ use model::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use social::{media::ProfilePicture, members::SignUp, read::Listing};
+use social::{media::ProfilePictures, members::SignUp, read::Listing};
 
 pub(crate) type Answer = Result<Json<Value>, Refused>;
 pub(crate) type Paged = Result<(HeaderMap, Json<Value>), Refused>;
@@ -155,15 +156,9 @@ fn fields_of(value: Value) -> Vec<ProfileField> {
         .collect()
 }
 
-/// The key of a new picture for the profile, if one was sent; a blank one changes nothing.
-async fn picture(
-    api: &Api,
-    which: ProfilePicture,
-    file: Option<UploadedFile>,
-) -> Result<Option<Option<String>>, Refused> {
-    let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(None) };
-    let key = api.social.profile_picture(&api.darkroom, which, file.bytes).await?;
-    Ok(Some(Some(key)))
+/// A new picture for the profile, if one was sent; a blank one changes nothing.
+fn picture(file: Option<UploadedFile>) -> Option<Bytes> {
+    file.filter(|file| !file.is_empty()).map(|file| file.bytes)
 }
 
 /// `PATCH /api/v1/accounts/update_credentials`.
@@ -173,11 +168,10 @@ pub(crate) async fn update(
     Body(form): Body<UpdateForm>,
 ) -> Answer {
     let account = by.account;
-    let avatar = picture(&api, ProfilePicture::Avatar, form.avatar).await?;
-    let header = picture(&api, ProfilePicture::Header, form.header).await?;
+    let pictures = ProfilePictures { avatar: picture(form.avatar), header: picture(form.header) };
     let change = ProfileChange {
-        avatar,
-        header,
+        avatar: None,
+        header: None,
         display_name: form.display_name,
         note: form.note,
         fields: form.fields_attributes.map(fields_of),
@@ -201,7 +195,7 @@ pub(crate) async fn update(
         let known = model::language::is_code(&language);
         preferences.language = known.then_some(language);
     }
-    api.social.change_profile(&api.darkroom, account, change).await?;
+    api.social.change_profile(&api.darkroom, account, change, pictures).await?;
     if preferences != before {
         api.social.store().set_preferences(account, &preferences).await?;
     }
@@ -370,9 +364,19 @@ pub(crate) async fn edges(
     uri: &axum::http::Uri,
     edges: Vec<model::relation::Edge>,
 ) -> Paged {
+    edges_seen(api, uri, None, edges).await
+}
+
+/// The same without those whom this reader does not meet either.
+pub(crate) async fn edges_seen(
+    api: &Api,
+    uri: &axum::http::Uri,
+    reader: Option<AccountId>,
+    edges: Vec<model::relation::Edge>,
+) -> Paged {
     let ids: Vec<AccountId> = edges.iter().map(|e| e.account).collect();
     let urls = Urls { base: &api.base_url };
-    let views = api.social.people(&ids).await?;
+    let views = api.social.company(reader, &ids).await?;
     let json = views.iter().map(|v| wire::account::account(v, &urls)).collect();
     Ok((edge_links(api, uri, edges.iter()), Json(json)))
 }

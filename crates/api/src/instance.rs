@@ -228,6 +228,21 @@ pub(crate) struct SearchQuery {
 /// Entries of one kind that a search answers with at most; Mastodon's bound.
 const FOUND_MAX: u32 = 40;
 
+/// Entries that a search can skip at most.
+const OFFSET_MAX: i64 = 200;
+
+impl SearchQuery {
+    /// Whether entries of this kind are asked for.
+    fn wants(&self, kind: &str) -> bool {
+        self.kind.as_deref().is_none_or(|k| k == kind)
+    }
+
+    /// How many entries to skip.
+    fn skipped(&self) -> u32 {
+        u32::try_from(self.offset.unwrap_or(0).clamp(0, OFFSET_MAX)).unwrap_or(0)
+    }
+}
+
 async fn found_statuses(
     api: &Api,
     viewer: Option<AccountId>,
@@ -240,7 +255,7 @@ async fn found_statuses(
         Some(id) => Some(crate::accounts::id(id)?),
     };
     let page = q.page.page(20, FOUND_MAX);
-    let offset = usize::try_from(q.offset.unwrap_or(0).clamp(0, 200)).unwrap_or(0);
+    let offset = usize::try_from(q.skipped()).unwrap_or(usize::MAX);
     let views = api.social.search_statuses(viewer, &q.q, author, page, offset).await?;
     let urls = Urls { base: &api.base_url };
     let now = api.social.now();
@@ -254,26 +269,28 @@ async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate:
     if name.is_empty() {
         return Ok(vec![]);
     }
-    let ids: Vec<AccountId> = api.social.store().accounts_by_prefix(name, limit).await?;
+    let ids: Vec<AccountId> =
+        api.social.store().accounts_by_prefix(name, limit, q.skipped()).await?;
     let urls = Urls { base: &api.base_url };
     let views = api.social.accounts(&ids).await?;
     Ok(views.iter().map(|v| wire::account::account(v, &urls)).collect())
 }
 
-/// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning.
+/// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning. An
+/// `offset` counts entries of the kind that is asked for, and nothing where all are.
 pub(crate) async fn search(
     State(api): State<Api>,
     viewer: Viewer,
-    Query(q): Query<SearchQuery>,
+    Query(mut q): Query<SearchQuery>,
 ) -> Answer {
     let viewer = viewer.reading("read:search")?;
-    let wants = |kind: &str| q.kind.as_deref().is_none_or(|k| k == kind);
-    let accounts = if wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
+    q.offset = q.offset.filter(|_| q.kind.is_some());
+    let accounts = if q.wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
     let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));
     let urls = Urls { base: &api.base_url };
-    let named = if wants("hashtags") && !tag.is_empty() {
+    let named = if q.wants("hashtags") && !tag.is_empty() {
         let limit = q.page.page(20, FOUND_MAX).limit;
-        api.social.store().tags_by_prefix(&tag, limit).await?
+        api.social.store().tags_by_prefix(&tag, limit, q.skipped()).await?
     } else {
         vec![]
     };
@@ -281,7 +298,8 @@ pub(crate) async fn search(
         .iter()
         .map(|name| json!({ "id": name, "name": name, "url": urls.tag(name), "history": [] }))
         .collect();
-    let statuses = if wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
+    let statuses =
+        if q.wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
     Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
 }
 
@@ -337,6 +355,11 @@ fn svg(text: &'static str) -> Response {
         headers.insert(name, axum::http::HeaderValue::from_static(value));
     }
     (headers, text).into_response()
+}
+
+/// A method that a path does not have. The router says beside it which ones it has.
+pub(crate) async fn no_such_method() -> Response {
+    ApiError::plain(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed").into_response()
 }
 
 /// Whatever has no route.

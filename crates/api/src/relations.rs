@@ -3,7 +3,7 @@
 
 use crate::{
     Api,
-    accounts::{Answer, ManyQuery, Paged, edge_links, edges, id},
+    accounts::{Answer, ManyQuery, Paged, edge_links, edges, edges_seen, id},
     caller::{Caller, Viewer},
     wire::{self, Urls, account::relationship},
 };
@@ -208,14 +208,16 @@ macro_rules! listings {
             OriginalUri(uri): OriginalUri,
             Query(page): Query<PageQuery>,
         ) -> Paged {
-let viewer = viewer.reading("read:accounts")?;
+            let viewer = viewer.reading("read:accounts")?;
             let view = api.social.account(id(&account)?).await?;
-            let of = view.account.id;
-            let hidden = view.account.hide_collections && viewer != Some(of);
-            let page = page.page(40, 80);
-            let found =
-                if hidden { vec![] } else { api.social.store().$method(of, page).await? };
-            edges(&api, &uri, found).await
+            let (of, page) = (view.account.id, page.page(40, 80));
+            let found = match api.social.lists_edges(viewer, &view.account).await? {
+                true => api.social.store().$method(of, page).await?,
+                false => vec![],
+            };
+            // One's own lists are whole.
+            let reader = viewer.filter(|viewer| *viewer != of);
+            edges_seen(&api, &uri, reader, found).await
         }
     )*};
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Api,
-    accounts::{Answer, ManyQuery, Paged, edges, id},
+    accounts::{Answer, ManyQuery, Paged, edges_seen, id},
     caller::{Caller, Viewer},
     refusal::Refused,
     scheduled,
@@ -295,11 +295,11 @@ macro_rules! doers {
             OriginalUri(uri): OriginalUri,
             Query(page): Query<PageQuery>,
         ) -> Paged {
-let viewer = viewer.reading("read:accounts")?;
+            let viewer = viewer.reading("read:accounts")?;
             let view = api.social.status(viewer, id(&status)?).await?;
             let store = api.social.store();
             let found = store.$name(view.entry.status.id, page.page(40, 80)).await?;
-            edges(&api, &uri, found).await
+            edges_seen(&api, &uri, viewer, found).await
         }
     )*};
 }

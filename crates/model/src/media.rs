@@ -74,7 +74,7 @@ pub struct Media {
     pub size: Size,
     /// Size of the preview.
     pub thumbnail_size: Size,
-    /// When it was uploaded.
+    /// When it was uploaded, or when the post that carried it was taken away.
     pub created: Timestamp,
 }
 

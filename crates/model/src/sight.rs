@@ -61,6 +61,31 @@ pub const fn may_report(sight: &Sight) -> bool {
     !sight.is_author && may_see(&Sight { blocked: false, ..*sight })
 }
 
+/// What a list of people (who follows, who has marked a post) needs to know about one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Company {
+    /// It is the reader.
+    pub is_self: bool,
+    /// Either blocks the other.
+    pub blocked: bool,
+    /// Reader mutes them.
+    pub muted: bool,
+    /// Their account is suspended.
+    pub suspended: bool,
+}
+
+/// Whether somebody is shown to the reader in such a list, which is not the reader's own: without
+/// those whom they would not meet in their timelines either, as Mastodon has it.
+pub const fn may_meet(c: &Company) -> bool {
+    !c.suspended && (c.is_self || (!c.blocked && !c.muted))
+}
+
+/// Whether a reader is shown whom an account follows and who follows it: its owner always; nobody
+/// else where it hides them, and never whom it blocks.
+pub const fn may_list(is_owner: bool, hides: bool, blocks_reader: bool) -> bool {
+    is_owner || (!hides && !blocks_reader)
+}
+
 /// What a home timeline needs to know about a post that its reader may see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entrance {
@@ -97,6 +122,27 @@ pub const fn enters_home(e: &Entrance) -> bool {
 mod tests {
     use super::*;
     use Visibility::{Direct, Followers, Public, Unlisted};
+
+    #[test]
+    fn who_is_met_in_lists_of_people() {
+        // Facts: i = the reader, b = blocked, m = muted, s = suspended.
+        for (facts, expected) in
+            [("", true), ("b", false), ("m", false), ("s", false), ("i", true), ("is", false)]
+        {
+            let has = |letter: char| facts.contains(letter);
+            let (is_self, blocked, muted) = (has('i'), has('b'), has('m'));
+            let company = Company { is_self, blocked, muted, suspended: has('s') };
+            assert_eq!(may_meet(&company), expected, "{facts}");
+        }
+        for (owner, hides, blocks, expected) in [
+            (true, true, false, true),
+            (false, false, false, true),
+            (false, true, false, false),
+            (false, false, true, false),
+        ] {
+            assert_eq!(may_list(owner, hides, blocks), expected, "{owner} {hides} {blocks}");
+        }
+    }
 
     #[test]
     fn who_may_see_answer_and_reblog() {

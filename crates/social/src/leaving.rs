@@ -85,8 +85,9 @@ impl Social {
         };
         let posts = self.store.timeline(&all, Page::newest(LEFT_AT_ONCE)).await?;
         // Side by side, so that they share the disk's next sync.
+        let now = self.now();
         let delete = |store: Arc<dyn Store>, id: StatusId| async move {
-            store.delete_status(account, id).await.map(|gone| gone.is_some())
+            store.delete_status(account, id, now).await.map(|gone| gone.is_some())
         };
         let mut deeds = JoinSet::new();
         for id in &posts {

@@ -3,7 +3,7 @@
 use crate::{
     Social, VerbError,
     limits::{EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
-    media::Darkroom,
+    media::{Darkroom, ProfilePictures},
 };
 use model::{
     AccountId, AppId, StoreError,
@@ -148,50 +148,54 @@ impl Social {
         }
     }
 
-    /// Changes one's profile. Pictures that it no longer shows are removed, and so are new ones
-    /// when the change is refused.
+    /// Changes one's profile: checked whole, then new pictures are kept, then it is written.
+    /// Pictures that it no longer shows are removed, and so are new ones when it is not written.
     pub async fn change_profile(
         &self,
         room: &Darkroom,
         account: AccountId,
         change: ProfileChange,
+        pictures: ProfilePictures,
     ) -> Result<(), VerbError> {
-        let sent = [change.avatar.clone().flatten(), change.header.clone().flatten()];
+        check_profile(&change)?;
         let before = self.store.accounts(&[account]).await?.pop().ok_or(VerbError::NotFound)?;
+        let (avatar, header) = self.profile_pictures(room, pictures).await?;
+        let sent = [avatar.clone(), header.clone()];
+        let change = ProfileChange {
+            avatar: avatar.map(Some).or(change.avatar),
+            header: header.map(Some).or(change.header),
+            ..change
+        };
         let replaced = [
             before.avatar.filter(|_| change.avatar.is_some()),
             before.header.filter(|_| change.header.is_some()),
         ];
-        let done = self.write_profile(account, change).await;
+        let done = self.store.change_profile(account, change).await;
         let useless = if done.is_ok() { replaced } else { sent };
         room.discard_files(useless.into_iter().flatten()).await;
-        done
+        Ok(done?)
     }
+}
 
-    async fn write_profile(
-        &self,
-        account: AccountId,
-        change: ProfileChange,
-    ) -> Result<(), VerbError> {
-        let too_long = |text: &str, most: usize| text.chars().count() > most;
-        let refuse = |what: &str| Err(VerbError::Invalid(what.to_owned()));
-        if change.display_name.as_ref().is_some_and(|n| too_long(n, DISPLAY_NAME_CHARACTERS)) {
-            return refuse("Display name is too long (maximum is 30 characters)");
-        }
-        if change.note.as_ref().is_some_and(|n| too_long(n, NOTE_CHARACTERS)) {
-            return refuse("Note is too long (maximum is 500 characters)");
-        }
-        if let Some(fields) = &change.fields {
-            if fields.len() > PROFILE_FIELDS {
-                return refuse("Fields are too many (maximum is 4)");
-            }
-            let long = |t: &str| too_long(t, PROFILE_FIELD_CHARACTERS);
-            if fields.iter().any(|f| long(&f.name) || long(&f.value)) {
-                return refuse("Fields are too long (maximum is 255 characters)");
-            }
-        }
-        Ok(self.store.change_profile(account, change).await?)
+/// Refuses what no profile may say.
+fn check_profile(change: &ProfileChange) -> Result<(), VerbError> {
+    let too_long = |text: &str, most: usize| text.chars().count() > most;
+    let refuse = |what: &str| Err(VerbError::Invalid(what.to_owned()));
+    if change.display_name.as_ref().is_some_and(|n| too_long(n, DISPLAY_NAME_CHARACTERS)) {
+        return refuse("Display name is too long (maximum is 30 characters)");
     }
+    if change.note.as_ref().is_some_and(|n| too_long(n, NOTE_CHARACTERS)) {
+        return refuse("Note is too long (maximum is 500 characters)");
+    }
+    let Some(fields) = &change.fields else { return Ok(()) };
+    if fields.len() > PROFILE_FIELDS {
+        return refuse("Fields are too many (maximum is 4)");
+    }
+    let long = |t: &str| too_long(t, PROFILE_FIELD_CHARACTERS);
+    if fields.iter().any(|f| long(&f.name) || long(&f.value)) {
+        return refuse("Fields are too long (maximum is 255 characters)");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

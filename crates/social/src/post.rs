@@ -230,6 +230,7 @@ impl Social {
         // Nobody can have marked it yet, and its author sees it: the store need not be asked.
         let mut view = self.gather(&[status.id]).await?.pop().ok_or(VerbError::NotFound)?;
         view.marks = Some(Marks::default());
+        view.is_own = true;
         Ok(view)
     }
 
@@ -293,7 +294,7 @@ impl Social {
     /// Deletes one's own post; returns it as it was.
     pub async fn delete(&self, author: AccountId, id: StatusId) -> Result<StatusView, VerbError> {
         let view = self.own(author, id).await?;
-        self.store.delete_status(author, id).await?.ok_or(VerbError::NotFound)?;
+        self.store.delete_status(author, id, self.now()).await?.ok_or(VerbError::NotFound)?;
         Ok(view)
     }
 
@@ -350,7 +351,7 @@ impl Social {
         let seen = self.status(Some(account), id).await?;
         let of = seen.reblog.map_or(id, |inner| inner.entry.status.id);
         if let Some(reblog) = self.store.reblog_by(account, of).await? {
-            self.store.delete_status(account, reblog).await?;
+            self.store.delete_status(account, reblog, self.now()).await?;
         }
         self.status(Some(account), of).await
     }

@@ -193,7 +193,7 @@ impl Social {
     /// # Errors
     /// `NotFound`, also for another's.
     pub async fn unschedule(&self, account: AccountId, id: ScheduledId) -> Result<(), VerbError> {
-        let gone = self.store.unschedule(account, id).await?;
+        let gone = self.store.unschedule(account, id, self.now()).await?;
         if gone { Ok(()) } else { Err(VerbError::NotFound) }
     }
 

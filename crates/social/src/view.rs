@@ -8,7 +8,7 @@ use model::{
     media::Media,
     poll::Poll,
     ports::SightFacts,
-    sight::{Sight, may_see},
+    sight::{Company, Sight, may_list, may_meet, may_see},
     status::Marks,
 };
 use std::{
@@ -100,6 +100,8 @@ pub struct StatusView {
     pub mentions: Vec<AccountView>,
     /// What the viewer has done with it; `None` for visitors.
     pub marks: Option<Marks>,
+    /// Whether the viewer wrote it.
+    pub is_own: bool,
     /// The viewer's choices in its poll.
     pub votes: Vec<u32>,
     /// How the viewer stands to its author.
@@ -164,6 +166,45 @@ impl Social {
         let mut found = self.accounts(ids).await?;
         found.retain(|view| view.account.standing.suspended.is_none());
         Ok(found)
+    }
+
+    /// The same as a reader meets them in a list that is not their own.
+    pub async fn company(
+        &self,
+        reader: Option<AccountId>,
+        ids: &[AccountId],
+    ) -> Result<Vec<AccountView>, VerbError> {
+        let facts: HashMap<AccountId, SightFacts> = match reader {
+            Some(reader) => self.store.sight_facts(reader, ids, self.now()).await?,
+            None => vec![],
+        }
+        .into_iter()
+        .collect();
+        let mut found = self.accounts(ids).await?;
+        found.retain(|view| {
+            let known = facts.get(&view.account.id).copied().unwrap_or_default();
+            may_meet(&Company {
+                is_self: reader == Some(view.account.id),
+                blocked: known.blocked,
+                muted: known.muted,
+                suspended: view.account.standing.suspended.is_some(),
+            })
+        });
+        Ok(found)
+    }
+
+    /// Whether a reader is shown whom an account follows and who follows it.
+    pub async fn lists_edges(
+        &self,
+        reader: Option<AccountId>,
+        of: &Account,
+    ) -> Result<bool, VerbError> {
+        let is_owner = reader == Some(of.id);
+        let blocks_reader = match reader.filter(|_| !is_owner) {
+            Some(reader) => self.relationship(reader, of.id).await?.blocked_by,
+            None => false,
+        };
+        Ok(may_list(is_owner, of.hide_collections, blocks_reader))
     }
 
     /// One account that exists and is not suspended.
@@ -331,6 +372,7 @@ fn assemble(
         author: person(&found.status.account)?,
         mentions: found.status.mentions.iter().filter_map(person).collect(),
         marks: None,
+        is_own: false,
         votes: Vec::new(),
         facts: SightFacts::default(),
         entry: found,
@@ -388,6 +430,7 @@ impl Lens {
             SightOf::Remembered(facts, now) => facts.sight(author, *now),
         };
         view.facts = facts;
+        view.is_own = self.viewer == Some(author);
         if !may_see(&view.sight(self.viewer))
             || view.reblog.as_deref_mut().is_some_and(|of| !self.look(of))
         {

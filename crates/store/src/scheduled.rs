@@ -26,7 +26,9 @@ const INSERT: &str = "INSERT INTO scheduled (id, account_id, at_ms, draft, media
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const HOLD: &str = "UPDATE media SET scheduled_id = ?1 \
     WHERE id = ?2 AND account_id = ?3 AND status_id IS NULL AND scheduled_id IS NULL";
-const LET_GO: &str = "UPDATE media SET scheduled_id = NULL WHERE id = ?1 AND scheduled_id = ?2";
+/// They count as uploaded now, so that their author has a day to post them otherwise.
+const LET_GO: &str = "UPDATE media SET scheduled_id = NULL, created_ms = ?3 \
+    WHERE id = ?1 AND scheduled_id = ?2";
 const MOVE: &str = "UPDATE scheduled SET at_ms = ?3 WHERE id = ?1 AND account_id = ?2";
 const DELETE: &str = "DELETE FROM scheduled WHERE id = ?1 AND account_id = ?2";
 const DROP_JOB: &str = "DELETE FROM job WHERE subject_id = ?1 AND kind = 'publish'";
@@ -147,7 +149,7 @@ impl ScheduledStore for SqlStore {
         }
     }
 
-    async fn unschedule(&self, account: AccountId, id: ScheduledId) -> Stored<bool> {
+    async fn unschedule(&self, account: AccountId, id: ScheduledId, at: Timestamp) -> Stored<bool> {
         let Some(old) = self.scheduled(id).await?.filter(|s| s.account == account) else {
             return Ok(false);
         };
@@ -155,7 +157,7 @@ impl ScheduledStore for SqlStore {
         batch.must(DELETE, params![id, account]);
         batch.add(DROP_JOB, params![id]);
         for media in &old.media {
-            batch.add(LET_GO, params![*media, id]);
+            batch.add(LET_GO, params![*media, id, at]);
         }
         match self.db.commit(batch).await {
             Ok(_) => Ok(true),

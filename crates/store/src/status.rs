@@ -149,11 +149,12 @@ impl StatusStore for SqlStore {
         self.insert_status(new, None).await
     }
 
-    async fn tags_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<String>> {
+    async fn tags_by_prefix(&self, text: &str, limit: u32, offset: u32) -> Stored<Vec<String>> {
         // A range on the index stands in for LIKE, whose case rules differ by engine.
         let to = format!("{text}\u{10FFFF}");
-        let sql = "SELECT name FROM tag WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3";
-        let rows = self.db.query(sql, params![text, to, limit]).await?;
+        let sql = "SELECT name FROM tag WHERE name >= ?1 AND name < ?2 \
+                   ORDER BY name LIMIT ?3 OFFSET ?4";
+        let rows = self.db.query(sql, params![text, to, limit, offset]).await?;
         rows.iter().map(|r| Ok(r.text(0)?.to_owned())).collect()
     }
 
@@ -161,8 +162,13 @@ impl StatusStore for SqlStore {
         self.reword_status(edit).await
     }
 
-    async fn delete_status(&self, author: AccountId, id: StatusId) -> Stored<Option<Status>> {
-        self.remove_status(author, id).await
+    async fn delete_status(
+        &self,
+        author: AccountId,
+        id: StatusId,
+        at: Timestamp,
+    ) -> Stored<Option<Status>> {
+        self.remove_status(author, id, at).await
     }
 
     async fn history(&self, id: StatusId) -> Stored<Vec<StatusVersion>> {

@@ -155,7 +155,7 @@ impl SqlStore {
         batch.add("DELETE FROM mention WHERE status_id = ?1", params![edit.id]);
         let target = Value::from(edit.id);
         hang_names(&mut batch, &target, &edit.mentions, &edit.tags);
-        hang_media(&mut batch, &target, old.account, &edit.media, None);
+        let hung = hang_media(&mut batch, &target, old.account, &edit.media, None);
         let words = format!("{} {}", edit.spoiler, edit.text);
         search::renew(&mut batch, self.db.dialect(), edit.id, words);
         let noted = note_edit(&mut batch, &old, &edit);
@@ -174,6 +174,7 @@ impl SqlStore {
         match self.db.commit(batch).await {
             Ok(done) => reworded(old, edit, edited, &done, poll).map(Some),
             Err(CommitError::Unmet(at)) if at == update => Ok(None),
+            Err(CommitError::Unmet(at)) if hung.contains(&at) => Err(StoreError::Conflict("media")),
             Err(other) => Err(other.into_store("status")),
         }
     }
@@ -182,6 +183,7 @@ impl SqlStore {
         &self,
         author: AccountId,
         id: StatusId,
+        at: Timestamp,
     ) -> Stored<Option<Status>> {
         let Some(old) = self.status(id).await?.filter(|s| s.account == author) else {
             return Ok(None);
@@ -195,6 +197,7 @@ impl SqlStore {
         for sql in UNHANG {
             batch.add(sql, params![id]);
         }
+        batch.add(RELEASE, params![id, at]);
         count::unpost(&mut batch, dialect, author);
         if let Some(to) = old.in_reply_to {
             let by = StatusCounts { replies: -1, ..StatusCounts::default() };
@@ -297,9 +300,8 @@ const MUTE_THREAD: &str = "INSERT INTO thread_mute (account_id, conversation_id)
     SELECT ?1, conversation_id FROM status WHERE id = ?2";
 const UNMUTE_THREAD: &str = "DELETE FROM thread_mute WHERE account_id = ?1 AND conversation_id = \
     (SELECT conversation_id FROM status WHERE id = ?2)";
-/// What hangs on a deleted status. Media stay, unattached, so that a redraft can use them again;
-/// the clean-up takes them later.
-pub(crate) const UNHANG: [&str; 10] = [
+/// What hangs on a deleted status.
+pub(crate) const UNHANG: [&str; 9] = [
     "DELETE FROM status_edit WHERE status_id = ?1",
     "DELETE FROM status_tag WHERE status_id = ?1",
     "DELETE FROM mention WHERE status_id = ?1",
@@ -309,8 +311,11 @@ pub(crate) const UNHANG: [&str; 10] = [
     "DELETE FROM notification WHERE status_id = ?1",
     "DELETE FROM poll_vote WHERE poll_id IN (SELECT id FROM poll WHERE status_id = ?1)",
     "DELETE FROM poll WHERE status_id = ?1",
-    "UPDATE media SET status_id = NULL WHERE status_id = ?1",
 ];
+/// Media stay, unattached, so that a redraft can use them again. However old the post was, they
+/// count as uploaded now: the clean-up leaves them their day.
+pub(crate) const RELEASE: &str =
+    "UPDATE media SET status_id = NULL, created_ms = ?2 WHERE status_id = ?1";
 
 fn row_values(new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<Value> {
     let conversation = match new.in_reply_to {

@@ -62,8 +62,8 @@ pub fn media(m: &Media, urls: &Urls) -> Value {
     })
 }
 
-/// A poll as this viewer sees it.
-pub fn poll(p: &Poll, viewer: Option<&[u32]>, now: Timestamp) -> Value {
+/// A poll as this viewer sees it. Its author counts as one who has voted, for none.
+fn poll(p: &Poll, view: &StatusView, now: Timestamp) -> Value {
     let over = p.is_over(now);
     let hidden = p.hide_totals && !over;
     let votes: i64 = p.options.iter().map(|o| o.votes).sum();
@@ -82,9 +82,9 @@ pub fn poll(p: &Poll, viewer: Option<&[u32]>, now: Timestamp) -> Value {
         "options": options,
         "emojis": [],
     });
-    if let Some(own) = viewer {
-        put(&mut json, "voted", json!(!own.is_empty()));
-        put(&mut json, "own_votes", json!(own));
+    if view.marks.is_some() {
+        put(&mut json, "voted", json!(view.is_own || !view.votes.is_empty()));
+        put(&mut json, "own_votes", json!(view.votes));
     }
     json
 }
@@ -189,10 +189,7 @@ pub fn write(out: &mut Vec<u8>, view: &StatusView, urls: &Urls, now: Timestamp) 
     out.extend_from_slice(br#","poll":"#);
     match &view.entry.poll {
         None => out.extend_from_slice(b"null"),
-        Some(p) => {
-            let own = view.marks.map(|_| view.votes.as_slice());
-            out.extend_from_slice(poll(p, own, now).to_string().as_bytes());
-        }
+        Some(p) => out.extend_from_slice(poll(p, view, now).to_string().as_bytes()),
     }
     out.extend_from_slice(br#","reblog":"#);
     match &view.reblog {
@@ -219,8 +216,7 @@ pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
     let mut json = lasting(view, urls, |object| value(object));
     put(&mut json, "account", account::account(&view.author, urls));
     put(&mut json, "reblog", json!(view.reblog.as_ref().map(|inner| status(inner, urls, now))));
-    let own = view.marks.map(|_| view.votes.as_slice());
-    put(&mut json, "poll", json!(view.entry.poll.as_ref().map(|p| poll(p, own, now))));
+    put(&mut json, "poll", json!(view.entry.poll.as_ref().map(|p| poll(p, view, now))));
     if let Some(marks) = view.marks {
         put(&mut json, "favourited", json!(marks.favourited));
         put(&mut json, "reblogged", json!(marks.reblogged));

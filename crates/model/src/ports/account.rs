@@ -25,7 +25,12 @@ pub trait AccountStore {
     /// Counters; accounts without a row are left out (all zero).
     async fn account_counts(&self, ids: &[AccountId]) -> Stored<Vec<(AccountId, AccountCounts)>>;
     /// Accounts whose handle or shown name begins with the text, best first.
-    async fn accounts_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<AccountId>>;
+    async fn accounts_by_prefix(
+        &self,
+        text: &str,
+        limit: u32,
+        offset: u32,
+    ) -> Stored<Vec<AccountId>>;
     /// Makes an account and its member in one deed. `Conflict("account_handle")` or
     /// `Conflict("member_email")` where taken.
     async fn create_member(&self, new: NewMember) -> Stored<AccountId>;

@@ -24,7 +24,7 @@ pub trait ScheduledStore {
     /// Moves a post to another time, with a new job. `false`: it is gone. Limits as above.
     async fn reschedule(&self, account: AccountId, id: ScheduledId, at: Timestamp) -> Stored<bool>;
     /// Takes a post back, with its job; its media are free again. `false`: it is gone.
-    async fn unschedule(&self, account: AccountId, id: ScheduledId) -> Stored<bool>;
+    async fn unschedule(&self, account: AccountId, id: ScheduledId, at: Timestamp) -> Stored<bool>;
     /// Publishes what the job was made for and ends both, in one deed. Tells `Posted`. `None`: the
     /// claim is over, or the post was taken back.
     async fn publish_scheduled(&self, job: &Job, new: NewStatus) -> Stored<Option<Status>>;

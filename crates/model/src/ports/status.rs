@@ -101,16 +101,23 @@ pub trait StatusStore {
     async fn create_status(&self, new: NewStatus) -> Stored<(Status, bool)>;
     /// Rewords a post, the old wording goes to its history. Tells `Edited`. `None`: gone.
     async fn edit_status(&self, edit: StatusEdit) -> Stored<Option<Status>>;
-    /// Deletes a post or reblog of this author with all that hangs on it. Tells `Deleted`.
-    async fn delete_status(&self, author: AccountId, id: StatusId) -> Stored<Option<Status>>;
+    /// Deletes a post or reblog of this author with all that hangs on it. Tells `Deleted`. Its
+    /// media stay, counted as uploaded `at`: their author has a day to post them again.
+    async fn delete_status(
+        &self,
+        author: AccountId,
+        id: StatusId,
+        at: Timestamp,
+    ) -> Stored<Option<Status>>;
     /// Wordings, oldest first, the current one not included.
     async fn history(&self, id: StatusId) -> Stored<Vec<StatusVersion>>;
     /// Ids of a thread in posting order, at most `limit`.
     async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<Status>>;
     /// A listing; rules about the reader beyond the query's own are the caller's.
     async fn timeline(&self, query: &TimelineQuery, page: Page) -> Stored<Vec<StatusId>>;
-    /// Hashtags that begin like this (normalised), in alphabetical order.
-    async fn tags_by_prefix(&self, text: &str, limit: u32) -> Stored<Vec<String>>;
+    /// Hashtags that begin like this (normalised), in alphabetical order, without the first
+    /// `offset`.
+    async fn tags_by_prefix(&self, text: &str, limit: u32, offset: u32) -> Stored<Vec<String>>;
     /// Sets or takes away a mark, telling `Marked`; `notify` is the author to be told of a new
     /// favourite. `false` when it was so already.
     async fn mark(

@@ -21,7 +21,7 @@ use model::{
 use script::{Line, MINUTES, SCRIPT};
 use social::{
     FollowWish,
-    media::ProfilePicture,
+    media::ProfilePictures,
     post::{Draft, PollDraft},
 };
 use std::{
@@ -126,8 +126,7 @@ impl Harbour {
         let id = control::join(&self.instance, character.name, &email, password, role).await?;
         let avatar = draw::avatar(character.feathers, character.sky)?;
         let header = draw::header(character.sky, i64::try_from(place)?)?;
-        let avatar = social.profile_picture(room, ProfilePicture::Avatar, avatar.into()).await?;
-        let header = social.profile_picture(room, ProfilePicture::Header, header.into()).await?;
+        let (avatar, header) = (Some(avatar.into()), Some(header.into()));
         let field = |(name, value): &(&str, &str)| ProfileField {
             name: (*name).to_owned(),
             value: (*value).to_owned(),
@@ -137,15 +136,15 @@ impl Harbour {
             display_name: Some(character.display_name.to_owned()),
             note: Some(character.note.to_owned()),
             fields: Some(character.fields.iter().map(field).collect()),
-            avatar: Some(Some(avatar)),
-            header: Some(Some(header)),
+            avatar: None,
+            header: None,
             locked: Some(character.locked),
             bot: Some(character.bot),
             discoverable: Some(true),
             indexable: Some(true),
             hide_collections: None,
         };
-        social.change_profile(room, id, change).await?;
+        social.change_profile(room, id, change, ProfilePictures { avatar, header }).await?;
         self.birds.push(id);
         Ok(())
     }

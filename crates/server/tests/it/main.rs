@@ -10,6 +10,7 @@ mod backup;
 mod bodies;
 mod browser;
 mod commands;
+mod company;
 mod demo;
 mod doctor;
 mod endpoints;

@@ -160,12 +160,72 @@ fn a_profile_has_its_own_picture() {
     assert_eq!(code, 422, "{body}");
 }
 
+/// How many files lie below a folder.
+fn files(at: &std::path::Path) -> usize {
+    let Ok(folder) = std::fs::read_dir(at) else { return 1 };
+    folder.map(|entry| files(&entry.expect("an entry").path())).sum()
+}
+
+#[test]
+fn a_refused_profile_leaves_no_picture_behind() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let at = "/api/v1/accounts/update_credentials";
+    let (code, said) = send(&here, "PATCH", at, &ann, &form("avatar", &picture(), &[]));
+    assert_eq!((code, files(&here.data().join("media"))), (200, 1), "{said}");
+    let file = |name: &str, bytes: &[u8]| {
+        let mut part = format!(
+            "--cut\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a.png\"\r\n\r\n"
+        )
+        .into_bytes();
+        part.extend_from_slice(bytes);
+        part.extend_from_slice(b"\r\n");
+        part
+    };
+    let two = [file("avatar", &picture()), form("header", b"words", &[])].concat();
+    let private = ("source[privacy]", "nobody");
+    for (what, body) in [
+        ("a header that is no picture", two),
+        ("a visibility that is none", form("avatar", &picture(), &[private])),
+        ("a long name", form("header", &picture(), &[("display_name", &"x".repeat(31))])),
+    ] {
+        let (code, said) = send(&here, "PATCH", at, &ann, &body);
+        assert_eq!((code, files(&here.data().join("media"))), (422, 1), "{what}: {said}");
+    }
+}
+
+#[test]
+fn an_edit_takes_only_what_is_ones_own_and_free() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let (first, other) = (uploaded(&here, &ann, &[]), uploaded(&here, &ann, &[]));
+    let theirs = uploaded(&here, &bob, &[]);
+    let post = |media: &Value| {
+        let form = json!({ "status": "x", "media_ids": [media["id"]] });
+        here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body
+    };
+    let (one, two) = (post(&first), post(&other));
+    let at = format!("/api/v1/statuses/{}", one["id"].as_str().expect("an id"));
+    for (what, ids, expected) in [
+        ("another post's", json!([other["id"]]), 422),
+        ("another post's beside its own", json!([first["id"], other["id"]]), 422),
+        ("another member's", json!([theirs["id"]]), 422),
+        ("nobody's", json!(["1"]), 422),
+        ("no id", json!(["x"]), 422),
+        ("its own", json!([first["id"]]), 200),
+    ] {
+        let form = json!({ "status": "changed", "media_ids": ids });
+        let answer = here.ask("PUT", &at, &ann, Some(form));
+        assert_eq!(answer.status, expected, "{what}: {}", answer.body);
+        assert!(expected == 200 || answer.body["error"].is_string(), "{what}: {}", answer.body);
+    }
+    let at = format!("/api/v1/statuses/{}", two["id"].as_str().expect("an id"));
+    let kept = here.ask("GET", &at, &ann, None).body;
+    assert_eq!(kept["media_attachments"][0]["id"], other["id"]);
+}
+
 #[test]
 fn a_picture_that_a_profile_shows_no_more_is_removed() {
-    fn files(at: &std::path::Path) -> usize {
-        let Ok(folder) = std::fs::read_dir(at) else { return 1 };
-        folder.map(|entry| files(&entry.expect("an entry").path())).sum()
-    }
     let here = Instance::new();
     let ann = here.member("ann");
     let at = "/api/v1/accounts/update_credentials";

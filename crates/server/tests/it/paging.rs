@@ -141,3 +141,36 @@ fn paging_meets_every_post_once_while_others_post() {
         }
     }
 }
+
+#[test]
+fn a_search_skips_entries_of_the_kind_that_it_names() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    for name in ["gull_one", "gull_two", "gull_three"] {
+        here.member(name);
+        let form = json!({ "status": format!("#{name}") });
+        assert_eq!(here.ask("POST", "/api/v1/statuses", &ann, Some(form)).status, 200);
+    }
+    let found = |path: &str, kind: &str, key: &str| {
+        let all = here.ask("GET", path, &ann, None).body;
+        let list = if kind.is_empty() { &all } else { &all[kind] };
+        let name = |one: &Value| one[key].as_str().expect("a name").to_owned();
+        list.as_array().expect("a list").iter().map(name).collect::<Vec<_>>()
+    };
+    let (people, tags) = (
+        ["gull_one", "gull_two", "gull_three"].map(str::to_owned),
+        ["gull_one", "gull_three", "gull_two"].map(str::to_owned),
+    );
+    let search = "/api/v2/search?q=gull";
+    for (path, kind, key, expected) in [
+        (format!("{search}&type=accounts&offset=1"), "accounts", "username", &people[1..]),
+        (format!("{search}&type=accounts&offset=1&limit=1"), "accounts", "username", &people[1..2]),
+        (format!("{search}&type=accounts&offset=9"), "accounts", "username", &[]),
+        (format!("{search}&type=hashtags&offset=2"), "hashtags", "name", &tags[2..]),
+        (format!("{search}&offset=1"), "accounts", "username", &people[..]),
+        (format!("{search}&offset=1"), "hashtags", "name", &tags[..]),
+        ("/api/v1/accounts/search?q=gull&offset=2".to_owned(), "", "username", &people[2..]),
+    ] {
+        assert_eq!(found(&path, kind, key), expected, "{path}");
+    }
+}

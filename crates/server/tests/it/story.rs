@@ -120,6 +120,15 @@ fn marks_polls_edits_and_deletion() {
     let reblog = here.ask("POST", &at("reblog"), &bob, None).body;
     assert_eq!(reblog["reblog"]["reblogs_count"], 1);
     let votes = format!("/api/v1/polls/{}/votes", id(&post["poll"]));
+    // Who asks has answered, for none: apps show them the numbers.
+    let asker = (&json!(true), &json!([]));
+    assert_eq!((&post["poll"]["voted"], &post["poll"]["own_votes"]), asker);
+    let home = here.ask("GET", "/api/v1/timelines/home", &ann, None).body;
+    assert_eq!((&home[0]["poll"]["voted"], &home[0]["poll"]["own_votes"]), asker, "{home}");
+    let shown = |token: &str| here.ask("GET", at("").trim_end_matches('/'), token, None).body;
+    assert_eq!(shown(&ann)["poll"]["voted"], true);
+    assert_eq!(shown(&bob)["poll"]["voted"], false);
+    assert!(shown("")["poll"]["voted"].is_null());
     let voted = here.ask("POST", &votes, &bob, Some(json!({ "choices": ["1"] })));
     assert_eq!(voted.body["options"][1]["votes_count"], 1, "{}", voted.body);
     let twice = here.ask("POST", &votes, &bob, Some(json!({ "choices": [0] })));

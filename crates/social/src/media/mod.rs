@@ -41,13 +41,13 @@ pub struct Darkroom {
     held: Arc<held::Held>,
 }
 
-/// Which picture of a profile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProfilePicture {
+/// Files that are to be the pictures of a profile.
+#[derive(Clone, Debug, Default)]
+pub struct ProfilePictures {
     /// The square one.
-    Avatar,
+    pub avatar: Option<Bytes>,
     /// The wide one.
-    Header,
+    pub header: Option<Bytes>,
 }
 
 impl Darkroom {
@@ -74,6 +74,18 @@ impl Darkroom {
             work()
         });
         done.await.unwrap_or(Err(PictureError::Damaged))
+    }
+
+    /// A file as a picture of this shape, in pixels.
+    async fn cut(
+        &self,
+        file: Option<Bytes>,
+        width: u32,
+        height: u32,
+    ) -> Result<Option<Rendition>, VerbError> {
+        let Some(file) = file else { return Ok(None) };
+        let _place = self.waiting.try_acquire().map_err(|_| VerbError::Busy)?;
+        Ok(Some(self.develop(move || picture::cut(&file, Size { width, height })).await?))
     }
 
     /// Removes files that nothing shows any more; one that cannot be removed is only logged.
@@ -202,22 +214,34 @@ impl Social {
         self.uploaded(account, id).await
     }
 
-    /// Takes in an avatar or a header; the key to put into the profile.
-    pub async fn profile_picture(
+    /// Keeps the new pictures of a profile, avatar and header: the keys to put into it. Both are
+    /// read before one is kept, so that a file that is no picture leaves none behind.
+    pub(crate) async fn profile_pictures(
         &self,
         room: &Darkroom,
-        which: ProfilePicture,
-        file: Bytes,
-    ) -> Result<String, VerbError> {
-        let shape = match which {
-            ProfilePicture::Avatar => Size { width: AVATAR_SIDE, height: AVATAR_SIDE },
-            ProfilePicture::Header => Size { width: HEADER_WIDTH, height: HEADER_HEIGHT },
-        };
-        let _place = room.waiting.try_acquire().map_err(|_| VerbError::Busy)?;
-        let made: Rendition = room.develop(move || picture::cut(&file, shape)).await?;
-        let key = files::fresh_key(&*self.random);
-        let kept = room.files.put(&key, false, made).await;
-        Ok(kept.inspect_err(|error| tracing::error!(%error, "no profile picture was kept"))?)
+        sent: ProfilePictures,
+    ) -> Result<(Option<String>, Option<String>), VerbError> {
+        let avatar = room.cut(sent.avatar, AVATAR_SIDE, AVATAR_SIDE).await?;
+        let header = room.cut(sent.header, HEADER_WIDTH, HEADER_HEIGHT).await?;
+        let avatar = self.put_picture(room, avatar).await?;
+        match self.put_picture(room, header).await {
+            Ok(header) => Ok((avatar, header)),
+            Err(error) => {
+                room.discard_files(avatar.into_iter()).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn put_picture(
+        &self,
+        room: &Darkroom,
+        made: Option<Rendition>,
+    ) -> Result<Option<String>, VerbError> {
+        let Some(made) = made else { return Ok(None) };
+        let kept = room.files.put(&files::fresh_key(&*self.random), false, made).await;
+        let kept = kept.inspect_err(|error| tracing::error!(%error, "no profile picture was kept"));
+        Ok(Some(kept?))
     }
 
     /// Cleans away uploads that nobody has posted for a day. How many went; as many as

@@ -75,21 +75,23 @@ fn accounts_are_found_by_id_handle_name_and_prefix_whatever_the_case() {
         let found = store.local_accounts_by_name(&names).await.unwrap();
         assert_eq!(found.iter().map(|a| a.id).collect::<Vec<_>>(), [ben, ann]);
         // Nobody is followed yet: those who joined first come first.
-        for (text, limit, expected) in [
-            ("AN", 9, vec![ann, annette, far]),
-            ("an", 2, vec![ann, annette]),
-            ("anne", 9, vec![annette]),
-            ("%", 9, vec![]),
+        for (text, limit, offset, expected) in [
+            ("AN", 9, 0, vec![ann, annette, far]),
+            ("an", 2, 0, vec![ann, annette]),
+            ("an", 2, 1, vec![annette, far]),
+            ("an", 2, 3, vec![]),
+            ("anne", 9, 0, vec![annette]),
+            ("%", 9, 0, vec![]),
         ] {
-            let found = store.accounts_by_prefix(text, limit).await.unwrap();
-            assert_eq!(found, expected, "{text} {limit}");
+            let found = store.accounts_by_prefix(text, limit, offset).await.unwrap();
+            assert_eq!(found, expected, "{text} {limit} {offset}");
         }
         let options = model::relation::FollowOptions::default();
         model::ports::RelationStore::follow(store, ben, annette, &options, START).await.unwrap();
-        assert_eq!(store.accounts_by_prefix("an", 1).await.unwrap(), [annette]);
+        assert_eq!(store.accounts_by_prefix("an", 1, 0).await.unwrap(), [annette]);
         let away = Standing { suspended: Some(START), silenced: None };
         store.set_standing(annette, away).await.unwrap();
-        assert_eq!(store.accounts_by_prefix("an", 9).await.unwrap(), [ann, far]);
+        assert_eq!(store.accounts_by_prefix("an", 9, 0).await.unwrap(), [ann, far]);
     });
 }
 

@@ -126,7 +126,7 @@ impl Scene {
                 };
                 let made = fine(store.create_status(reply).await);
                 if let Some((made, _)) = made.filter(|_| chance.below(2) == 0) {
-                    fine(store.delete_status(who, made.id).await);
+                    fine(store.delete_status(who, made.id, START).await);
                 }
             }
             3 => {
@@ -136,7 +136,7 @@ impl Scene {
             }
             4 => {
                 if let Some(Some(reblog)) = fine(store.reblog_by(who, hot).await) {
-                    fine(store.delete_status(who, reblog).await);
+                    fine(store.delete_status(who, reblog, START).await);
                 }
             }
             5 => {
@@ -156,7 +156,7 @@ impl Scene {
                     let reblog = model::status::NewStatus { reblog_of, ..plain_post(whom) };
                     fine(store.create_status(reblog).await);
                     // With somebody's reblog of it.
-                    fine(store.delete_status(who, post.id).await);
+                    fine(store.delete_status(who, post.id, START).await);
                 }
             }
         }

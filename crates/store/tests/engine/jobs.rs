@@ -235,15 +235,15 @@ fn moving_or_taking_back_a_scheduled_post_ends_the_claim_on_it() {
         let job = claim(&case, ENDS).await.unwrap();
         let later = ENDS.plus_ms(3_600_000);
         assert!(!case.store.reschedule(other, kept.id, later).await.unwrap());
-        assert!(!case.store.unschedule(other, kept.id).await.unwrap());
+        assert!(!case.store.unschedule(other, kept.id, START).await.unwrap());
         assert!(case.store.reschedule(author, kept.id, later).await.unwrap());
         let post = crate::plain_post(author);
         assert_eq!(case.store.publish_scheduled(&job, post.clone()).await.unwrap(), None);
         assert_eq!(case.store.next_job().await.unwrap(), Some(later));
         let job = claim(&case, later).await.unwrap();
-        assert!(case.store.unschedule(author, kept.id).await.unwrap());
+        assert!(case.store.unschedule(author, kept.id, START).await.unwrap());
         assert_eq!(case.store.publish_scheduled(&job, post).await.unwrap(), None);
-        assert!(!case.store.unschedule(author, kept.id).await.unwrap());
+        assert!(!case.store.unschedule(author, kept.id, START).await.unwrap());
         assert_eq!(case.store.next_job().await.unwrap(), None);
     });
 }

@@ -1,9 +1,12 @@
 //! Attachments: each step changes only what it may, on both engines.
 
+use crate::members::join;
 use model::{
     AccountId, MediaId, Timestamp,
     media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
-    ports::{LeavingStore, MediaStore, StatusStore},
+    member::Role,
+    ports::{LeavingStore, MediaStore, ScheduledStore, StatusStore},
+    scheduled::NewScheduled,
     status::NewStatus,
 };
 use testkit::{
@@ -121,5 +124,34 @@ fn only_old_media_without_a_status_are_orphans() {
         assert!(!case.store.delete_media(old).await.unwrap());
         assert!(read(&case, old).await.is_none());
         assert!(read(&case, carried).await.is_some() && read(&case, young).await.is_some());
+    });
+}
+
+#[test]
+fn media_of_what_was_taken_back_have_their_day_anew() {
+    check(|case| async move {
+        let day = 24 * 3_600_000;
+        let author = join(&case, "ann", Role::Member).await.get();
+        let long_ago = Timestamp::from_ms(START.ms() - 30 * day);
+        let (posted, planned) =
+            (upload(&case, author, long_ago).await, upload(&case, author, long_ago).await);
+        let made = case.store.create_status(post(author, posted)).await.unwrap().0;
+        let new = NewScheduled {
+            account: account(author),
+            at: START.plus_ms(day),
+            draft: "{}".into(),
+            media: vec![planned],
+            idempotency_key: None,
+            created: long_ago,
+        };
+        let later = case.store.schedule(&new).await.unwrap();
+        case.store.delete_status(account(author), made.id, START).await.unwrap().unwrap();
+        assert!(case.store.unschedule(account(author), later.id, START).await.unwrap());
+        let orphans = async |before| case.store.orphaned_media(before, 10).await.unwrap();
+        assert!(orphans(START).await.is_empty(), "there is a day to post them again");
+        let then: Vec<MediaId> = orphans(START.plus_ms(1)).await.iter().map(|m| m.id).collect();
+        assert_eq!(then, [posted, planned]);
+        let again = case.store.create_status(post(author, posted)).await.unwrap().0;
+        assert_eq!(read(&case, posted).await.unwrap().status, Some(again.id));
     });
 }

@@ -117,7 +117,7 @@ fn an_edit_and_a_deletion_are_known_at_once_before_and_after_the_taking_in() {
         assert_eq!(find(&case, "wording", None).await, [late, early]);
         assert!(find(&case, "words", None).await.is_empty());
         for id in [early, late] {
-            case.store.delete_status(account(1), id).await.unwrap().unwrap();
+            case.store.delete_status(account(1), id, START).await.unwrap().unwrap();
         }
         assert!(find(&case, "wording", None).await.is_empty());
     });

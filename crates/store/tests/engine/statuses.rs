@@ -158,14 +158,15 @@ fn tags_are_offered_by_their_beginning() {
     check(|case| async move {
         let [ann, ..] = people(&case).await;
         stored(&case, tagged(ann, &["gull", "gulls", "tern", "gul_x"])).await;
-        for (text, limit, expected) in [
-            ("gul", 9, vec!["gul_x", "gull", "gulls"]),
-            ("gull", 1, vec!["gull"]),
-            ("_", 9, vec![]),
-            ("%", 9, vec![]),
+        for (text, limit, offset, expected) in [
+            ("gul", 9, 0, vec!["gul_x", "gull", "gulls"]),
+            ("gul", 1, 1, vec!["gull"]),
+            ("gull", 1, 0, vec!["gull"]),
+            ("_", 9, 0, vec![]),
+            ("%", 9, 0, vec![]),
         ] {
-            let found = case.store.tags_by_prefix(text, limit).await.unwrap();
-            assert_eq!(found, expected, "{text} {limit}");
+            let found = case.store.tags_by_prefix(text, limit, offset).await.unwrap();
+            assert_eq!(found, expected, "{text} {limit} {offset}");
         }
     });
 }
@@ -235,9 +236,9 @@ fn reblogs_are_found_from_the_post_and_go_with_it() {
         assert_eq!(store.local_rebloggers(post.id, 1).await.unwrap(), [cleo]);
         assert_eq!(store.reblog_by(cleo, post.id).await.unwrap(), Some(by_cleo.id));
         assert_eq!(store.reblog_by(ann, post.id).await.unwrap(), None);
-        assert_eq!(store.delete_status(ben, post.id).await.unwrap(), None, "not theirs");
-        assert_eq!(store.delete_status(ann, post.id).await.unwrap(), Some(post.clone()));
-        assert_eq!(store.delete_status(ann, post.id).await.unwrap(), None);
+        assert_eq!(store.delete_status(ben, post.id, START).await.unwrap(), None, "not theirs");
+        assert_eq!(store.delete_status(ann, post.id, START).await.unwrap(), Some(post.clone()));
+        assert_eq!(store.delete_status(ann, post.id, START).await.unwrap(), None);
         assert!(store.statuses(&[post.id, by_ben.id, by_cleo.id]).await.unwrap().is_empty());
         let told = case.heard.events();
         let gone = told.iter().find_map(|event| match event {
