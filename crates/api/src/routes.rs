@@ -153,9 +153,11 @@ routes! {
     post "/api/v1/notifications/{id}/dismiss" => notifications::dismiss;
 }
 
-/// All of it, ready to serve; [`cors`] and [`crate::Allowances`] belong around it.
-pub fn router(api: Api) -> Router {
-    routed().fallback(instance::nowhere).with_state(api)
+/// All of it beside the routes of other fronts, ready to serve; [`cors`] and [`crate::Allowances`]
+/// belong around it. What none of them has is refused in the API's shape.
+pub fn router(api: Api, beside: Router) -> Router {
+    let all = routed().fallback(instance::nowhere).with_state(api).merge(beside);
+    all.method_not_allowed_fallback(instance::no_such_method)
 }
 
 /// Where the paths begin that scripts of other places may use.

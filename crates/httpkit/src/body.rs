@@ -1,13 +1,14 @@
 //! The extractors for parameters: [`Body`] reads JSON, forms and multipart alike and merges the
 //! query string beneath (a body's parameter wins, as in Rails); [`Query`] reads the query alone.
-//! Refusals are Mastodon-shaped: 400 malformed, 413 too large, 415 another content type, 422 of the
-//! wrong kind. A body without a content type is read as a form, as Rack does.
+//! Refusals are Mastodon-shaped: 400 malformed, 408 too slow, 413 too large, 415 another content
+//! type, 422 of the wrong kind. A body without a content type is read as a form, as Rack does.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, BodyStream, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
 
 use crate::error::ApiError;
 use crate::limits::{BODY_BYTES_MAX, QUERY_BYTES_MAX, UPLOAD_BODY_BYTES_MAX};
@@ -87,8 +88,7 @@ async fn params_of(request: Request) -> Result<Params, ParseError> {
             // Only multipart carries files: another encoding has no use for the room of uploads.
             let bytes = match Limited::new(body, limit.min(BODY_BYTES_MAX)).collect().await {
                 Ok(collected) => collected.to_bytes(),
-                Err(error) if error.is::<LengthLimitError>() => return Err(ParseError::TooLarge),
-                Err(_) => return Err(ParseError::Malformed("HTTP")),
+                Err(error) => return Err(unread(&*error)),
             };
             match other {
                 _ if bytes.is_empty() => Params::new(),
@@ -100,6 +100,23 @@ async fn params_of(request: Request) -> Result<Params, ParseError> {
     };
     params.extend(read);
     Ok(params)
+}
+
+/// Why the bytes of a body ended before its end. What breaks HTTP itself (a chunk without a length)
+/// is the sender's mistake; all else is a sender who was slow, or is gone.
+pub(crate) fn unread(error: &(dyn std::error::Error + 'static)) -> ParseError {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return ParseError::TooLarge;
+        }
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+            return ParseError::Malformed("HTTP");
+        }
+        cause = error.source();
+    }
+    ParseError::Cut
 }
 
 fn encoding_of(parts: &Parts) -> Result<Encoding, ParseError> {
@@ -127,6 +144,7 @@ impl From<ParseError> for ApiError {
             ParseError::UnsupportedType => {
                 Self::plain(http::StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
             }
+            ParseError::Cut => Self::plain(http::StatusCode::REQUEST_TIMEOUT, text),
             ParseError::TooDeep | ParseError::KeyTooLong => Self::unprocessable(text),
             ParseError::Encoding | ParseError::Malformed(_) | ParseError::Conflict(_) => {
                 Self::bad_request(text)
@@ -241,6 +259,26 @@ mod tests {
             expect!["413 the body is too large"],
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_to_its_end_is_told_from_one_that_is_wrong() {
+        use std::io::{Error, ErrorKind};
+        let multipart = "multipart/form-data; boundary=B";
+        for (kind, error, status) in [
+            (FORM, ErrorKind::TimedOut, 408),
+            ("application/json", ErrorKind::UnexpectedEof, 408),
+            (multipart, ErrorKind::TimedOut, 408),
+            (FORM, ErrorKind::InvalidInput, 400),
+            (multipart, ErrorKind::InvalidInput, 400),
+        ] {
+            let sent = [Ok("--B\r\n"), Err(Error::from(error))];
+            let body = HttpBody::from_stream(futures_util::stream::iter(sent));
+            let request = Request::builder().uri("/x").header(CONTENT_TYPE, kind).body(body);
+            let read = Body::<Form>::from_request(request.expect("a request"), &()).await;
+            let answered = read.map_or_else(|error| error.status().as_u16(), |_| 200);
+            assert_eq!(answered, status, "{kind}, {error}");
+        }
     }
 
     #[tokio::test]

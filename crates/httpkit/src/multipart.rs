@@ -4,9 +4,9 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
-use http_body_util::LengthLimitError;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
+use crate::body::unread;
 use crate::form::text;
 use crate::limits::{BODY_BYTES_MAX, FIELDS_MAX, FILE_NAME_BYTES_MAX, UPLOAD_BYTES_MAX};
 use crate::upload::UploadedFile;
@@ -95,9 +95,7 @@ fn broken(error: multer::Error) -> ParseError {
         multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
             ParseError::TooLarge
         }
-        multer::Error::StreamReadFailed(cause) if cause.is::<LengthLimitError>() => {
-            ParseError::TooLarge
-        }
+        multer::Error::StreamReadFailed(cause) => unread(&*cause),
         _ => ParseError::Malformed("multipart"),
     }
 }

@@ -59,6 +59,9 @@ pub enum ParseError {
     /// More bytes than the route takes.
     #[error("the body is too large")]
     TooLarge,
+    /// The sender stopped before the end, or came too slowly.
+    #[error("the body did not arrive in time")]
+    Cut,
     /// A content type that is none of the three.
     #[error("the content type is not supported")]
     UnsupportedType,

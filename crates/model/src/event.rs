@@ -106,6 +106,8 @@ pub enum Event {
     /// What an account may do changed: what moderators decided about it, its password or address,
     /// its tokens. How it looks may have changed too.
     AccountChanged(AccountId),
+    /// The same, and what was hidden with the account may be seen again.
+    AccountRestored(AccountId),
     /// What a member composes and reads with by default changed.
     PreferencesChanged(AccountId),
     /// A token is dead.

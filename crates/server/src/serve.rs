@@ -76,7 +76,7 @@ pub(crate) async fn serve(
         )?;
     }
     let api = Api(Arc::new(parts));
-    let router = api::router(api.clone()).merge(web::router(site.clone()));
+    let router = api::router(api.clone(), web::router(site.clone()));
     let (router, measure) = metrics::measured(router, meter, config.metrics.listen.is_some());
     let service = Hooked::new(router, Security);
     let service = Hooked::new(service, api::cors());

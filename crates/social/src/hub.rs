@@ -216,7 +216,7 @@ impl Hub {
             Event::Notified(notification) => self.notified(std::slice::from_ref(notification)),
             Event::ListChanged { account, .. } => self.homes.forget(*account),
             Event::ProfileChanged(account) => self.accounts.forget(account),
-            Event::AccountChanged(account) => {
+            Event::AccountChanged(account) | Event::AccountRestored(account) => {
                 self.accounts.forget(account);
                 // Its tokens may be dead, and it may follow nobody any more: both are looked up
                 // again.

@@ -164,6 +164,8 @@ impl Pulse {
             Event::ProfileChanged(account) | Event::AccountChanged(account) => {
                 self.beat([Account(*account), Public]);
             }
+            // No answer names what it left out for the account's sake: any may have to show it.
+            Event::AccountRestored(_) => self.beat_all(),
             Event::Notified(_)
             | Event::ListChanged { .. }
             | Event::PreferencesChanged(_)

@@ -43,7 +43,11 @@ pub(crate) fn record(batch: &mut Batch, decision: &Decision) {
     let target = decision.target;
     let (word, reason) = (decision.verdict.word(), decision.reason.clone());
     batch.add(RECORD, params![id, target, decision.actor, word, reason, decision.at]);
-    batch.tell(move |_| Some(Event::AccountChanged(target)));
+    let restores = decision.verdict == Verdict::Unsuspend;
+    batch.tell(move |_| match restores {
+        true => Some(Event::AccountRestored(target)),
+        false => Some(Event::AccountChanged(target)),
+    });
 }
 
 #[async_trait]

@@ -84,7 +84,7 @@ pub(crate) fn picture(key: Option<&String>, missing: &str) -> String {
 /// Text of a profile as markup: a local one's is source, a remote one's HTML.
 pub(crate) fn profile_text(account: &Account, source: &str) -> Markup {
     Markup(if account.is_local() {
-        text::parse(source).to_html(&urls::Known(&[]))
+        text::parse(source).to_html(&urls::Known::default())
     } else {
         text::sanitise(source)
     })
@@ -93,7 +93,7 @@ pub(crate) fn profile_text(account: &Account, source: &str) -> Markup {
 /// The value of a row of a profile's table.
 pub(crate) fn field_text(account: &Account, source: &str) -> Markup {
     Markup(if account.is_local() {
-        text::parse(source).to_field_html(&urls::Known(&[]))
+        text::parse(source).to_field_html(&urls::Known::default())
     } else {
         text::sanitise(source)
     })
@@ -210,23 +210,25 @@ pub struct PostCard {
 }
 
 impl PostCard {
-    /// From what a verb gave; a reblog shows what it repeats.
-    pub(crate) fn of(view: &StatusView, now: Timestamp) -> Self {
+    /// From what a verb gave, in the place of this domain; a reblog shows what it repeats.
+    pub(crate) fn of(view: &StatusView, home: &str, now: Timestamp) -> Self {
         match &view.reblog {
             Some(inner) => {
                 let repeated_by = Some(Person::of(&view.author));
-                Self { repeated_by, ..Self::of(inner, now) }
+                Self { repeated_by, ..Self::of(inner, home, now) }
             }
-            None => Self::original(view, now),
+            None => Self::original(view, home, now),
         }
     }
 
-    fn original(view: &StatusView, now: Timestamp) -> Self {
+    fn original(view: &StatusView, home: &str, now: Timestamp) -> Self {
         let (status, counts) = (&view.entry.status, &view.entry.counts);
         let author = &view.author;
         let content = match status.uri {
             Some(_) => text::sanitise(&status.text),
-            None => text::parse(&status.text).to_html(&urls::Known(&view.mentions)),
+            None => {
+                text::parse(&status.text).to_html(&urls::Known { mentions: &view.mentions, home })
+            }
         };
         let answered = status.in_reply_to.and_then(|to| {
             let is = |a: &&AccountView| a.account.id == to.account;
@@ -290,7 +292,7 @@ impl Listing {
             }
         }
         let now = site.social.now();
-        let posts = found.views.iter().map(|view| PostCard::of(view, now)).collect();
+        let posts = found.views.iter().map(|view| PostCard::of(view, &site.domain, now)).collect();
         Ok(Self { posts, older, shows: Shows::default().with(&found.views) })
     }
 }

@@ -71,6 +71,11 @@ fn titled(status: StatusCode) -> (&'static str, &'static str, &'static str) {
             "Something that was sent is missing or wrong.",
             "Go back and look over what you filled in.",
         ),
+        408 => (
+            "This took too long",
+            "What you sent did not arrive in time.",
+            "Send it again; with a weak connection, from a better place.",
+        ),
         429 => (
             "Too many at once",
             "More was asked for than one visitor's share.",
@@ -152,7 +157,9 @@ async fn as_page(site: Site, response: Response) -> Response {
         Ok(mut response) => {
             for (name, value) in &parts.headers {
                 let body = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING];
-                if *name != header::CONTENT_SECURITY_POLICY && !body.contains(name) {
+                // What the page itself says of these is narrower.
+                let own = [header::CONTENT_SECURITY_POLICY, header::REFERRER_POLICY];
+                if !own.contains(name) && !body.contains(name) {
                     response.headers_mut().insert(name.clone(), value.clone());
                 }
             }
@@ -165,7 +172,7 @@ async fn as_page(site: Site, response: Response) -> Response {
 #[cfg(test)]
 impl crate::samples::Samples for FailurePage {
     fn samples() -> Vec<Self> {
-        let codes = [400_u16, 403, 404, 418, 422, 429, 500, 503];
+        let codes = [400_u16, 403, 404, 408, 418, 422, 429, 500, 503];
         let pages = codes.iter().map(|code| {
             let status = StatusCode::from_u16(*code).expect("a status");
             let (_, _, advice) = titled(status);

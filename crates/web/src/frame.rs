@@ -116,7 +116,8 @@ pub(crate) fn shared(page: &impl Template) -> Result<SharedPage, Refused> {
     Ok(SharedPage::new(HTML, more, page.render()?.into()))
 }
 
-/// A page for one reader, kept by nobody.
+/// A page for one reader, kept by nobody. Its address may carry the secret of a mailed link or what
+/// an app asked for, so that no request which it causes names it, not even one of ours.
 pub(crate) fn own(
     page: &impl Template,
     status: StatusCode,
@@ -128,6 +129,7 @@ pub(crate) fn own(
     headers.insert(header::CONTENT_TYPE, HTML);
     headers.insert(header::CONTENT_SECURITY_POLICY, csp.header());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)
 }
 

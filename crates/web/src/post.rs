@@ -43,10 +43,11 @@ async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refus
     let thread = site.social.thread(None, id).await?;
     let conversation = view.entry.status.conversation;
     let now = site.social.now();
-    let focus = PostCard::of(&view, now);
+    let card = |view| PostCard::of(view, &site.domain, now);
+    let focus = card(&view);
     let hidden = thread.ancestors.len().saturating_sub(ANCESTORS_SHOWN);
-    let above = thread.ancestors.iter().skip(hidden).map(|v| PostCard::of(v, now)).collect();
-    let below = thread.descendants.iter().take(REPLIES_SHOWN).map(|v| PostCard::of(v, now));
+    let above = thread.ancestors.iter().skip(hidden).map(card).collect();
+    let below = thread.descendants.iter().take(REPLIES_SHOWN).map(card);
     let said = frame::shortened(focus.preview(), TITLE_CHARACTERS);
     let path = format!("/@{}/{id}", author.acct());
     let mut frame = Frame::new(site, format!("{}: {said}", focus.author.name), &path);

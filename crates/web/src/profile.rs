@@ -108,7 +108,8 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
         let views = site.social.statuses(None, &ids).await?;
         let now = site.social.now();
         shows = shows.with(&views);
-        pinned.extend(views.iter().map(|v| PostCard { pinned: true, ..PostCard::of(v, now) }));
+        let card = |view| PostCard { pinned: true, ..PostCard::of(view, &site.domain, now) };
+        pinned.extend(views.iter().map(card));
     }
     let person = Person::of(&view);
     let address = match &account.domain {

@@ -43,15 +43,22 @@ pub(crate) fn media(key: &str) -> String {
 }
 
 /// Where the mentions and hashtags of a post lead.
-pub(crate) struct Known<'a>(pub &'a [AccountView]);
+#[derive(Default)]
+pub(crate) struct Known<'a> {
+    /// Whom it mentions.
+    pub mentions: &'a [AccountView],
+    /// The domain of this place: who writes it out means somebody here.
+    pub home: &'a str,
+}
 
 impl Links for Known<'_> {
     fn account(&self, handle: &Handle) -> Option<String> {
+        let handle = handle.clone().seen_from(self.home);
         let is = |a: &&AccountView| {
             a.account.username.eq_ignore_ascii_case(&handle.username)
                 && a.account.domain == handle.domain
         };
-        self.0.iter().find(is).map(|a| account(&a.account))
+        self.mentions.iter().find(is).map(|a| account(&a.account))
     }
     fn tag(&self, name: &str) -> String {
         tag(name)

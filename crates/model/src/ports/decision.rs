@@ -8,8 +8,9 @@ use async_trait::async_trait;
 #[async_trait]
 pub trait DecisionStore {
     /// Suspends, lifts a suspension or changes a role, and keeps the record, in one deed. Tells
-    /// `AccountChanged`. `false`: it was so already, or there is no such member.
-    /// `Conflict("last_owner")` where it would leave nobody who owns the instance.
+    /// `AccountChanged`, or `AccountRestored` of who may be seen again. `false`: it was so already,
+    /// or there is no such member. `Conflict("last_owner")` where it would leave nobody who owns
+    /// the instance.
     async fn decide(&self, decision: &Decision) -> Stored<bool>;
     /// Replaces a password's hash, ends every session, code, token and link, and keeps the record.
     /// Whoever decides knows the member, so that the address counts as confirmed. With `notice` a

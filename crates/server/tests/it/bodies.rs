@@ -417,3 +417,33 @@ fn what_cannot_be_read_is_refused_and_breaks_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(world.here.ask("GET", "/ready", "", None).status, 200);
 }
+
+#[test]
+fn a_body_that_does_not_come_in_time_is_answered_408() {
+    use std::io::{Read as _, Write as _};
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let stalls = |kind: &str| {
+        let mut socket = std::net::TcpStream::connect(here.address()).expect("connected");
+        socket.set_read_timeout(Some(testkit::PATIENCE)).expect("a deadline");
+        let head = format!(
+            "POST /api/v1/statuses HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {ann}\r\n\
+             connection: close\r\ncontent-type: {kind}\r\ncontent-length: 90\r\n\r\n--cut"
+        );
+        socket.write_all(head.as_bytes()).expect("sent");
+        socket
+    };
+    let kinds = ["application/json", "multipart/form-data; boundary=cut"];
+    for (kind, mut socket) in kinds.map(|kind| (kind, stalls(kind))) {
+        let mut answer = String::new();
+        // The connection is cut after the answer, whether or not it was read to its end.
+        while !answer.contains("}") {
+            let mut some = [0; 512];
+            let length = socket.read(&mut some).expect("an answer in time");
+            assert!(length > 0, "{kind}: {answer}");
+            answer.push_str(std::str::from_utf8(&some[..length]).expect("text"));
+        }
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{kind}: {answer}");
+        assert!(answer.contains("{\"error\":\"the body did not arrive in time\"}"), "{answer}");
+    }
+}

@@ -231,7 +231,7 @@ fn a_consent_that_the_member_did_not_see_is_none() {
         "sec-fetch-site: cross-site\r\n",
         "sec-fetch-site: same-site\r\n",
         "origin: https://evil.example\r\n",
-        "origin: null\r\n",
+        "sec-fetch-site: cross-site\r\norigin: null\r\n",
         "sec-fetch-site: same-origin\r\norigin: https://evil.example\r\n",
     ] {
         let sent = browser.submit_with(&here, &asked, &yes, more);

@@ -145,3 +145,105 @@ fn browsers_are_refused_in_pages_and_apps_in_json() {
     let api = visit(&here, "/api/v1/nothing", "");
     assert!(api.html.starts_with("{\"error\""), "{}", api.html);
 }
+
+#[test]
+fn who_is_named_with_the_domain_of_this_place_is_linked_as_without() {
+    let here = Instance::with("[server]\ndomain = \"social.example\"\n");
+    let (ann, _) = (here.member("ann"), here.member("bob"));
+    for text in ["hi @bob", "hi @bob@social.example", "hi @BOB@Social.Example"] {
+        let id = post(&here, &ann, json!({ "status": text }));
+        let api = here.ask("GET", &format!("/api/v1/statuses/{id}"), "", None).body;
+        let content = api["content"].as_str().expect("a text");
+        assert!(content.contains("href=\"https://social.example/@bob\""), "{text}: {content}");
+        assert_eq!(api["mentions"][0]["acct"], "bob", "{text}");
+        let page = visit(&here, &format!("/@ann/{id}"), "").html;
+        let (_, body) = page.split_once("<main").expect("a body");
+        assert!(body.contains("href=\"/@bob\""), "{text}: {body}");
+    }
+    let id = post(&here, &ann, json!({ "status": "hi @bob@elsewhere.example" }));
+    let page = visit(&here, &format!("/@ann/{id}"), "").html;
+    assert!(!page.contains("href=\"/@bob\""), "somebody else: {page}");
+}
+
+#[test]
+fn a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has() {
+    let here = Instance::new();
+    for (method, path, allowed) in [
+        ("DELETE", "/api/v1/statuses", "GET,HEAD,POST"),
+        ("POST", "/api/v2/instance", "GET,HEAD"),
+        ("PUT", "/oauth/token", "POST"),
+        ("PUT", "/login", "GET,HEAD,POST"),
+        ("DELETE", "/@ann", "GET,HEAD"),
+        ("PATCH", "/", "GET,HEAD"),
+        ("POST", "/robots.txt", "GET,HEAD"),
+    ] {
+        let answer = here.ask(method, path, "", None);
+        assert_eq!(answer.status, 405, "{method} {path}: {}", answer.body);
+        assert_eq!(answer.body, json!({ "error": "Method not allowed" }), "{method} {path}");
+        let mut said: Vec<&str> =
+            header(&answer.head, "allow:").expect("what is").split(',').collect();
+        said.sort_unstable();
+        assert_eq!(said.join(","), allowed, "{method} {path}");
+    }
+    let (head, body) = here.exchange("PUT", "/login", "", BROWSER, b"");
+    assert!(head.starts_with("HTTP/1.1 405") && head.contains("allow: "), "{head}");
+    assert!(body.starts_with(b"<!doctype html>"), "browsers get a page");
+}
+
+#[test]
+fn who_looks_a_member_up_is_led_to_a_page_and_to_no_actor() {
+    let here = Instance::with("[server]\ndomain = \"social.example\"\n");
+    here.member("ann");
+    let meta = visit(&here, "/.well-known/host-meta", "");
+    assert_eq!(meta.status, 200, "{}", meta.html);
+    let (_, rest) = meta.html.split_once("template=\"https://social.example").expect("a template");
+    let (template, _) = rest.split_once('"').expect("its end");
+    let path = template.replace("{uri}", "acct:Ann@social.example");
+    let (head, body) = here.exchange("GET", &path, "", "", b"");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(header(&head, "content-type:"), Some("application/jrd+json"));
+    let page = "https://social.example/@ann";
+    let expected = json!({
+        "subject": "acct:ann@social.example",
+        "aliases": [page],
+        "links": [{ "rel": "http://webfinger.net/rel/profile-page", "type": "text/html",
+            "href": page }],
+    });
+    let said: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(said, expected, "a `self` link would have others follow somebody who is not there");
+    for (resource, status) in
+        [("acct:nobody@social.example", 404), ("acct:ann@elsewhere.example", 404), ("ann", 400)]
+    {
+        let path = format!("/.well-known/webfinger?resource={resource}");
+        assert_eq!(here.ask("GET", &path, "", None).status, status, "{resource}");
+    }
+}
+
+#[test]
+fn pages_with_forms_tell_nobody_where_somebody_was() {
+    let here = Instance::new();
+    here.member("ann");
+    for (path, policy) in [
+        ("/login", "no-referrer"),
+        ("/logout", "no-referrer"),
+        ("/oauth/authorize?client_id=1&state=secret", "no-referrer"),
+        ("/@nobody", "no-referrer"),
+        ("/", "same-origin"),
+        ("/@ann", "same-origin"),
+        ("/api/v1/instance", "same-origin"),
+        ("/settings", "same-origin"),
+    ] {
+        let page = visit(&here, path, "");
+        assert_eq!(header(&page.head, "referrer-policy:"), Some(policy), "{path}: {}", page.head);
+    }
+    // A browser says no origin of a form on such a page, and where it came from by another header.
+    let mut browser = crate::browser::Browser::new();
+    let page = browser.get(&here, "/login");
+    for (origin, expected) in [
+        ("sec-fetch-site: cross-site\r\norigin: null\r\n", 403),
+        ("sec-fetch-site: same-origin\r\norigin: null\r\n", 200),
+    ] {
+        let typed = [("username", "ann"), ("password", "wrong")];
+        assert_eq!(browser.submit_with(&here, &page, &typed, origin).status, expected, "{origin}");
+    }
+}

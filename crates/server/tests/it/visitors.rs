@@ -169,3 +169,32 @@ fn a_page_shows_at_once_what_happens_to_anything_on_it() {
         assert!(!text.contains("reworded"), "{path}: {text}");
     }
 }
+
+#[test]
+fn who_is_unsuspended_is_on_every_page_again_at_once() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let post = |token: &str, form: Value| {
+        let made = here.ask("POST", "/api/v1/statuses", token, Some(form));
+        made.body["id"].as_str().expect("an id").to_owned()
+    };
+    let (hers, his) =
+        (post(&ann, json!({ "status": "gull" })), post(&bob, json!({ "status": "b" })));
+    post(&ann, json!({ "status": "a gull's answer", "in_reply_to_id": his }));
+    here.ask("POST", &format!("/api/v1/statuses/{hers}/reblog"), &bob, None);
+    let (thread, context) = (format!("/@bob/{his}"), format!("/api/v1/statuses/{his}/context"));
+    let all = ["/@ann", "/@bob", "/", PUBLIC, thread.as_str(), context.as_str()];
+    let before = all.map(|path| seen(&here, path));
+    for (path, (status, text)) in all.iter().zip(&before) {
+        assert!(*status == 200 && text.contains("gull"), "{path}: {text}");
+    }
+    for deed in ["suspend", "unsuspend"] {
+        assert!(here.command(&["account", deed, "ann", "--reason", "a mistake"]).is_done);
+        for (path, (_, old)) in all.iter().zip(&before) {
+            let (status, text) = seen(&here, path);
+            let is_there = status == 200 && text.contains("gull");
+            assert_eq!(is_there, deed == "unsuspend", "{path} after {deed}: {text}");
+            assert!(!is_there || text == *old, "{path}: {text}");
+        }
+    }
+}
