@@ -2,8 +2,8 @@
 //!
 //! The parsers are met where strangers meet them, over HTTP: text, ids, paging, the three body
 //! encodings, OAuth's parameters. Each case starts from something that works and is then cut,
-//! swapped, repeated, nested or filled with bytes that no text has. A 5xx, a hang or an ended
-//! process is a finding, and the finding names its seed. Parsers that are called directly, without
+//! swapped, repeated, nested or filled with bytes that no text has. A 5xx, a hang, a panic or an
+//! ended process is a finding, and the finding names its seed. Parsers that are called directly, without
 //! a server, are in `fuzz_targets`.
 
 use std::io::{Read, Write};
@@ -173,12 +173,18 @@ fn one_family(family: &str, seconds: u64, start: u64) -> Result<()> {
         if status >= 500 && status != 503 && status != 501 && status != 507 {
             bail!("{family}, seed {number}: answered {status}: {}", printable(&request));
         }
+        // What a panic in a request's own task looks like from outside.
+        if status == 0 {
+            server
+                .calm()
+                .with_context(|| format!("{family}, seed {number}: {}", printable(&request)))?;
+        }
         tried += 1;
     }
     ensure!(server.lives(), "the server ended");
     let health = http::Client::new(server.address, None).get("/health")?;
     ensure!(health.status == 200, "/health is answered {} afterwards", health.status);
-    println!("  {family}: {tried} cases, no 5xx, no hang");
+    println!("  {family}: {tried} cases, no 5xx, no hang, no panic");
     server.stop()
 }
 

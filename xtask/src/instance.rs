@@ -1,10 +1,11 @@
 //! A server to try: the built binary on a data folder of its own and a free loopback port.
 //!
 //! It is met as a host meets it: a configuration file, the command line, `ready` on standard
-//! output. It ends with this value, however the word ends.
+//! output. It ends with this value, however the word ends. Whoever ends it on purpose hears of it
+//! when something panicked within: a server that lives on has hidden that from its clients.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -120,7 +121,10 @@ impl Plan {
         let log = self.data.with_extension("log");
         let mut command = self.command(&["serve", "--listen", &self.listen])?;
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(File::options().create(true).append(true).open(&log)?);
+        let output = File::options().create(true).append(true).open(&log)?;
+        // Those who ran on this folder before have answered for what they said.
+        let said_before = output.metadata()?.len();
+        command.stderr(output);
         if let Some(core) = self.core {
             pin::child(&mut command, core);
         }
@@ -135,6 +139,7 @@ impl Plan {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             plan: self.clone(),
             start_up: Duration::ZERO,
+            log: Log { path: log.clone(), said_before },
         };
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
@@ -156,8 +161,29 @@ impl Plan {
 /// The password of every account that words make.
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// What a server says on standard error, from where it began to.
+struct Log {
+    path: PathBuf,
+    said_before: u64,
+}
+
+impl Log {
+    /// What it has said until now.
+    fn text(&self) -> Result<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.said_before))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).context("read the server's log")?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// How the standard library's hook words what it says of a panic.
+const PANIC: &str = "panicked at";
+
 /// A running server.
 pub struct Instance {
+    log: Log,
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
@@ -171,17 +197,30 @@ impl Instance {
     /// Ends it as the loss of its process would: SIGKILL.
     ///
     /// # Errors
-    /// When it cannot be ended.
+    /// When it cannot be ended, or something had panicked in it.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill().context("kill")?;
         self.child.wait().context("wait")?;
-        Ok(())
+        self.calm()
+    }
+
+    /// Looks whether anything has panicked in it.
+    ///
+    /// # Errors
+    /// With what it said of the first panic.
+    pub fn calm(&self) -> Result<()> {
+        let text = self.log.text()?;
+        let mut lines = text.lines().skip_while(|line| !line.contains(PANIC));
+        match lines.next() {
+            None => Ok(()),
+            Some(line) => bail!("the server {line} {}", lines.next().unwrap_or_default()),
+        }
     }
 
     /// Ends it as a host does: SIGTERM, and it drains.
     ///
     /// # Errors
-    /// When it does not end in time, or not well.
+    /// When it does not end in time, or not well, or something had panicked in it.
     pub fn stop(mut self) -> Result<()> {
         signal(self.child.id(), libc::SIGTERM)?;
         let end =
@@ -189,7 +228,7 @@ impl Instance {
         if !end.success() {
             bail!("the server ended with {end}");
         }
-        Ok(())
+        self.calm()
     }
 
     /// Whether the same process is still there.
@@ -237,4 +276,45 @@ fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that says something on its standard error, as a server that began on a used log.
+    fn saying(folder: &Path, words: &str) -> Instance {
+        let path = folder.join("log");
+        let before = "thread 'old' panicked at old.rs:1:1:\nof another run\n";
+        std::fs::write(&path, before).unwrap();
+        let script =
+            format!("trap 'exit 0' TERM; {words}; echo ready; while :; do sleep 0.02; done");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let output = File::options().append(true).open(&path).unwrap();
+        let mut child = command.stderr(output).spawn().unwrap();
+        let said = child.stdout.take().unwrap();
+        BufReader::new(said).read_line(&mut String::new()).unwrap();
+        Instance {
+            log: Log { path, said_before: u64::try_from(before.len()).unwrap() },
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            plan: Plan::new(folder, OPEN),
+            start_up: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_server_in_which_something_panicked_ends_badly_however_it_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        for end in [Instance::stop, Instance::kill] {
+            let quiet = saying(folder.path(), "echo 'WARN all is well' >&2");
+            quiet.calm().unwrap();
+            end(quiet).unwrap();
+            // As the hook of the standard library says it.
+            let words = "printf \"thread 'x' panicked at a.rs:2:3:\\nno bird\\n\" >&2";
+            let error = end(saying(folder.path(), words)).unwrap_err().to_string();
+            assert!(error.contains("a.rs:2:3") && error.contains("no bird"), "{error}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Who calls: a bearer token, verified by its MAC before anything else is asked (RFC 6750).
 
-use crate::{Api, refusal::Refused, seats::Seat};
+use crate::{Api, meter::Spender, refusal::Refused, seats::Seat};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -130,7 +130,7 @@ pub(crate) struct UploadScope(pub &'static str);
 pub(crate) const MEDIA: &str = "write:media";
 
 /// A member who sends files, asked for before a byte of them is read: who may not send any does not
-/// get them into memory, and neither does whoever sends too many, in all or at once.
+/// get them into memory, and neither does whoever sends too many, at once or in all.
 pub(crate) struct Uploader {
     pub account: AccountId,
     _seat: Option<Seat>,
@@ -142,17 +142,19 @@ impl FromRequestParts<Api> for Uploader {
         let caller = Caller::from_request_parts(parts, api).await?;
         let UploadScope(scope) = *parts.extensions.get().ok_or_else(ApiError::internal)?;
         let account = caller.member(scope)?;
-        if scope == MEDIA {
-            let now_ms = api.social.now().ms();
-            let taken = api.uploads.take(account.get().cast_unsigned(), now_ms);
-            taken.map_err(|refused| ApiError::too_many(refused.wait_s(now_ms)))?;
-        }
+        let Ok(spender) = Spender::from_request_parts(parts, api).await;
         // Only multipart carries files; the other encodings are as small as anywhere.
         let kind = parts.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii());
         let is_large = kind.is_some_and(|kind| {
             kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
         });
-        let seat = is_large.then(|| api.upload_seats.take(account)).transpose()?;
+        let seat = || api.upload_seats.take(account, Some(spender.address));
+        let seat = is_large.then(seat).transpose()?;
+        // Last: who got no seat has sent nothing, and shall not pay for it.
+        if scope == MEDIA {
+            let principal = account.get().cast_unsigned();
+            spender.spend(&api.uploads, principal, api.social.now())?;
+        }
         Ok(Self { account, _seat: seat })
     }
 }

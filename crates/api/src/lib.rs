@@ -7,7 +7,7 @@ mod accounts;
 mod caller;
 mod emails;
 mod instance;
-mod limits;
+pub mod limits;
 mod lists;
 mod media;
 mod meter;
@@ -52,6 +52,10 @@ pub struct Parts {
     pub meter: RateMeter,
     /// Sign-ups of an address, which are refused when used up.
     pub sign_ups: Allowance,
+    /// Apps that an address registers; of [`limits::APPS`].
+    pub apps: Allowance,
+    /// Tokens of apps themselves that an address asks for; of [`limits::APP_TOKENS`].
+    pub app_tokens: Allowance,
     /// Where a request comes from.
     pub address_of: AddressOf,
     /// Of open streams.

@@ -1,5 +1,8 @@
-//! Bounds of the API itself: open streams. What one request may carry is bounded in `httpkit`, what
-//! a verb keeps in `social`, and connections in `shield`.
+//! Bounds of the API itself: open streams, uploads under way, what a stranger may have stored. What
+//! one request may carry is bounded in `httpkit`, what a verb keeps in `social`, and connections in
+//! `shield`.
+
+use httpkit::rate::Rule;
 
 /// Streams open at once on this server. Past it: 503.
 pub const STREAMS_MAX: usize = 10_000;
@@ -17,12 +20,29 @@ pub const ASK_AGAIN_MS: u64 = 1_000;
 /// How often it asks in a row. Past it: closed.
 pub const ASKED_AGAIN_MAX: u32 = 40;
 /// Uploads that are read or worked on at once: each may be of 16 MiB, a profile's two pictures of
-/// twice as much, and a phone may take a minute for one. Past it: 503.
-pub const UPLOADS_MAX: usize = 16;
+/// twice as much, and a phone may take a minute for one. The bytes themselves are bounded in
+/// `shield` (`BODY_BYTES_MAX`). Past it: 503.
+pub const UPLOADS_MAX: usize = 64;
 /// The same of one account: the pictures of a post, which apps send side by side. Past it: 429.
 pub const UPLOADS_PER_ACCOUNT: u32 = 4;
+/// The same from one address, behind which a household or an office may be. Past it: 429.
+pub const UPLOADS_PER_ADDRESS: u32 = 16;
+/// Uploads under way from which on an account has one at a time, so that a few accounts cannot take
+/// all seats. Past it: 429 for who has one already.
+pub const UPLOADS_SCARCE: usize = 32;
 
-const _: () = assert!(UPLOADS_PER_ACCOUNT as usize * 4 <= UPLOADS_MAX, "no account fills all");
+const _: () = assert!(UPLOADS_SCARCE * 2 <= UPLOADS_MAX, "as many accounts as seats in the rest");
+const _: () = assert!(UPLOADS_PER_ACCOUNT as usize * 8 <= UPLOADS_SCARCE, "a few make it scarce");
+const _: () = assert!(UPLOADS_PER_ADDRESS as usize * 4 <= UPLOADS_MAX, "no address fills all");
+const _: () = assert!(UPLOADS_PER_ACCOUNT < UPLOADS_PER_ADDRESS, "an address is of more than one");
 const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");
 /// Seconds after which to come back to a server that stops: about what a restart takes.
 pub(crate) const STOPPING_S: u32 = 10;
+
+/// Apps that an address registers. An app registers once on each device and instance, and many of
+/// its kind may share an address. Past it: 429.
+pub const APPS: Rule = Rule { limit: 60, window_ms: 30 * 60_000, name: 5 };
+/// Tokens that are issued to apps themselves, without a member, by address. Past it: 429.
+pub const APP_TOKENS: Rule = Rule { limit: 120, window_ms: 30 * 60_000, name: 6 };
+
+const _: () = assert!(APPS.limit < APP_TOKENS.limit, "an app may ask for its own token again");

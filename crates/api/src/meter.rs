@@ -1,7 +1,7 @@
 //! What every answer of the API says besides its body: how much of its caller's allowance is left,
-//! and that nobody may keep it unless the handler says otherwise. Only sign-ups and uploads are
-//! refused, by their handlers; everything else is refused by what the machine can bear, in
-//! `shield`.
+//! and that nobody may keep it unless the handler says otherwise. Only sign-ups, uploads and what
+//! is stored for apps without a member are refused, by their handlers through a [`Spender`];
+//! everything else is refused by what the machine can bear, in `shield`.
 //!
 //! A hook, and it asks the store nothing: a token that is not in memory is looked up by whoever
 //! answers, and counted with the answer.
@@ -20,11 +20,12 @@ use axum::{
 };
 use httpkit::{
     ApiError,
+    allowance::Allowance,
     client_address::principal,
     hook::{After, Hook},
     rate::{self, Report, Rule},
 };
-use model::TokenId;
+use model::{Timestamp, TokenId};
 use std::sync::{Arc, OnceLock};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
@@ -37,14 +38,15 @@ pub struct Allowances(pub Api);
 /// What is known of a request until its answer is there.
 pub struct Counted {
     told: Told,
-    sign_up: Option<SignUps>,
+    /// Where the handler may spend of an allowance that is refused when used up: what it spent.
+    spent: Option<Spent>,
     /// A visitor's GET, whose answer others may keep where the handler says so.
     is_shared: bool,
 }
 
 /// What the answer will say.
 enum Told {
-    /// Nothing: OAuth has no allowance.
+    /// Nothing: OAuth has none but for what its handler spends.
     Nothing,
     /// This.
     Report(Report),
@@ -91,17 +93,18 @@ impl Hook for Allowances {
         }
         let is_shared = request.method() == Method::GET
             && !request.headers().contains_key(header::AUTHORIZATION);
-        let sign_up = is_sign_up(request.method(), request.uri()).then(SignUps::default);
-        if let Some(sign_up) = &sign_up {
-            request.extensions_mut().insert(sign_up.clone());
-        }
         let told = if is_api { self.told(request) } else { Told::Nothing };
-        Ok(Some(Counted { told, sign_up, is_shared }))
+        let spent = spends(request.method(), request.uri()).then(|| {
+            let spent = Spent::default();
+            request.extensions_mut().insert(spent.clone());
+            spent
+        });
+        Ok(Some(Counted { told, spent, is_shared }))
     }
 
     fn after(&self, kept: Option<Counted>, response: Response) -> After {
-        let Some(Counted { told, sign_up, is_shared }) = kept else { return After::Now(response) };
-        let sign_up = sign_up.and_then(|uses| uses.0.get().copied());
+        let Some(Counted { told, spent, is_shared }) = kept else { return After::Now(response) };
+        let spent = spent.and_then(|spent| spent.0.get().copied());
         let report = match told {
             Told::Nothing => None,
             Told::Report(report) => Some(report),
@@ -114,12 +117,12 @@ impl Hook for Allowances {
                     return After::Later(Box::pin(async move {
                         let live = Caller::alive(&api, token).await.ok();
                         let report = count.of(&api, live, address);
-                        said(Some(report), sign_up, is_shared, response)
+                        said(Some(report), spent, is_shared, response)
                     }));
                 }
             }
         };
-        After::Now(said(report, sign_up, is_shared, response))
+        After::Now(said(report, spent, is_shared, response))
     }
 }
 
@@ -160,13 +163,17 @@ impl Allowances {
 /// Writes what the answer says of its caller's allowance, and who may keep it.
 fn said(
     report: Option<Report>,
-    sign_up: Option<Report>,
+    spent: Option<Report>,
     is_shared: bool,
     mut response: Response,
 ) -> Response {
     let headers = response.headers_mut();
-    if let Some(report) = report {
-        sign_up.map_or(report, |sign_up| sign_up.or_tighter(report)).write(headers);
+    let tighter = match (report, spent) {
+        (Some(report), Some(spent)) => Some(spent.or_tighter(report)),
+        (report, spent) => spent.or(report),
+    };
+    if let Some(report) = tighter {
+        report.write(headers);
     }
     if is_shared {
         headers.entry(header::CACHE_CONTROL).or_insert(PRIVATE);
@@ -176,9 +183,37 @@ fn said(
     response
 }
 
-/// What an address has left of its sign-ups, once one was used by the request at hand.
+/// What is left of an allowance, once one was spent of it by the request at hand.
 #[derive(Clone, Default)]
-struct SignUps(Arc<OnceLock<Report>>);
+struct Spent(Arc<OnceLock<Report>>);
+
+/// Whoever may spend of an allowance that is refused when it is used up. What is spent is said in
+/// the answer.
+pub(crate) struct Spender {
+    /// The number of the address that the request comes from.
+    pub address: u64,
+    spent: Option<Spent>,
+}
+
+impl Spender {
+    /// Spends one; 429 where none is left.
+    pub fn spend(&self, from: &Allowance, principal: u64, now: Timestamp) -> Result<(), ApiError> {
+        let taken = from.take(principal, now.ms());
+        if let Some(spent) = &self.spent {
+            let (Ok(report) | Err(report)) = taken;
+            let _set_once = spent.0.set(report);
+        }
+        taken.map(drop).map_err(|refused| ApiError::too_many(refused.wait_s(now.ms())))
+    }
+}
+
+impl FromRequestParts<Api> for Spender {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
+        let address = principal((api.address_of)(&parts.extensions, &parts.headers));
+        Ok(Self { address, spent: parts.extensions.get().cloned() })
+    }
+}
 
 /// Leave to sign somebody up: one of the address's sign-ups is used by asking for it, and where
 /// none is left the request is refused. To be asked for after the caller's token: without one
@@ -188,22 +223,17 @@ pub(crate) struct MaySignUp;
 impl FromRequestParts<Api> for MaySignUp {
     type Rejection = Refused;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        let now_ms = api.social.now().ms();
-        let address = principal((api.address_of)(&parts.extensions, &parts.headers));
-        let taken = api.sign_ups.take(address, now_ms);
-        if let Some(uses) = parts.extensions.get::<SignUps>() {
-            let (Ok(report) | Err(report)) = taken;
-            let _set_once = uses.0.set(report);
-        }
-        match taken {
-            Ok(_) => Ok(Self),
-            Err(refused) => Err(ApiError::too_many(refused.wait_s(now_ms)).into()),
-        }
+        let Ok(spender) = Spender::from_request_parts(parts, api).await;
+        spender.spend(&api.sign_ups, spender.address, api.social.now())?;
+        Ok(Self)
     }
 }
 
-fn is_sign_up(method: &Method, uri: &Uri) -> bool {
-    method == Method::POST && plain(uri) == "/api/v1/accounts"
+/// Whether the handler of this may spend of an allowance.
+fn spends(method: &Method, uri: &Uri) -> bool {
+    let places =
+        ["/api/v1/accounts", "/api/v1/apps", "/api/v1/media", "/api/v2/media", "/oauth/token"];
+    method == Method::POST && places.contains(&plain(uri))
 }
 
 /// The path without the slash at its end, which is answered all the same.
@@ -212,7 +242,7 @@ fn plain(uri: &Uri) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
-/// The rule that a request of a member falls under besides the general one.
+/// The rule that a request of a member falls under besides the general one, and is only reported.
 fn special(method: &Method, uri: &Uri) -> Option<Rule> {
     if method == Method::GET {
         return None;
@@ -220,9 +250,8 @@ fn special(method: &Method, uri: &Uri) -> Option<Rule> {
     let path = plain(uri);
     let post = path.strip_prefix("/api/v1/statuses/");
     if method == Method::POST {
-        let is_media = path == "/api/v1/media" || path == "/api/v2/media";
         let is_undone = post.is_some_and(|rest| rest.ends_with("/unreblog"));
-        return if is_media { Some(rate::MEDIA) } else { is_undone.then_some(rate::DELETE) };
+        return is_undone.then_some(rate::DELETE);
     }
     let is_deleted = method == Method::DELETE && post.is_some_and(|id| !id.contains('/'));
     is_deleted.then_some(rate::DELETE)

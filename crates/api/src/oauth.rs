@@ -5,7 +5,8 @@
 use crate::{
     Api,
     accounts::Answer,
-    caller::{Caller, Newcomer, Origin, issue_token, token_of},
+    caller::{Caller, Newcomer, issue_token, token_of},
+    meter::Spender,
     refusal::Refused,
     wire,
 };
@@ -37,7 +38,11 @@ pub(crate) struct AppForm {
 }
 
 /// `POST /api/v1/apps`.
-pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>) -> Answer {
+pub(crate) async fn create_app(
+    State(api): State<Api>,
+    spender: Spender,
+    Body(form): Body<AppForm>,
+) -> Answer {
     let wrong = |what: &str| ApiError::unprocessable(format!("Validation failed: {what}"));
     let name = form.client_name.trim();
     if name.is_empty() || name.chars().count() > 60 {
@@ -70,6 +75,7 @@ pub(crate) async fn create_app(State(api): State<Api>, Body(form): Body<AppForm>
             .ok_or_else(|| wrong("Scopes are not known"))?,
         created: api.social.now(),
     };
+    spender.spend(&api.apps, spender.address, api.social.now())?;
     let id = api.social.store().create_app(&app).await?;
     Ok(Json(wire::other::app(&App { id, ..app }, Some(&secret))))
 }
@@ -139,7 +145,7 @@ async fn client(api: &Api, headers: &HeaderMap, form: &TokenForm) -> Result<App,
 /// `POST /oauth/token`: for a code, for the app itself, or for a password where the host allows it.
 pub(crate) async fn token(
     State(api): State<Api>,
-    Origin(address): Origin,
+    spender: Spender,
     headers: HeaderMap,
     Body(form): Body<TokenForm>,
 ) -> Answer {
@@ -162,12 +168,13 @@ pub(crate) async fn token(
         }
         "client_credentials" => {
             let scopes = granted(&app, form.scope.as_deref())?;
+            spender.spend(&api.app_tokens, spender.address, now)?;
             (api.social.store().create_token(app.id, None, scopes, now).await?, scopes)
         }
         "password" if api.password_grant => {
             let scopes = granted(&app, form.scope.as_deref())?;
             let (name, password) = (form.username.as_str(), form.password.as_str());
-            let attempt = LogIn { name, password, address, device: None };
+            let attempt = LogIn { name, password, address: spender.address, device: None };
             let Some(member) = api.social.log_in(&attempt).await? else {
                 let text = "This name and password do not belong together.";
                 return Err(wrong("invalid_grant", text).into());

@@ -1,23 +1,52 @@
 //! How many of something dear are open at once, in all and of whom: streams, and uploads that are
 //! being read. A seat is held for as long as the thing is.
 
-use crate::limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT, UPLOADS_MAX, UPLOADS_PER_ACCOUNT};
+use crate::limits::{
+    STREAMS_MAX, STREAMS_PER_ACCOUNT, UPLOADS_MAX, UPLOADS_PER_ACCOUNT, UPLOADS_PER_ADDRESS,
+    UPLOADS_SCARCE,
+};
 use httpkit::ApiError;
 use model::AccountId;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
-#[derive(Default)]
+/// How many each of something has.
+struct Held<K>(HashMap<K, u32>);
+
+impl<K: Eq + Hash> Held<K> {
+    fn of(&self, key: &K) -> u32 {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, key: K) {
+        let held = self.0.entry(key).or_default();
+        *held = held.saturating_add(1);
+    }
+
+    fn take(&mut self, key: &K) {
+        if let Some(held) = self.0.get_mut(key) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.0.remove(key);
+            }
+        }
+    }
+}
+
 struct Taken {
     all: usize,
-    by: HashMap<AccountId, u32>,
+    by_account: Held<AccountId>,
+    by_address: Held<u64>,
 }
 
 /// How many there may be, and what is answered where there are too many.
 #[derive(Clone, Copy)]
 struct Bounds {
     all: usize,
-    of_one: u32,
+    of_account: u32,
+    of_address: u32,
+    /// So many taken, an account has one at a time.
+    scarce: usize,
     retry_after_s: u32,
     reason: &'static str,
 }
@@ -33,23 +62,39 @@ pub struct Seats {
 pub(crate) struct Seat {
     seats: Seats,
     account: AccountId,
+    address: Option<u64>,
 }
 
 impl Seats {
-    /// Of open streams.
+    /// Of open streams. They cost little each, and an address may be many people's: only the
+    /// account is counted.
     pub fn of_streams() -> Self {
-        let (all, of_one) = (STREAMS_MAX, STREAMS_PER_ACCOUNT);
-        Self::of(Bounds { all, of_one, retry_after_s: 30, reason: "streams" })
+        Self::of(Bounds {
+            all: STREAMS_MAX,
+            of_account: STREAMS_PER_ACCOUNT,
+            of_address: u32::MAX,
+            scarce: STREAMS_MAX,
+            retry_after_s: 30,
+            reason: "streams",
+        })
     }
 
     /// Of uploads that are read or worked on.
     pub fn of_uploads() -> Self {
-        let (all, of_one) = (UPLOADS_MAX, UPLOADS_PER_ACCOUNT);
-        Self::of(Bounds { all, of_one, retry_after_s: 5, reason: "uploads" })
+        Self::of(Bounds {
+            all: UPLOADS_MAX,
+            of_account: UPLOADS_PER_ACCOUNT,
+            of_address: UPLOADS_PER_ADDRESS,
+            scarce: UPLOADS_SCARCE,
+            retry_after_s: 5,
+            reason: "uploads",
+        })
     }
 
     fn of(bounds: Bounds) -> Self {
-        Self { bounds, taken: Arc::default() }
+        let (by_account, by_address) = (Held(HashMap::new()), Held(HashMap::new()));
+        let taken = Taken { all: 0, by_account, by_address };
+        Self { bounds, taken: Arc::new(Mutex::new(taken)) }
     }
 
     /// How many are taken.
@@ -57,20 +102,25 @@ impl Seats {
         self.taken.lock().all as u64
     }
 
-    /// A seat, or 429 and 503 where there is none.
-    pub(crate) fn take(&self, account: AccountId) -> Result<Seat, ApiError> {
-        let Bounds { all, of_one, retry_after_s, reason } = self.bounds;
+    /// A seat for an account at an address (its number, where addresses are counted), or 429 and
+    /// 503 where there is none.
+    pub(crate) fn take(&self, account: AccountId, address: Option<u64>) -> Result<Seat, ApiError> {
+        let Bounds { all, of_account, of_address, scarce, retry_after_s, reason } = self.bounds;
         let mut taken = self.taken.lock();
-        let own = taken.by.get(&account).copied().unwrap_or_default();
-        if own >= of_one {
+        let own_max = if taken.all < scarce { of_account } else { 1 };
+        let at_address = address.map_or(0, |address| taken.by_address.of(&address));
+        if taken.by_account.of(&account) >= own_max || at_address >= of_address {
             return Err(ApiError::too_many(retry_after_s));
         }
         if taken.all >= all {
             return Err(ApiError::unavailable(retry_after_s, reason));
         }
-        taken.by.insert(account, own + 1);
+        taken.by_account.add(account);
+        if let Some(address) = address {
+            taken.by_address.add(address);
+        }
         taken.all += 1;
-        Ok(Seat { seats: self.clone(), account })
+        Ok(Seat { seats: self.clone(), account, address })
     }
 }
 
@@ -78,11 +128,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken.lock();
         taken.all = taken.all.saturating_sub(1);
-        if let Some(own) = taken.by.get_mut(&self.account) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                taken.by.remove(&self.account);
-            }
+        taken.by_account.take(&self.account);
+        if let Some(address) = &self.address {
+            taken.by_address.take(address);
         }
     }
 }
@@ -91,24 +139,54 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    fn take(seats: &Seats, account: usize, address: u64) -> Result<Seat, u16> {
+        let id = AccountId::new(i64::try_from(account).expect("small") + 1).expect("an id");
+        seats.take(id, Some(address)).map_err(|error| error.status().as_u16())
+    }
+
+    /// Every account at an address of its own.
     #[test]
     fn an_account_has_so_many_all_have_so_many_and_they_come_back() {
         for seats in [Seats::of_streams(), Seats::of_uploads()] {
-            let account = |n: usize| AccountId::new(i64::try_from(n).expect("small") + 1);
-            let take = |n| seats.take(account(n).expect("an id"));
-            let status = |n| take(n).err().map(|error| error.status().as_u16());
-            let of_one = usize::try_from(seats.bounds.of_one).expect("small");
+            let take = |n: usize| take(&seats, n, u64::try_from(n).expect("small"));
+            let of_one = usize::try_from(seats.bounds.of_account).expect("small");
             let mut held: Vec<Seat> = (0..of_one).map(|_| take(0).expect("a seat")).collect();
-            assert_eq!(status(0), Some(429));
-            assert_eq!(status(1), None);
+            assert_eq!(take(0).err(), Some(429));
+            assert_eq!(take(1).err(), None);
             held.pop();
-            assert_eq!(status(0), None);
+            assert_eq!(take(0).err(), None);
             while seats.taken() < seats.bounds.all as u64 {
                 held.push(take(held.len()).expect("a seat"));
             }
-            assert_eq!(status(seats.bounds.all + 1), Some(503));
+            assert_eq!(take(seats.bounds.all + 1).err(), Some(503));
             drop(held);
-            assert!(seats.taken.lock().by.is_empty() && seats.taken() == 0);
+            let taken = seats.taken.lock();
+            assert!(taken.by_account.0.is_empty() && taken.by_address.0.is_empty());
+            assert_eq!(taken.all, 0);
         }
+    }
+
+    /// Accounts that each take all they can, wherever they are.
+    #[test]
+    fn a_few_accounts_cannot_take_all_seats_of_uploads_and_neither_can_a_few_addresses() {
+        let seats = Seats::of_uploads();
+        let greedy = 20;
+        let mut held = Vec::new();
+        for account in 0..greedy {
+            while let Ok(seat) = take(&seats, account, u64::try_from(account).expect("small")) {
+                held.push(seat);
+            }
+        }
+        assert!(held.len() > UPLOADS_SCARCE, "they were stopped long before it was full");
+        assert!(take(&seats, greedy, 1_000).is_ok(), "somebody else still has a place");
+        drop(held);
+        let mut held = Vec::new();
+        for account in 0..200 {
+            while let Ok(seat) = take(&seats, account, u64::from(account % 3 == 0)) {
+                held.push(seat);
+            }
+        }
+        assert_eq!(held.len(), 2 * usize::try_from(UPLOADS_PER_ADDRESS).expect("small"));
+        assert!(take(&seats, 200, 1_000).is_ok(), "another address still has a place");
     }
 }

@@ -165,6 +165,8 @@ fn parts(
         shared: Arc::new(SharedPages::new(Heard(Arc::clone(&instance.social)))),
         meter: RateMeter::new(instance.social.unpredictable()),
         sign_ups: sign_ups(config, instance.social.unpredictable()),
+        apps: Allowance::new(api::limits::APPS, instance.social.unpredictable()),
+        app_tokens: Allowance::new(api::limits::APP_TOKENS, instance.social.unpredictable()),
         address_of: address_of(config),
         seats: api::Seats::of_streams(),
         upload_seats: api::Seats::of_uploads(),

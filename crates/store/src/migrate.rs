@@ -112,6 +112,15 @@ pub(crate) const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration \
     (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
 pub(crate) const READ_LEDGER: &str = "SELECT version, checksum FROM migration ORDER BY version";
 
+/// Whether a migration makes a table of this name on PostgreSQL, where others may keep theirs
+/// beside ours.
+pub(crate) fn makes_table(name: &str) -> bool {
+    let texts = MIGRATIONS.iter().flat_map(|step| [step.sql, step.postgres]);
+    texts.flat_map(|text| text.split("CREATE TABLE ").skip(1)).any(|rest| {
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next() == Some(name)
+    })
+}
+
 impl Migration {
     /// SHA-256 of all its texts.
     pub(crate) fn checksum(&self) -> String {

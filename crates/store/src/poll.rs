@@ -92,6 +92,9 @@ impl SqlStore {
         choices: &[u32],
     ) -> Stored<()> {
         let mut batch = Batch::new();
+        // One ballot after another: PostgreSQL would count below for two of one voter at a time,
+        // neither of which sees the other.
+        batch.must("UPDATE poll SET multiple = multiple WHERE id = ?1", params![poll.id]);
         for choice in choices {
             // Only the first vote of a voter passes, whatever its choice, but all of one ballot.
             batch.must(

@@ -153,7 +153,7 @@ impl Session {
         let caller = caller_of(api, &token).await?.confirmed()?;
         let account = member(&caller)?;
         let token_id = token_of(&api.sealer, &token).ok_or_else(ApiError::unauthorized)?;
-        let seat = api.seats.take(account)?;
+        let seat = api.seats.take(account, None)?;
         let listener = Listener::new(std::sync::Arc::clone(&api.social), account).await?;
         let (api, unsure) = (api.clone(), None);
         Ok(Self { api, token, caller, listener, rights, token_id, unsure, _seat: seat })

@@ -26,12 +26,14 @@ use store::{Db, Engine, Look, OpenError, Restoring};
 
 /// Where a backup is unpacked to.
 const STAGE: &str = "restoring";
-/// What the stage is called once everything has its place, until it is gone.
+/// What the stage is called once everything has its place, or was given up, until it is gone.
 const RESTORED: &str = "restored";
 /// Its marker: what is in the stage is whole, and is being moved to its places.
 const MARKER: &str = "moving.json";
 /// Where in the stage the new entries are.
 const NEW: &str = "new";
+/// What its tables are called once they are in the database, until they are gone.
+const PUT: &str = "tables-put";
 /// How the name of a folder for what was there before begins.
 const BEFORE: &str = "before-restore-";
 
@@ -58,8 +60,8 @@ pub(crate) fn sweep(data: &Path) {
         return;
     }
     match fs::remove_dir_all(&gone) {
-        Ok(()) => tracing::info!("what a finished restore had left was cleaned away"),
-        Err(error) => tracing::warn!(%error, "what a finished restore left stays"),
+        Ok(()) => tracing::info!("what an ended restore had left was cleaned away"),
+        Err(error) => tracing::warn!(%error, "what an ended restore left stays"),
     }
 }
 
@@ -224,18 +226,22 @@ impl Restore<'_> {
         let aside = moving.tables_aside.then_some(aside.as_str());
         let how = Restoring { mark: Some(&moving.aside), aside };
         let done = self.runtime.block_on(Db::restore_tables(options, &tables, how));
-        match done {
-            Ok(()) => Ok(fs::remove_dir_all(&tables)?),
-            // Perhaps it was done and only the answer was lost: the next one will see.
-            Err(OpenError::Store(StoreError::Away { .. })) => {
-                bail!("the database went away while it was filled: run this again when it is back")
-            }
-            Err(error) => {
-                // Nothing has been changed anywhere.
-                fs::remove_dir_all(stage)?;
-                Err(error).context("the tables could not be restored, and nothing was changed")
-            }
+        let error = match done {
+            // At once: from here on nothing here is a part of the copy any more.
+            Ok(()) => return discard(&tables, &stage.join(PUT)),
+            Err(error) => error,
+        };
+        if proves_nothing_was_done(&error) {
+            // At once, with the marker: a stage that was removed by half must never be moved in.
+            discard(stage, &self.data.join(RESTORED))?;
+            return Err(error).context("the tables could not be restored, and nothing was changed");
         }
+        // Perhaps it was done and only the answer was lost: the next one will see.
+        Err(anyhow::Error::new(error).context(format!(
+            "it is not known whether the tables are in the database: mend what is said here and \
+             run `fulmar restore` again, which finds out and goes on. Until then {} stays",
+            stage.display()
+        )))
     }
 
     /// Moves what was there aside, and what was unpacked to its places. Begun anew it goes on where
@@ -275,13 +281,40 @@ impl Restore<'_> {
             File::open(&aside)?.sync_all()?;
         }
         // At once, with the marker: from here on the folder opens again.
-        let gone = data.join(RESTORED);
-        let _ = fs::remove_dir_all(&gone);
-        fs::rename(&stage, &gone)?;
-        File::open(data)?.sync_all()?;
-        fs::remove_dir_all(&gone)?;
-        Ok(())
+        discard(&stage, &data.join(RESTORED))
     }
+}
+
+/// Whether a refusal to put tables in came for sure before any of them was there for others.
+fn proves_nothing_was_done(error: &OpenError) -> bool {
+    match error {
+        OpenError::NotEmpty | OpenError::AsideRights | OpenError::Copy { .. } => true,
+        OpenError::Store(error) => !matches!(error, StoreError::Away { .. }),
+        // It was not even asked whether an earlier try had been done.
+        OpenError::Address
+        | OpenError::Unreachable { .. }
+        | OpenError::Refused { .. }
+        | OpenError::Version { .. }
+        | OpenError::Encoding { .. }
+        | OpenError::Rights
+        | OpenError::Taken { .. } => false,
+    }
+}
+
+/// Takes a folder away at once, by another name beside it, and then removes it: killed or failing
+/// in between, it leaves the whole of it or nothing under the name that means something.
+fn discard(folder: &Path, gone: &Path) -> anyhow::Result<()> {
+    // What an earlier one left.
+    let _ = fs::remove_dir_all(gone);
+    fs::rename(folder, gone)
+        .with_context(|| format!("{} cannot be moved to {}", folder.display(), gone.display()))?;
+    for parent in [folder.parent(), gone.parent()].into_iter().flatten() {
+        File::open(parent)?.sync_all()?;
+    }
+    if let Err(error) = fs::remove_dir_all(gone) {
+        tracing::warn!(folder = %gone.display(), %error, "it is not needed any more, and stays");
+    }
+    Ok(())
 }
 
 /// Syncs the names in a folder and in those below it.

@@ -110,6 +110,54 @@ fn app(here: &Instance) -> String {
     token["access_token"].as_str().expect("a token").to_owned()
 }
 
+fn registered(here: &Instance, from: &str) -> Answer {
+    let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob" });
+    let more = format!("x-forwarded-for: {from}\r\n");
+    here.send("POST", "/api/v1/apps", "", &more, &form.to_string())
+}
+
+/// Refused as whoever has used up what is theirs, and told when to come again.
+fn is_used_up(answer: &Answer, limit: u32) {
+    assert_eq!((answer.status, left(answer)), (429, (limit, 0)), "{}", answer.body);
+    let wait = line(&answer.head, "retry-after").expect("a time").parse::<u32>().expect("seconds");
+    assert!((1..=1_800).contains(&wait), "{wait}");
+    assert!(answer.body["error"].is_string(), "{}", answer.body);
+}
+
+#[test]
+fn a_stranger_has_so_many_apps_stored_and_so_many_tokens_of_theirs() {
+    within_a_window(|| {
+        let here = Instance::with("[server]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+        let limit = api::limits::APPS.limit;
+        for remaining in (0..limit).rev() {
+            // What is refused for what it says has nothing stored.
+            let blank =
+                here.send("POST", "/api/v1/apps", "", "x-forwarded-for: 192.0.2.1\r\n", "{}");
+            assert_eq!(blank.status, 422, "{}", blank.body);
+            let done = registered(&here, "192.0.2.1");
+            assert_eq!((done.status, left(&done)), (200, (limit, remaining)), "{}", done.body);
+        }
+        is_used_up(&registered(&here, "192.0.2.1"), limit);
+        let app = registered(&here, "192.0.2.2");
+        assert_eq!(app.status, 200, "another address's are its own");
+        let token = |from: &str, grant: &str| {
+            let form = json!({ "client_id": app.body["client_id"], "grant_type": grant,
+                "client_secret": app.body["client_secret"], "code": "x", "scope": "read" });
+            let more = format!("x-forwarded-for: {from}\r\n");
+            here.send("POST", "/oauth/token", "", &more, &form.to_string())
+        };
+        let limit = api::limits::APP_TOKENS.limit;
+        for remaining in (0..limit).rev() {
+            let done = token("192.0.2.3", "client_credentials");
+            assert_eq!((done.status, left(&done)), (200, (limit, remaining)), "{}", done.body);
+        }
+        is_used_up(&token("192.0.2.3", "client_credentials"), limit);
+        assert_eq!(token("192.0.2.4", "client_credentials").status, 200);
+        let member = token("192.0.2.3", "authorization_code");
+        assert_eq!(member.status, 400, "members log in all the same: {}", member.body);
+    });
+}
+
 fn sign_up(here: &Instance, token: &str, name: &str, from: &str) -> Answer {
     let form = json!({ "username": name, "email": format!("{name}@example.org"),
         "password": "correct horse battery staple", "agreement": true, "locale": "en" });

@@ -243,3 +243,34 @@ fn an_interrupted_restore_keeps_the_folder_closed_and_is_finished_by_the_next() 
     assert!(here.command_at(&data, &["account", "show", "ann"]).is_done);
     assert!(!left.exists());
 }
+
+/// The tables may be in the database, for the answer of an earlier try was lost: so long as nobody
+/// could ask, nothing is given up and nobody is told that nothing was changed.
+#[test]
+fn a_restore_of_tables_is_given_up_only_when_nothing_was_done_for_sure() {
+    let here = Instance::with("");
+    let folder = TempDir::new().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("all.tar.zst"));
+    let tables = data.join("restoring/new/tables");
+    fs::create_dir_all(&tables).expect("made");
+    let moving = json!({
+        "file": file, "aside": "before-restore-1", "accounts": 2, "posts": 1, "media_files": 0,
+        "header": { "fulmar_backup": 1, "version": "0", "created": "then", "media": true },
+    });
+    fs::write(data.join("restoring/moving.json"), moving.to_string()).expect("written");
+    let words = ["restore", file.to_str().expect("text")];
+    // A port on which nobody answers: taken and left again.
+    let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = gone.local_addr().expect("its address").port();
+    drop(gone);
+    here.configure(&format!("[store]\npostgres_url = \"postgres://a@127.0.0.1:{port}/b\"\n"));
+    let said = here.command_at(&data, &words);
+    assert!(!said.is_done && said.err.contains("not known whether"), "{}", said.err);
+    assert!(said.err.contains("run `fulmar restore` again"), "{}", said.err);
+    assert!(tables.exists() && data.join("restoring/moving.json").exists());
+    // Asked, the database knows of no such restore, and the copy is none.
+    here.configure(&fresh_database());
+    let said = here.command_at(&data, &words);
+    assert!(!said.is_done && said.err.contains("nothing was changed"), "{}", said.err);
+    assert_eq!(names(&data), ["lock"]);
+}

@@ -2,7 +2,8 @@
 //! that the copy is of one moment while deeds go on; a table is one file in the server's own text
 //! form of COPY, which any later version reads. The list of them is written last: a folder without
 //! it is a copy that was not finished. Restoring is one transaction into a database without
-//! tables, or whose tables it moves into a schema beside: all of it, or nothing.
+//! tables of ours, or whose tables it moves into a schema beside: all of it, or nothing. Tables
+//! that no migration makes (an extension's, the host's own) are neither copied nor touched.
 //! Source: PostgreSQL documentation, COPY (text format).
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     Inspection, Look, OpenError, PostgresOptions,
     limits::{DUMP_CHUNK_BYTES, DUMP_LIST_BYTES_MAX},
-    migrate::{LEDGER, MIGRATIONS, plan},
+    migrate::{LEDGER, MIGRATIONS, makes_table, plan},
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -100,7 +101,11 @@ pub(crate) async fn dump(options: &PostgresOptions, folder: &Path) -> Result<(),
     let tx = building.isolation_level(level).read_only(true).start().await.map_err(failed)?;
     tx.batch_execute(UNHURRIED).await.map_err(failed)?;
     let applied = applied_in(&tx).await.map_err(failed)?;
-    let mut tables = tables(&tx).await?;
+    let (mut tables, theirs) = tables(&tx).await?;
+    if !theirs.is_empty() {
+        let tables = theirs.join(", ");
+        tracing::warn!(tables, "these tables are not Fulmar's: they are not in the copy");
+    }
     for table in &mut tables {
         table.rows = dump_table(&tx, table, folder).await?;
     }
@@ -115,8 +120,8 @@ pub(crate) async fn dump(options: &PostgresOptions, folder: &Path) -> Result<(),
     entries.sync_all().await.map_err(disk(folder))
 }
 
-/// All tables but the record of migrations, which the list holds.
-async fn tables(tx: &Transaction<'_>) -> Result<Vec<Table>, StoreError> {
+/// All tables of ours but the record of migrations, which the list holds; and the names of others.
+async fn tables(tx: &Transaction<'_>) -> Result<(Vec<Table>, Vec<String>), StoreError> {
     let mut tables: Vec<Table> = Vec::new();
     for row in tx.query(COLUMNS, &[]).await.map_err(failed)? {
         let name: String = row.try_get(0).map_err(failed)?;
@@ -127,7 +132,9 @@ async fn tables(tx: &Transaction<'_>) -> Result<Vec<Table>, StoreError> {
         }
     }
     tables.retain(|table| table.name != "migration");
-    Ok(tables)
+    let (ours, theirs): (Vec<Table>, Vec<Table>) =
+        tables.into_iter().partition(|table| makes_table(&table.name));
+    Ok((ours, theirs.into_iter().map(|table| table.name).collect()))
 }
 
 async fn create(path: &Path) -> Result<File, StoreError> {
@@ -251,11 +258,11 @@ pub(crate) async fn look_into(
     })
 }
 
-/// Whether there is no table.
+/// Whether there is no table of ours.
 pub(crate) async fn is_empty(options: &PostgresOptions) -> Result<bool, OpenError> {
     let mut connection = Connector::new(options)?.first().await?;
     let tx = connection.client.transaction().await.map_err(failed)?;
-    Ok(tables(&tx).await?.is_empty())
+    Ok(tables(&tx).await?.0.is_empty())
 }
 
 /// How a copy is to be put into a database.
@@ -307,24 +314,27 @@ pub(crate) async fn restore(
     folder: &Path,
     how: Restoring<'_>,
 ) -> Result<(), OpenError> {
-    let (applied, listed) = list(folder).await?;
-    // Asked first: what this program cannot read it does not begin to write.
-    plan(&applied, MIGRATIONS)?;
     let mut connection = Connector::new(options)?.first().await?;
     fit_to_serve(&connection).await?;
     let tx = begin(&mut connection).await?;
     if options.alone {
         hold::take_within(&tx).await?;
     }
+    // Asked first: of what has been put in, the copy may be on its way out.
     if how.is_done(&tx).await? {
         return Ok(());
     }
-    how.move_aside(&tx, &tables(&tx).await?).await?;
+    let (applied, mut listed) = list(folder).await?;
+    // What this program cannot read it does not begin to write.
+    plan(&applied, MIGRATIONS)?;
+    // Older versions copied what is not ours.
+    listed.retain(|table| makes_table(&table.name));
+    how.move_aside(&tx, &tables(&tx).await?.0).await?;
     tx.batch_execute(LEDGER).await.map_err(failed)?;
     for step in MIGRATIONS.iter().filter(|m| applied.iter().any(|(v, _)| *v == m.version)) {
         apply(&tx, step).await?;
     }
-    let there = tables(&tx).await?;
+    let (there, _) = tables(&tx).await?;
     // Names come from a file: only those that the migrations made are ever spoken to the server.
     let same = there.len() == listed.len()
         && there.iter().all(|t| listed.iter().any(|l| l.name == t.name && l.columns == t.columns));
@@ -344,8 +354,13 @@ pub(crate) async fn restore(
     }
     how.leave_mark(&tx).await?;
     tx.commit().await.map_err(failed)?;
-    // Until the next look of its own, the server would plan for empty tables.
-    connection.client.batch_execute("SET statement_timeout = 0; ANALYZE").await.map_err(failed)?;
+    // Until the next look of its own, the server would plan for empty tables. All is in place, so
+    // a failure here is none of the restore.
+    let look = format!("SET statement_timeout = 0; ANALYZE {}", names.join(", "));
+    if let Err(error) = connection.client.batch_execute(&look).await {
+        let cause = failed(error);
+        tracing::warn!(%cause, "the restored tables were not analysed: run ANALYZE, or wait for it");
+    }
     Ok(())
 }
 

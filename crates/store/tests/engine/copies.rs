@@ -8,7 +8,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use store::{Batch, Db, Engine, Look, OpenError, Restoring, Value, params};
-use testkit::conformance::{Case, Ground, Kind, check, check_on};
+use testkit::{
+    conformance::{Case, Ground, Kind, check, check_on},
+    postgres::Cluster,
+};
 
 /// A copy of the case's database.
 async fn copied(case: &Case) -> std::path::PathBuf {
@@ -139,6 +142,75 @@ fn a_restore_is_known_by_its_mark_and_what_was_there_goes_aside() {
         assert_eq!(db.first(sql, params![]).await.unwrap().unwrap().int(0).unwrap(), 2);
         let refused = restore("second", None).await.unwrap_err();
         assert!(matches!(refused, OpenError::NotEmpty), "{refused}");
+    });
+}
+
+/// What a host or an extension keeps beside our tables: a table with rows that could not be copied
+/// back, one that refers to ours, and one that cannot even be analysed.
+const THEIRS: &str = "\
+    CREATE TABLE theirs (id BIGINT PRIMARY KEY, twice BIGINT GENERATED ALWAYS AS (id * 2) STORED);\
+    INSERT INTO theirs (id) VALUES (21);\
+    CREATE TABLE their_notes (tag_id BIGINT REFERENCES tag (id), note TEXT);\
+    INSERT INTO their_notes SELECT id, 'noted' FROM tag;\
+    CREATE FUNCTION wary (i BIGINT) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN \
+        IF current_setting('theirs.here', true) IS NULL THEN RAISE EXCEPTION 'not you'; END IF; \
+        RETURN i; END $$;\
+    SET theirs.here = 'yes';\
+    CREATE TABLE their_secrets (id BIGINT); CREATE INDEX ON their_secrets (wary(id));\
+    INSERT INTO their_secrets VALUES (1), (2);\
+    CREATE VIEW their_view AS SELECT name FROM tag";
+
+#[test]
+fn what_others_keep_in_the_database_is_neither_copied_nor_touched() {
+    check_on(Kind::Postgres, |case| async move {
+        put(&case.db, "copied").await.unwrap();
+        let raw = async |ground: &Ground| {
+            let Engine::Postgres(options) = &ground.engine else { panic!("not PostgreSQL") };
+            Cluster::shared().client(options.url.rsplit('/').next().unwrap()).await
+        };
+        let client = raw(&case.ground).await;
+        client.batch_execute(THEIRS).await.unwrap();
+        let place = copied(&case).await;
+        for name in ["theirs", "their_notes", "their_secrets"] {
+            assert!(!place.join(format!("{name}.copy")).exists(), "{name}");
+        }
+        // Into a fresh database, and over what is there.
+        let fresh = Ground::fresh(Kind::Postgres).await;
+        Db::restore(&fresh.engine, &place).await.unwrap();
+        assert_eq!(names(&opened(&case, &fresh).await).await, ["copied"]);
+        let Engine::Postgres(options) = &case.ground.engine else { panic!("not PostgreSQL") };
+        let how = Restoring { mark: Some("second"), aside: Some("aside") };
+        Db::restore_tables(options, &place, how).await.unwrap();
+        assert_eq!(names(&opened(&case, &case.ground).await).await, ["copied"]);
+        let kept = "SELECT (SELECT twice FROM theirs), (SELECT COUNT(*) FROM their_secrets), \
+                    (SELECT COUNT(*) FROM their_notes n JOIN aside.tag t ON t.id = n.tag_id), \
+                    (SELECT COUNT(*) FROM their_view)";
+        let row = client.query_one(kept, &[]).await.unwrap();
+        assert_eq!([0, 1, 2, 3].map(|column| row.get::<_, i64>(column)), [42, 2, 1, 1]);
+        // A database that holds nothing of ours is an empty one.
+        let beside = Ground::fresh(Kind::Postgres).await;
+        raw(&beside).await.batch_execute("CREATE TABLE theirs (id BIGINT)").await.unwrap();
+        assert!(Db::is_empty(&beside.engine).await.unwrap());
+        Db::restore(&beside.engine, &place).await.unwrap();
+        assert_eq!(names(&opened(&case, &beside).await).await, ["copied"]);
+    });
+}
+
+/// Killed after the database had all of it, while its files were on their way out.
+#[test]
+fn a_restore_that_was_done_is_known_as_done_when_its_copy_is_gone() {
+    check_on(Kind::Postgres, |case| async move {
+        put(&case.db, "copied").await.unwrap();
+        let place = copied(&case).await;
+        let fresh = Ground::fresh(Kind::Postgres).await;
+        let Engine::Postgres(options) = &fresh.engine else { panic!("not PostgreSQL") };
+        let how = Restoring { mark: Some("first"), aside: None };
+        Db::restore_tables(options, &place, how).await.unwrap();
+        std::fs::remove_file(place.join("tables.json")).unwrap();
+        Db::restore_tables(options, &place, how).await.unwrap();
+        let other = Restoring { mark: Some("second"), aside: None };
+        assert!(Db::restore_tables(options, &place, other).await.is_err());
+        assert_eq!(names(&opened(&case, &fresh).await).await, ["copied"]);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{members::join, plain_post};
 use model::{
-    AccountId, ListId, Page, Status, StatusId, Visibility,
+    AccountId, ListId, Page, Status, StatusId, StoreError, Visibility,
     event::Mark,
     list::{List, RepliesPolicy},
     member::Role,
@@ -12,9 +12,11 @@ use model::{
     scheduled::NewScheduled,
     status::{NewStatus, ReblogOf, ReplyTo, StatusEdit},
 };
+use store::Engine;
 use testkit::{
     clock::START,
     conformance::{Case, check},
+    postgres::Cluster,
 };
 
 async fn people(case: &Case) -> [AccountId; 3] {
@@ -285,6 +287,60 @@ fn an_edit_keeps_the_wording_that_goes() {
         assert_eq!((history[1].spoiler.as_str(), history[1].sensitive), ("careful", true));
         let absent = StatusEdit { id: StatusId::new(77).unwrap(), ..edit("x", 1, false) };
         assert!(store.edit_status(absent).await.unwrap().is_none());
+    });
+}
+
+/// Two ballots of one voter on their way at once, with different choices so that no key is met
+/// twice. On PostgreSQL the poll is held until both have come as far as they can.
+#[test]
+fn of_two_ballots_of_one_voter_at_once_exactly_one_counts() {
+    check(|case| async move {
+        let [ann, ben, _] = people(&case).await;
+        for multiple in [false, true] {
+            let asked = NewPoll {
+                options: vec!["gull".into(), "tern".into()],
+                expires: None,
+                multiple,
+                hide_totals: false,
+            };
+            let post = stored(&case, NewStatus { poll: Some(asked), ..plain_post(ann) }).await;
+            let id = post.poll.unwrap();
+            let poll = case.store.polls(&[id]).await.unwrap().pop().unwrap();
+            let held = match &case.ground.engine {
+                Engine::Postgres(options) => {
+                    let name = options.url.rsplit('/').next().unwrap();
+                    let client = Cluster::shared().client(name).await;
+                    let hold = format!("BEGIN; SELECT 1 FROM poll WHERE id = {id} FOR UPDATE");
+                    client.batch_execute(&hold).await.unwrap();
+                    Some(client)
+                }
+                Engine::Sqlite(_) => None,
+            };
+            let votes = [0, 1].map(|choice| {
+                let (store, poll) = (case.store.clone(), poll.clone());
+                tokio::spawn(async move { store.vote(ben, &poll, &[choice], START).await })
+            });
+            if let Some(client) = held {
+                let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                testkit::until("both wait", || async {
+                    let row = client.query_one(waiting, &[]).await.unwrap();
+                    (row.get::<_, i64>(0) == 2).then_some(())
+                })
+                .await;
+                client.batch_execute("COMMIT").await.unwrap();
+            }
+            let mut counted = 0;
+            for vote in votes {
+                match vote.await.unwrap() {
+                    Ok(()) => counted += 1,
+                    Err(error) => assert!(matches!(error, StoreError::Conflict("vote")), "{error}"),
+                }
+            }
+            let after = case.store.polls(&[id]).await.unwrap().pop().unwrap();
+            let votes: i64 = after.options.iter().map(|option| option.votes).sum();
+            assert_eq!((counted, votes, after.voters), (1, 1, 1), "multiple: {multiple}");
+        }
     });
 }
 
