@@ -9,9 +9,13 @@ use model::StoreError;
 use serde_json::{Value, json};
 
 /// What went wrong behind a 5xx. It travels in the response's extensions to the request-id layer,
-/// which logs it with the id and shows the id alone.
+/// which logs the cause with the id and shows the id alone; but for what the caller must know to do
+/// the right thing next, in a fixed sentence.
 #[derive(Clone, Debug, Default)]
-pub struct Failure(pub(crate) String);
+pub struct Failure {
+    pub(crate) cause: String,
+    pub(crate) shown: Option<&'static str>,
+}
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -121,12 +125,26 @@ impl ApiError {
     }
 }
 
+/// What somebody is told for whose deed there was no room.
+const NO_SPACE: &str = "No space is left";
+/// What somebody is told whose deed may have been stored, and may not.
+const UNSETTLED: &str =
+    "The server was not told in time whether this was stored. Look before you send it again";
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Away { retry_after_s } => Self::unavailable(retry_after_s, "store_away"),
+            StoreError::Unsettled { retry_after_s } => {
+                let unsettled = Self::plain(StatusCode::SERVICE_UNAVAILABLE, UNSETTLED);
+                Self {
+                    reason: Some("store_unsettled"),
+                    retry_after_s: Some(retry_after_s),
+                    ..unsettled
+                }
+            }
             StoreError::Full => {
-                let full = Self::plain(StatusCode::INSUFFICIENT_STORAGE, "No space is left");
+                let full = Self::plain(StatusCode::INSUFFICIENT_STORAGE, NO_SPACE);
                 Self { reason: Some("disk_full"), retry_after_s: Some(60), ..full }
             }
             StoreError::Conflict(what) => {
@@ -150,7 +168,12 @@ impl IntoResponse for ApiError {
         });
         let mut response = (self.status, axum::Json(self.body)).into_response();
         if self.status.is_server_error() {
-            response.extensions_mut().insert(Failure(self.cause));
+            let shown = match self.reason {
+                Some("store_unsettled") => Some(UNSETTLED),
+                Some("disk_full") => Some(NO_SPACE),
+                _ => None,
+            };
+            response.extensions_mut().insert(Failure { cause: self.cause, shown });
         }
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
@@ -203,6 +226,13 @@ mod tests {
         check(
             StoreError::Away { retry_after_s: 5 }.into(),
             expect![[r#"503 retry 5 store_away {"error":"Temporarily unavailable"}"#]],
+        )
+        .await;
+        let unsettled = ApiError::from(StoreError::Unsettled { retry_after_s: 5 });
+        assert_eq!(unsettled.message(), UNSETTLED);
+        check(
+            ApiError { body: json!({}), ..unsettled },
+            expect![["503 retry 5 store_unsettled {}"]],
         )
         .await;
         check(

@@ -72,11 +72,11 @@ impl Hook for RequestIds {
     fn after(&self, asked: Asked, mut response: Response) -> After {
         let Asked { id, method, uri } = asked;
         if response.status().is_server_error() {
-            let cause = response.extensions_mut().remove::<Failure>();
-            let cause = cause.map_or_else(String::new, |failure| failure.0);
+            let failure = response.extensions_mut().remove::<Failure>();
+            let Failure { cause, shown: told } = failure.unwrap_or_default();
             let (status, path) = (response.status().as_u16(), shown(uri.path()));
             tracing::error!(request_id = %id, %method, path, status, cause, "request failed");
-            explain(&mut response, &id.to_string());
+            explain(&mut response, &id.to_string(), told.unwrap_or("Something went wrong"));
         }
         response.headers_mut().insert(REQUEST_ID, id.header());
         After::Now(response)
@@ -106,9 +106,9 @@ fn shown(path: &str) -> String {
     parts.join("/")
 }
 
-/// Replaces the body of a 5xx by one that says the id and nothing else.
-fn explain(response: &mut Response, id: &str) {
-    let body = format!(r#"{{"error":"Something went wrong. Request {id}","request_id":"{id}"}}"#);
+/// Replaces the body of a 5xx by one that says a fixed sentence, the id and nothing else.
+fn explain(response: &mut Response, id: &str, what: &'static str) {
+    let body = format!(r#"{{"error":"{what}. Request {id}","request_id":"{id}"}}"#);
     let kind = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response.headers_mut().remove(CONTENT_LENGTH);
@@ -123,12 +123,18 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
     use http_body_util::BodyExt;
+    use model::StoreError;
     use tower::ServiceExt;
 
     async fn answer(path: &str) -> (u16, String, String) {
         let router = Router::new()
             .route("/fine", get(async || "fine"))
-            .route("/broken", get(async || ApiError::internal().with_cause("secret")));
+            .route("/broken", get(async || ApiError::internal().with_cause("secret")))
+            .route("/full", get(async || ApiError::from(StoreError::Full)))
+            .route(
+                "/late",
+                get(async || ApiError::from(StoreError::Unsettled { retry_after_s: 1 })),
+            );
         let router = Hooked::new(router, RequestIds::starting_at(7));
         let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
         let response = router.oneshot(request).await.expect("an answer");
@@ -143,6 +149,14 @@ mod tests {
         let (status, id, body) = answer("/broken").await;
         assert_eq!(status, 500);
         assert!(body.contains(&id) && !body.contains("secret"), "{body}");
+        for (path, expected, sentence) in [
+            ("/full", 507, "No space is left. Request "),
+            ("/late", 503, "not told in time whether this was stored"),
+        ] {
+            let (status, id, body) = answer(path).await;
+            assert_eq!(status, expected);
+            assert!(body.contains(&id) && body.contains(sentence), "{body}");
+        }
         assert_eq!(answer("/fine").await.2, "fine");
     }
 

@@ -62,6 +62,13 @@ pub const JOB_RETRY_LONGEST_MS: i64 = 3_600_000;
 pub const IDEMPOTENCY_HOURS: i64 = 24;
 /// Days that a job which was given up is kept.
 pub const FAILED_JOB_DAYS: i64 = 30;
+/// Days that a revoked token is kept, for the host to see when it ended.
+pub const REVOKED_TOKEN_DAYS: i64 = 1;
+/// Days after which an app is removed through which nobody has logged in: anybody may register one.
+/// Mastodon (`Vacuum::ApplicationsVacuum`) waits one day.
+pub const APP_IDLE_DAYS: i64 = 7;
+/// Days without use after which a token that an app has for itself ends; the app asks for another.
+pub const APP_TOKEN_IDLE_DAYS: i64 = 90;
 const _: () = assert!(JOB_RETRY_FIRST_MS < JOB_RETRY_LONGEST_MS);
 const _: () = assert!(SCHEDULED_DAILY <= SCHEDULED_TOTAL);
 const _: () = assert!(POLL_SECONDS_MIN < POLL_SECONDS_MAX);

@@ -10,6 +10,14 @@ pub enum StoreError {
         /// When to try again, in seconds.
         retry_after_s: u32,
     },
+    /// A deed was under way for so long that nobody waits any more: it may take effect yet, whole,
+    /// or not at all. 503, and words that say so; whoever sends it again with the same idempotency
+    /// key gets what the first one made.
+    #[error("it is not known whether the database took this in")]
+    Unsettled {
+        /// When to look or try again, in seconds.
+        retry_after_s: u32,
+    },
     /// No space is left: 507. Nothing was written.
     #[error("the disk is full")]
     Full,

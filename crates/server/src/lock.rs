@@ -2,7 +2,10 @@
 //! kernel's (`flock` on `DATA/lock`), so it ends with its process however that ends; what the file
 //! says is only for people.
 
-use crate::limits::{FOLDER_LOOK_MS, FOLDER_WAIT_S};
+use crate::{
+    hint,
+    limits::{FOLDER_LOOK_MS, FOLDER_WAIT_S},
+};
 use anyhow::{Context as _, bail};
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -44,7 +47,7 @@ pub(crate) fn try_take(data: &Path, holder: Holder) -> anyhow::Result<Result<Loc
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = file.open(&path);
-    let mut file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    let mut file = file.map_err(|error| hint::reaching("open", &path, &error))?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;

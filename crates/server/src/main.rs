@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod demo;
 mod doctor;
+mod hint;
 mod limits;
 mod lock;
 mod log;

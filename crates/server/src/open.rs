@@ -4,7 +4,7 @@ use crate::{
     Place,
     backup::{self, Backups},
     config::Config,
-    smtp,
+    hint, smtp,
     world::{SystemChance, WallClock},
 };
 use anyhow::Context as _;
@@ -34,11 +34,8 @@ pub(crate) struct Instance {
 
 /// Makes the data folder where it is missing, for the owner of the process only.
 pub(crate) fn folder(data: &Path) -> anyhow::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("cannot make the data folder {}", data.display()))
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| hint::reaching("make the data folder", data, &error))
 }
 
 /// Opens the instance in the data folder, making what is missing.
@@ -126,7 +123,7 @@ pub(crate) fn engine(data: &Path, config: &Config) -> Engine {
 fn own_file(path: &Path) -> anyhow::Result<()> {
     let mut options = fs::OpenOptions::new();
     let made = options.write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).with_context(|| format!("cannot open {}", path.display()))
+    made.map(drop).map_err(|error| hint::reaching("open", path, &error))
 }
 
 /// Where pictures lie: `DATA/media`.
@@ -147,9 +144,14 @@ fn key(data: &Path, chance: &SystemChance) -> anyhow::Result<[u8; 32]> {
         chance.fill(&mut fresh);
         write_secret(&path, &fresh)?;
     }
-    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    <[u8; 32]>::try_from(bytes.as_slice())
-        .map_err(|_| anyhow::anyhow!("{} is damaged: it must have 32 bytes", path.display()))
+    let bytes = fs::read(&path).map_err(|error| hint::reaching("read", &path, &error))?;
+    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+        anyhow::anyhow!(
+            "{} is damaged: it must have 32 bytes. Put it back from a backup; or move it away, and \
+             the next start makes another, with which everybody has to log in again",
+            path.display()
+        )
+    })
 }
 
 /// Writes a file that nobody else may read; whole or not at all.

@@ -4,7 +4,7 @@ use crate::{
     Place, chores,
     config::{self, Config},
     control::{self, Desk},
-    demo, lock, log, memory, metrics,
+    demo, hint, lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
     tls::{self, Tls},
@@ -136,8 +136,7 @@ fn doors(
     options: &edge::Options,
 ) -> anyhow::Result<(Vec<edge::Door>, SocketAddr)> {
     let bind = |address| {
-        edge::Listener::bind(address, options)
-            .with_context(|| format!("cannot listen on {address}"))
+        edge::Listener::bind(address, options).map_err(|error| hint::listening(address, &error))
     };
     let listener = bind(address)?;
     let local = listener.local_addr();

@@ -15,6 +15,8 @@ const TOKEN: &str =
     "SELECT id, app_id, account_id, scopes, created_ms, revoked_ms, used_ms FROM token WHERE ";
 const CREATE_TOKEN: &str = "INSERT INTO token \
      (id, app_id, account_id, scopes, created_ms, revoked_ms) VALUES (?1, ?2, ?3, ?4, ?5, NULL)";
+/// Remembers that a member has logged in through an app; most often that is known.
+const ENTERED: &str = "UPDATE app SET entered = 1 WHERE id = ?1 AND entered = 0";
 const SESSION: &str = "SELECT id, account_id, secret_hash, browser, created_ms, used_ms, \
     expires_ms FROM session WHERE ";
 const END_SESSION: &str = "DELETE FROM session WHERE id = ?1 AND account_id = ?2";
@@ -139,6 +141,9 @@ impl AppStore for SqlStore {
         let mut batch = Batch::new();
         let id = batch.id();
         batch.add(CREATE_TOKEN, params![id, app, account, scopes_raw(scopes), at]);
+        if account.is_some() {
+            batch.add(ENTERED, params![app]);
+        }
         self.db.commit(batch).await.map_err(|e| e.into_store("token"))?.id(id)
     }
 
@@ -201,6 +206,7 @@ impl AppStore for SqlStore {
         );
         let scopes = scopes_raw(code.scopes);
         batch.add(CREATE_TOKEN, params![id, code.app, code.account, scopes, at]);
+        batch.add(ENTERED, params![code.app]);
         match self.db.commit(batch).await {
             Ok(done) => done.id(id).map(Some),
             Err(CommitError::Unmet(_)) => Ok(None),

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use model::{
     AccountId, Event, PollId, StoreError, Timestamp,
     job::{Job, JobKind},
-    limits::{FAILED_JOB_DAYS, IDEMPOTENCY_HOURS},
+    limits::{
+        APP_IDLE_DAYS, APP_TOKEN_IDLE_DAYS, FAILED_JOB_DAYS, IDEMPOTENCY_HOURS, REVOKED_TOKEN_DAYS,
+    },
     notification::{Notification, NotificationKind},
     poll::Poll,
     ports::{JobStore, Stored},
@@ -33,6 +35,23 @@ const EXPIRED_LINKS: &str = "DELETE FROM mail_link WHERE hash IN \
     (SELECT hash FROM mail_link WHERE expires_ms <= ?1 LIMIT ?2)";
 const FAILED_JOBS: &str = "DELETE FROM job WHERE run_ms IS NULL AND id IN \
     (SELECT id FROM job WHERE run_ms IS NULL AND id < ?1 ORDER BY id LIMIT ?2)";
+const REVOKED_TOKENS: &str = "DELETE FROM token WHERE id IN \
+    (SELECT id FROM token WHERE revoked_ms <= ?1 LIMIT ?2)";
+/// Of apps themselves: without a member, given out or last used that long ago.
+pub(crate) const IDLE_APP_TOKENS: &str = "SELECT id FROM token \
+    WHERE account_id IS NULL AND created_ms <= ?1 AND (used_ms IS NULL OR used_ms <= ?1) \
+    ORDER BY created_ms LIMIT ?2";
+const REMOVE_APP_TOKEN: &str = "DELETE FROM token WHERE id = ?1 AND account_id IS NULL \
+    AND (used_ms IS NULL OR used_ms <= ?2)";
+/// Through which nobody ever logged in, and which hold nothing by which somebody may.
+pub(crate) const IDLE_APPS: &str = "SELECT a.id FROM app a \
+    WHERE a.entered = 0 AND a.created_ms <= ?1 \
+    AND NOT EXISTS (SELECT 1 FROM token t WHERE t.app_id = a.id) \
+    AND NOT EXISTS (SELECT 1 FROM auth_code c WHERE c.app_id = a.id) \
+    ORDER BY a.created_ms LIMIT ?2";
+pub(crate) const REMOVE_APP: &str = "DELETE FROM app WHERE id = ?1 AND entered = 0 \
+    AND NOT EXISTS (SELECT 1 FROM token WHERE app_id = ?1) \
+    AND NOT EXISTS (SELECT 1 FROM auth_code WHERE app_id = ?1)";
 const VOTERS: &str = "SELECT DISTINCT v.account_id FROM poll_vote v \
     JOIN account a ON a.id = v.account_id \
     WHERE v.poll_id = ?1 AND v.account_id > ?2 AND a.domain IS NULL \
@@ -138,16 +157,29 @@ impl JobStore for SqlStore {
     }
 
     async fn remove_expired(&self, now: Timestamp, limit: u32) -> Stored<usize> {
+        let day_ms = 24 * 3_600_000;
         let keys_until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
+        let revoked_until = now.plus_ms(-REVOKED_TOKEN_DAYS * day_ms);
         // A job's id says when it was enqueued.
-        let jobs_below = now.plus_ms(-FAILED_JOB_DAYS * 24 * 3_600_000).floor_id();
+        let jobs_below = now.plus_ms(-FAILED_JOB_DAYS * day_ms).floor_id();
         let mut batch = Batch::new();
-        let places = [
+        let mut places = vec![
             batch.add(EXPIRED_KEYS, params![keys_until, limit]),
             batch.add(EXPIRED_SESSIONS, params![now, limit]),
             batch.add(EXPIRED_LINKS, params![now, limit]),
             batch.add(FAILED_JOBS, params![jobs_below, limit]),
+            batch.add(REVOKED_TOKENS, params![revoked_until, limit]),
         ];
+        // Looked for beforehand: there may be many that are not to go yet, and a deed holds the
+        // writer. What has come meanwhile keeps them.
+        let tokens_until = now.plus_ms(-APP_TOKEN_IDLE_DAYS * day_ms);
+        for row in self.db.query(IDLE_APP_TOKENS, params![tokens_until, limit]).await? {
+            places.push(batch.add(REMOVE_APP_TOKEN, params![row.int(0)?, tokens_until]));
+        }
+        let apps_until = now.plus_ms(-APP_IDLE_DAYS * day_ms);
+        for row in self.db.query(IDLE_APPS, params![apps_until, limit]).await? {
+            places.push(batch.add(REMOVE_APP, params![row.int(0)?]));
+        }
         let done = self.db.commit(batch).await.map_err(|e| e.into_store("expired"))?;
         Ok(places.into_iter().map(|place| done.changed(place)).sum())
     }

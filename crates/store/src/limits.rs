@@ -8,6 +8,12 @@ pub const WRITE_QUEUE_MAX: usize = 4_096;
 pub const GROUP_MAX: usize = 256;
 /// How often the writer lets others run while its group still grows. Past it the group commits.
 pub const YIELDS_MAX: usize = 16;
+/// How long a batch waits for the writer to begin its group. Past it it is withdrawn: `Away`, and
+/// nothing of it will ever happen.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a batch whose group has begun is waited for. Past it: `Unsettled`, for it may be
+/// committed yet.
+pub const GROUP_DEADLINE: Duration = Duration::from_secs(20);
 /// Queries waiting for a reader. Past it: `Away`.
 pub const READ_QUEUE_MAX: usize = 4_096;
 /// Reader connections of one process.

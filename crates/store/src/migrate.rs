@@ -105,6 +105,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0014_words_postgres.sql"),
     },
+    Migration {
+        version: 15,
+        sql: include_str!("../migrations/0015_idle_apps.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -4,6 +4,7 @@
 use crate::{
     Batch, Value,
     db::Dialect,
+    job::{IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP},
     migrate::MIGRATIONS,
     relation::{add_follow, add_unfollow},
     status_write::{RELEASE, UNHANG},
@@ -51,8 +52,9 @@ fn deeds_look_at_no_table_whole() {
     add_follow(&mut batch, Dialect::Sqlite, one, other, &FollowOptions::default(), now);
     add_unfollow(&mut batch, Dialect::Sqlite, one, other);
     let relations = batch.statements.iter().map(|statement| statement.sql.to_string());
-    let hung = UNHANG.iter().chain([&RELEASE]).map(|sql| (*sql).to_owned());
-    for sql in hung.chain(relations) {
+    let cleaning = [RELEASE, IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP];
+    let fixed = UNHANG.iter().chain(&cleaning).map(|sql| (*sql).to_owned());
+    for sql in fixed.chain(relations) {
         let plan = plan(&db, &sql);
         assert!(!scans(&plan), "{sql}\n{plan}");
     }

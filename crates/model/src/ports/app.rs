@@ -25,7 +25,7 @@ pub trait AppStore {
         scopes: Scopes,
         at: Timestamp,
     ) -> Stored<TokenId>;
-    /// By id, revoked ones included.
+    /// By id, for a day also if it was revoked.
     async fn token(&self, id: TokenId) -> Stored<Option<Token>>;
     /// Live tokens of an account, newest first, at most so many.
     async fn tokens_of(&self, account: AccountId, limit: u32) -> Stored<Vec<Token>>;

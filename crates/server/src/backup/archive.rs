@@ -226,6 +226,14 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// Whether a file begins as all archives do (RFC 8878, section 3.1.1), or is too short to tell.
+pub(super) fn may_be_one(file: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::FileExt as _;
+    let mut begin = [0; 4];
+    let read = file.read_at(&mut begin, 0)?;
+    Ok(read < begin.len() || begin == 0xFD2F_B528_u32.to_le_bytes())
+}
+
 /// Reads an archive to its end into an empty folder, and compares everything with the manifest.
 /// What is in the folder is to be used only if this succeeds.
 ///

@@ -9,7 +9,7 @@ use super::{
     created, dated, progress, sync_parent,
 };
 use crate::{
-    Place, config,
+    Place, config, hint,
     lock::{self, Holder},
     open,
 };
@@ -171,7 +171,11 @@ impl Restore<'_> {
     fn unpack(&self, stage: &Path, file: &Path) -> anyhow::Result<(Header, Manifest)> {
         let data = self.data;
         let new = stage.join(NEW);
-        let opened = File::open(file).context("it cannot be opened")?;
+        let opened = File::open(file).map_err(|error| hint::reaching("open", file, &error))?;
+        ensure!(
+            archive::may_be_one(&opened)?,
+            "it is no backup of Fulmar: name a file that `fulmar backup` wrote"
+        );
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&new)?;
         sync_parent(stage)?;
         let bar = progress::bar("restoring");
@@ -289,7 +293,9 @@ impl Restore<'_> {
 fn proves_nothing_was_done(error: &OpenError) -> bool {
     match error {
         OpenError::NotEmpty | OpenError::AsideRights | OpenError::Copy { .. } => true,
-        OpenError::Store(error) => !matches!(error, StoreError::Away { .. }),
+        OpenError::Store(error) => {
+            !matches!(error, StoreError::Away { .. } | StoreError::Unsettled { .. })
+        }
         // It was not even asked whether an earlier try had been done.
         OpenError::Address
         | OpenError::Unreachable { .. }

@@ -12,7 +12,7 @@ pub(crate) use keys::{Config, Log};
 pub(crate) use kinds::{LogFormat, MailTls};
 pub(crate) use print::{default_file, reference};
 
-use crate::{Place, limits::ACME_NAMES_MAX};
+use crate::{Place, hint, limits::ACME_NAMES_MAX};
 use anyhow::{Context as _, bail};
 use kinds::Secret;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,17 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Reads the file, if one was named, and the files of secrets that it names.
 pub(crate) fn load(place: &Place) -> anyhow::Result<Config> {
     let Some(path) = &place.config else { return parse("") };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => anyhow::anyhow!(
+            "there is no configuration {0}: `fulmar config default > {0}` writes one with every \
+             key, or leave --config out",
+            path.display()
+        ),
+        std::io::ErrorKind::InvalidData => {
+            anyhow::anyhow!("the configuration {} is no text in UTF-8", path.display())
+        }
+        _ => hint::reaching("read the configuration", path, &error),
+    })?;
     parse(&text).with_context(|| format!("{} cannot be used", path.display()))
 }
 

@@ -4,7 +4,10 @@ use super::{
     SOCKET, Show, address,
     wire::{Reply, Request},
 };
-use crate::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_LINE_S, CONTROL_SILENCE_S};
+use crate::{
+    hint,
+    limits::{CONTROL_LINE_BYTES_MAX, CONTROL_LINE_S, CONTROL_SILENCE_S},
+};
 use anyhow::{Context as _, bail};
 use std::{io::ErrorKind, path::Path, time::Duration};
 use tokio::{
@@ -25,14 +28,12 @@ impl Connection {
     /// When the socket is not ours to open.
     pub(super) async fn open(data: &Path) -> anyhow::Result<Option<Self>> {
         let folder = std::fs::File::open(data)
-            .with_context(|| format!("cannot open the data folder {}", data.display()))?;
+            .map_err(|error| hint::reaching("open the data folder", data, &error))?;
         match UnixStream::connect(address(&folder, data, SOCKET)).await {
             Ok(socket) => Ok(Some(Self { socket: BufReader::new(socket) })),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(None),
-                _ => Err(error).with_context(|| {
-                    format!("cannot reach the server through {}", data.join(SOCKET).display())
-                }),
+                _ => Err(hint::reaching("reach the server through", &data.join(SOCKET), &error)),
             },
         }
     }

@@ -15,7 +15,7 @@ pub(crate) use perform::join;
 pub(crate) use wire::{Member, Reply, Request};
 
 use crate::{
-    Place, config,
+    Place, config, hint,
     limits::{FOLDER_LOOK_MS, FOLDER_WAIT_S, PROGRESS_LOOK_MS},
     lock::{self, Holder},
     open,
@@ -46,8 +46,16 @@ fn address(folder: &std::fs::File, data: &Path, name: &str) -> PathBuf {
 type Show<'s> = dyn Fn((u64, u64)) + Sync + 's;
 
 /// Whether an instance lives in this folder.
-pub(crate) fn is_instance(data: &Path) -> bool {
-    data.join("token.key").exists()
+///
+/// # Errors
+/// When this user may not look.
+pub(crate) fn is_instance(data: &Path) -> anyhow::Result<bool> {
+    let key = data.join("token.key");
+    match key.try_exists() {
+        // A file in the place of the folder: certainly no instance.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        found => found.map_err(|error| hint::reaching("look into the data folder", data, &error)),
+    }
 }
 
 /// Whether a server runs there and takes commands.
@@ -79,7 +87,7 @@ impl Session {
     /// When there is no instance, or another process holds it and does not answer.
     pub(crate) async fn open(place: &Place, begins: bool) -> anyhow::Result<Self> {
         let data = &place.data;
-        if !begins && !is_instance(data) {
+        if !begins && !is_instance(data)? {
             bail!(
                 "there is no instance in {}: name its data folder with --data, or begin one with \
                  `fulmar serve`",

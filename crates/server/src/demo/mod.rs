@@ -75,7 +75,7 @@ pub(crate) async fn fill(place: &Place, config: &Config) -> anyhow::Result<()> {
         config.store.postgres_url.is_none(),
         "--demo fills a fresh folder on SQLite only, and the configuration names PostgreSQL"
     );
-    if control::is_instance(&place.data) || place.data.join(crate::backup::DATABASE).exists() {
+    if control::is_instance(&place.data)? || place.data.join(crate::backup::DATABASE).exists() {
         bail!(
             "--demo fills an empty data folder only, and {shown} has an instance: serve it without \
              --demo, or name another folder with --data"

@@ -38,9 +38,15 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
         }
     };
     let data = &place.data;
-    if !control::is_instance(data) {
-        let found = format!("there is no instance in {}", data.display());
-        let advice = "name its folder with --data, or begin one with `fulmar serve`";
+    let (found, advice) = match control::is_instance(data) {
+        Ok(true) => (None, ""),
+        Ok(false) => (
+            Some(format!("there is no instance in {}", data.display())),
+            "name its folder with --data, or begin one with `fulmar serve`",
+        ),
+        Err(error) => (Some(format!("{error:#}")), "run this as the server's user"),
+    };
+    if let Some(found) = found {
         findings.push(wrong("data folder", found, advice));
         return findings;
     }

@@ -8,10 +8,10 @@
 mod text;
 
 use crate::{
+    hint,
     limits::{METRICS_CONNECTIONS_MAX, METRICS_STORE_S},
     tls::Tls,
 };
-use anyhow::Context as _;
 use axum::{
     Router,
     extract::{MatchedPath, State},
@@ -195,7 +195,7 @@ pub(crate) fn serve(listen: SocketAddr, sources: Sources) -> anyhow::Result<()> 
         ..edge::Options::default()
     };
     let listener = edge::Listener::bind(listen, &options)
-        .with_context(|| format!("cannot listen on {listen} for metrics"))?;
+        .map_err(|error| hint::listening(listen, &error).context("metrics.listen"))?;
     tracing::info!(address = %listener.local_addr(), "metrics are served");
     let router = Router::new().route("/metrics", routing::get(show)).with_state(sources);
     tokio::spawn(async move {

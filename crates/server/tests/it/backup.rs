@@ -251,7 +251,7 @@ fn a_restore_of_tables_is_given_up_only_when_nothing_was_done_for_sure() {
     let here = Instance::with("");
     let folder = TempDir::new().expect("a folder");
     let (data, file) = (folder.path().join("data"), folder.path().join("all.tar.zst"));
-    let tables = data.join("restoring/new/tables");
+    let tables = data.join("restoring/new/database");
     fs::create_dir_all(&tables).expect("made");
     let moving = json!({
         "file": file, "aside": "before-restore-1", "accounts": 2, "posts": 1, "media_files": 0,

@@ -3,7 +3,10 @@
 
 use crate::instance::Instance;
 use serde_json::Value;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::{
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    process::Command,
+};
 
 const VERIFY: &str = "/api/v1/accounts/verify_credentials";
 
@@ -143,4 +146,64 @@ fn a_reader_who_leaves_a_pipe_is_no_fault() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fulmar"));
     let ran = command.args(["config", "default"]).stdout(writer).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+}
+
+/// The program as a user without the right to pass over permissions, whoever runs the tests.
+fn as_nobody_special() -> Command {
+    let program = env!("CARGO_BIN_EXE_fulmar");
+    let is_root = std::fs::metadata("/proc/self").expect("a process").uid() == 0;
+    if !is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", program]);
+    command
+}
+
+#[test]
+fn what_the_system_refuses_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (file, closed, shut) = (at("file"), at("closed"), at("shut.toml"));
+    std::fs::write(&file, "no backup, no folder and no configuration").expect("written");
+    std::fs::write(&shut, "").expect("written");
+    let words = ["account", "create", "ann", "--email", "ann@example.org", "--data", &closed];
+    let made = Command::new(env!("CARGO_BIN_EXE_fulmar")).args(words).output().expect("runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let close = |path: &str, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let taken = taken.local_addr().map(|address| (taken, address.to_string())).expect("one");
+    let (absent, fresh, empty) = (at("absent.toml"), at("fresh"), at("empty"));
+    let deep = at("no/such/folder/all.tar.zst");
+    close(&shut, 0);
+    for (words, is_closed, expected) in [
+        (&["serve", "--data", &fresh, "--listen", &taken.1][..], false, "choose another port"),
+        (&["serve", "--data", &fresh, "--config", &absent], false, "fulmar config default >"),
+        (&["config", "check", "--config", &absent], false, "fulmar config default >"),
+        (&["config", "check", "--config", &shut], false, "sudo -u fulmar"),
+        (&["config", "check", "--config", &closed], false, "name a file in it"),
+        (&["config", "check", "--config", &file], false, "line 1"),
+        (&["serve", "--data", &file, "--listen", "127.0.0.1:0"], false, "name another place"),
+        (&["account", "list", "--data", &file], false, "fulmar serve"),
+        (&["account", "list", "--data", &closed], true, "sudo -u fulmar"),
+        (&["serve", "--data", &closed, "--listen", "127.0.0.1:0"], true, "sudo -u fulmar"),
+        (&["backup", &at("all"), "--data", &closed], true, "sudo -u fulmar"),
+        (&["restore", &file, "--data", &closed], true, "sudo -u fulmar"),
+        (&["doctor", "--data", &closed], true, "thing is wrong"),
+        (&["backup", &deep, "--data", &closed], false, "name a file in a folder"),
+        (&["backup", &file, "--data", &closed], false, "--force"),
+        (&["restore", &deep, "--data", &empty], false, "how it is written"),
+        (&["restore", &file, "--data", &empty], false, "no backup of Fulmar"),
+        (&["restore", &file, "--data", &closed], false, "--force"),
+    ] {
+        close(&closed, if is_closed { 0 } else { 0o700 });
+        let ran = as_nobody_special().args(words).output().expect("runs");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(!ran.status.success() && said.contains(expected), "{words:?}: {said}");
+        let lines = said.lines().filter(|line| line.contains("panicked")).count();
+        assert_eq!(lines, 0, "{words:?}: {said}");
+    }
+    close(&closed, 0o700);
 }

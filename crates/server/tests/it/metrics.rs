@@ -2,7 +2,7 @@
 //! and true.
 
 use crate::service::{Service, get};
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 /// The value of a row, by the whole of its name and labels.
 fn value(text: &str, row: &str) -> Option<f64> {
@@ -13,8 +13,7 @@ fn value(text: &str, row: &str) -> Option<f64> {
 #[test]
 fn figures_are_told_on_their_own_listener_and_nowhere_else() {
     let mut here = Service::start("[metrics]\nlisten = \"127.0.0.1:0\"\n", &[]);
-    let line = here.logged("metrics are served");
-    let metrics = line.split("address=").nth(1).expect("an address").trim().parse().expect("one");
+    let metrics = figures_at(&mut here);
     for _ in 0..3 {
         assert_eq!(get(here.address(), "/health").status(), 200);
     }
@@ -55,6 +54,56 @@ fn figures_are_told_on_their_own_listener_and_nowhere_else() {
     assert!(text.ends_with("# EOF\n") && !text.contains("secret"), "{text}");
     // There is nothing else on that listener.
     assert_eq!(get(metrics, "/health").status(), 404);
+}
+
+/// The address of the figures of a server that has them.
+fn figures_at(here: &mut Service) -> std::net::SocketAddr {
+    let line = here.logged("metrics are served");
+    line.split("address=").nth(1).expect("an address").trim().parse().expect("one")
+}
+
+/// Figures by the names under which Prometheus keeps them.
+fn figures(config: &str) -> BTreeSet<String> {
+    let mut here = Service::start(&format!("[metrics]\nlisten = \"127.0.0.1:0\"\n{config}"), &[]);
+    let metrics = figures_at(&mut here);
+    // A route has figures once somebody has asked for it. Over TLS this is no request, but counted.
+    let _ = std::net::TcpStream::connect(here.address());
+    let text = get(metrics, "/metrics").body;
+    let named = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let named = named.map(|(name, kind)| match kind {
+        "counter" => format!("{name}_total"),
+        _ => name.to_owned(),
+    });
+    named.collect()
+}
+
+/// What a host reads of a figure is there, and what is there a host can read of: also where mail is
+/// sent, certificates are asked for and TLS is spoken.
+#[test]
+fn the_page_for_hosts_names_every_figure_and_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    std::fs::write(&chain, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let with_files = format!(
+        "[server]\ndomain = \"fulmar.example\"\n[tls]\ncertificate = {chain:?}\nkey = {key:?}\n\
+         [mail]\nhost = \"127.0.0.1\"\nport = 1\nfrom = \"owner@fulmar.example\"\n\
+         tls = \"none\"\n"
+    );
+    let with_authority = "[server]\ndomain = \"fulmar.example\"\n[tls]\nacme = true\n\
+         acme_terms_accepted = true\nacme_contact = \"owner@fulmar.example\"\n\
+         acme_directory = \"https://127.0.0.1:1/dir\"\n";
+    let mut there = figures(&with_files);
+    there.extend(figures(with_authority));
+    assert!(there.contains("fulmar_mails_total"), "{there:?}");
+    let page = include_str!("../../../../docs/operating/monitoring.md");
+    let words = page.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let told: BTreeSet<String> =
+        words.filter(|word| word.starts_with("fulmar_")).map(str::to_owned).collect();
+    let untold: Vec<&String> = there.difference(&told).collect();
+    let absent: Vec<&String> = told.difference(&there).collect();
+    assert!(untold.is_empty() && absent.is_empty(), "untold: {untold:?}, absent: {absent:?}");
 }
 
 #[test]

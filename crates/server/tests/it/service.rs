@@ -62,7 +62,8 @@ impl Service {
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().expect("standard output"));
         out.read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("ready http://").expect("ready").parse();
+        let ready = line.trim().strip_prefix("ready http").expect("ready");
+        let address = ready.trim_start_matches('s').trim_start_matches("://").parse();
         let address = address.expect("an address");
         Self { child, address, lines, log: String::new(), _folder: folder }
     }

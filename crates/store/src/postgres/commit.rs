@@ -5,7 +5,7 @@
 use super::{
     Postgres,
     connection::{self, Connection},
-    error::{away, is_collision, is_connection_lost, is_constraint, store_error},
+    error::{away, is_collision, is_connection_lost, is_constraint, store_error, unsettled},
     value::{Bound, Cell},
 };
 use crate::{
@@ -98,7 +98,7 @@ pub(super) async fn run(
         Fate::Unknown => {
             let backend = connection.backend;
             drop(deadpool::managed::Object::take(connection));
-            reply(answer, Err(away().into()));
+            reply(answer, Err(unsettled().into()));
             settle(&postgres, backend).await;
             if moves && let Some(last) = ids.last() {
                 postgres.moved.tell(*last);

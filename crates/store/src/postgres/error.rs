@@ -11,6 +11,11 @@ pub(super) fn away() -> StoreError {
     StoreError::Away { retry_after_s: RETRY_AFTER_S }
 }
 
+/// The answer to a deed was lost: it may have committed.
+pub(super) fn unsettled() -> StoreError {
+    StoreError::Unsettled { retry_after_s: RETRY_AFTER_S }
+}
+
 /// For a query, or for a deed that certainly did not commit.
 pub(super) fn store_error(error: &Error) -> StoreError {
     let Some(said) = error.as_db_error() else {

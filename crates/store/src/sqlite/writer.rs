@@ -2,6 +2,10 @@
 //! once for all, and only then answers. While the disk syncs, the next group gathers: the more
 //! writers, the cheaper each write.
 //!
+//! Who waits has a deadline. A batch whose group has not begun by then is withdrawn, and its caller
+//! is told that nothing happened; one whose group has begun cannot be, so its caller waits longer
+//! and is then told that the outcome is not known.
+//!
 //! Batches of a group share a transaction without being kept apart in it, since nearly none is
 //! refused. Where one is, in a way that leaves something to undo, all of the group is rolled back
 //! and run again with a savepoint for each batch, which tells who is refused.
@@ -12,7 +16,9 @@ use crate::{
     announce::{event_of, gap, hand_over},
     batch::Demand,
     ids::Issuer,
-    limits::{GROUP_MAX, WRITE_QUEUE_MAX, YIELDS_MAX},
+    limits::{
+        GROUP_DEADLINE, GROUP_MAX, RETRY_AFTER_S, WRITE_DEADLINE, WRITE_QUEUE_MAX, YIELDS_MAX,
+    },
 };
 use model::{
     StoreError,
@@ -23,13 +29,15 @@ use rusqlite::{Connection, ErrorCode};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
+    time::timeout,
 };
 
 type Outcome = Result<Done, CommitError>;
@@ -40,6 +48,25 @@ struct Waiting {
     answer: Answer,
     /// Where the caller waits.
     runtime: Option<Handle>,
+    claim: Claim,
+}
+
+/// Who decides about a batch: its group, once it has begun, or the caller who gave it up before.
+#[derive(Clone, Default)]
+struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether nobody had.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// How long a caller waits for its group to begin, and then for what became of it.
+#[derive(Clone, Copy)]
+struct Patience {
+    queue: Duration,
+    group: Duration,
 }
 
 /// The answers of a group, given when this goes. That is done on the runtime of those who wait:
@@ -96,12 +123,27 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Done, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or_else(closed)?;
-        let runtime = Handle::try_current().ok();
-        queue.try_send(Waiting { batch, answer, runtime }).map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed().into()))
+        self.commit_within(batch, Patience { queue: WRITE_DEADLINE, group: GROUP_DEADLINE }).await
     }
+
+    async fn commit_within(&self, batch: Batch, wait: Patience) -> Result<Done, CommitError> {
+        let (answer, mut answered) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        let (runtime, claim) = (Handle::try_current().ok(), Claim::default());
+        let own = claim.clone();
+        queue.try_send(Waiting { batch, answer, runtime, claim }).map_err(|_| closed())?;
+        let outcome = match timeout(wait.queue, &mut answered).await {
+            Ok(outcome) => outcome,
+            Err(_) if own.take() => return Err(closed().into()),
+            Err(_) => timeout(wait.group, answered).await.map_err(|_| unsettled())?,
+        };
+        // The thread is gone, and with it what it knew.
+        outcome.unwrap_or_else(|_| Err(if own.take() { closed() } else { unsettled() }.into()))
+    }
+}
+
+fn unsettled() -> StoreError {
+    StoreError::Unsettled { retry_after_s: RETRY_AFTER_S }
 }
 
 impl Drop for Writer {
@@ -152,6 +194,9 @@ impl Worker {
     fn run(&mut self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while let Some(first) = waiting.blocking_recv() {
+            if !first.claim.take() {
+                continue;
+            }
             group.push(first);
             gather(&mut group, &mut waiting);
             self.commit_group(&mut group);
@@ -336,7 +381,9 @@ fn gather(group: &mut Vec<Waiting>, waiting: &mut mpsc::Receiver<Waiting>) {
         while group.len() < GROUP_MAX
             && let Ok(next) = waiting.try_recv()
         {
-            group.push(next);
+            if next.claim.take() {
+                group.push(next);
+            }
         }
         if group.len() == before || group.len() == GROUP_MAX {
             return;
@@ -350,5 +397,70 @@ fn again(error: &StoreError) -> StoreError {
         StoreError::Full => StoreError::Full,
         StoreError::Broken(text) => StoreError::Broken(text.clone()),
         _ => closed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, migrate::MIGRATIONS, params, sqlite};
+    use model::{Event, TokenId};
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// Holds the writer up until it is let go, as a disk that stalls does.
+    struct Stalling(Mutex<Receiver<()>>);
+
+    impl Announcer for Stalling {
+        fn announce(&self, group: Vec<Announcement>) {
+            let _ = self.0.lock().recv();
+            for announcement in group {
+                (announcement.acknowledge)();
+            }
+        }
+    }
+
+    /// A tag; `is_told`: with an event, at which the writer stalls.
+    fn tag(name: &str, is_told: bool) -> Batch {
+        let mut batch = Batch::new();
+        let id = batch.id();
+        batch.add("INSERT INTO tag (id, name) VALUES (?1, ?2)", params![id, name]);
+        if is_told {
+            batch.tell(|_| Some(Event::TokenRevoked(TokenId::new(1)?)));
+        }
+        batch
+    }
+
+    /// Of two who wait too long, the one whose group had begun is told that nobody knows, and was
+    /// stored; the other is told to come back, and nothing of it ever happens.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_waits_too_long_for_a_commit_is_told_what_is_known_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::at(folder.path().join("fulmar.db"));
+        let mut conn = sqlite::connect(&options).unwrap();
+        sqlite::migrate::migrate(&mut conn, MIGRATIONS).unwrap();
+        let (let_go, go_on) = channel();
+        let clock = Arc::new(testkit::clock::StillClock::default());
+        let stalling = Arc::new(Stalling(Mutex::new(go_on)));
+        let writer = Writer::start(conn, clock, stalling, Arc::default()).unwrap();
+        let little = Duration::from_millis(50);
+        let short = Patience { queue: little, group: little };
+        let long = Patience { queue: testkit::PATIENCE, group: testkit::PATIENCE };
+        testkit::until("a group to begin and stall", || async {
+            match writer.commit_within(tag("begun", true), short).await.unwrap_err() {
+                CommitError::Store(StoreError::Unsettled { .. }) => Some(()),
+                // On a busy machine it had not even begun.
+                CommitError::Store(StoreError::Away { .. }) => None,
+                other => panic!("{other:?}"),
+            }
+        })
+        .await;
+        let queued = writer.commit_within(tag("queued", false), short).await.unwrap_err();
+        assert!(matches!(queued, CommitError::Store(StoreError::Away { .. })), "{queued:?}");
+        drop(let_go);
+        writer.commit_within(tag("after", false), long).await.unwrap();
+        let conn = sqlite::connect(&options).unwrap();
+        let mut names = conn.prepare("SELECT name FROM tag ORDER BY id").unwrap();
+        let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(names.collect::<Result<Vec<_>, _>>().unwrap(), ["begun", "after"]);
     }
 }

@@ -5,7 +5,7 @@ use model::{
     AccountId, AppId, SessionId, Timestamp, TokenId,
     app::App,
     member::Role,
-    ports::{AccountStore, AppStore},
+    ports::{AccountStore, AppStore, JobStore},
     token::{AuthCode, Scopes, Session},
 };
 use testkit::{
@@ -160,5 +160,95 @@ fn the_day_on_which_tokens_were_used_is_kept() {
         let used: Vec<_> = tokens.iter().map(|t| (t.id, t.used)).collect();
         assert_eq!(used, [(second, None), (first, Some(START.day()))]);
         assert_eq!(case.store.tokens_of(ann, 1).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn apps_and_tokens_that_serve_nobody_go_and_no_others() {
+    check(|case| async move {
+        let day_ms = 24 * 3_600_000;
+        let ann = join(&case, "ann", Role::Member).await;
+        let store = &case.store;
+        let register = async |name: &str, created: Timestamp| {
+            let app = App {
+                id: AppId::new(1).unwrap(),
+                client_id: name.into(),
+                client_secret_hash: vec![1],
+                name: name.into(),
+                website: None,
+                redirect_uris: vec!["app:/".into()],
+                scopes: Scopes(1),
+                created,
+            };
+            store.create_app(&app).await.unwrap()
+        };
+        let idle = register("idle", START).await;
+        let young = register("young", START.plus_ms(1)).await;
+        let entered = register("entered", START).await;
+        let by_code = register("by code", START).await;
+        let half_way = register("half way", START).await;
+        let unowned = register("unowned", START).await;
+        let busy = register("busy", START).await;
+        // A member came in, and left again: the app may be used by others.
+        let ended = store.create_token(entered, Some(ann), Scopes(1), START).await.unwrap();
+        assert!(store.revoke_token(ended, START).await.unwrap());
+        let code = |app, name: &str| AuthCode {
+            hash: name.as_bytes().to_vec(),
+            app,
+            account: ann,
+            scopes: Scopes(1),
+            redirect_uri: "app:/".into(),
+            challenge: None,
+            expires: START.plus_ms(600_000),
+            taken: None,
+            token: None,
+        };
+        let taken = code(by_code, "taken");
+        for code in [&taken, &code(half_way, "half way")] {
+            store.create_code(code, Timestamp::from_ms(0)).await.unwrap();
+        }
+        let alive = store.redeem_code(&taken, START).await.unwrap().unwrap();
+        let unused = store.create_token(unowned, None, Scopes(1), START).await.unwrap();
+        let used = store.create_token(busy, None, Scopes(1), START).await.unwrap();
+        let left = async || {
+            let mut left = Vec::new();
+            for app in [idle, young, entered, by_code, half_way, unowned, busy] {
+                left.push(store.app(app).await.unwrap().is_some());
+            }
+            for token in [ended, alive, unused, used] {
+                left.push(store.token(token).await.unwrap().is_some());
+            }
+            left.iter().map(|is_there| if *is_there { 'x' } else { '-' }).collect::<String>()
+        };
+        for (days, short_ms, gone, expected) in [
+            (1, 1, 0, "xxxxxxx xxxx"),
+            (1, 0, 1, "xxxxxxx -xxx"),
+            (7, 1, 0, "xxxxxxx -xxx"),
+            (7, 0, 1, "-xxxxxx -xxx"),
+            (8, 0, 1, "--xxxxx -xxx"),
+            (90, 1, 0, "--xxxxx -xxx"),
+            // First the token, then the app that has none any more.
+            (90, 0, 1, "--xxxxx -x-x"),
+            (90, 0, 1, "--xxx-x -x-x"),
+            (400, 0, 1, "--xxx-x -x--"),
+            (400, 0, 1, "--xxx-- -x--"),
+            (4_000, 0, 0, "--xxx-- -x--"),
+        ] {
+            if (days, gone) == (90, 1) {
+                let day = START.plus_ms(60 * day_ms).day();
+                store.note_tokens_used(&[used], day).await.unwrap();
+            }
+            let now = START.plus_ms(days * day_ms - short_ms);
+            assert_eq!(store.remove_expired(now, 10).await.unwrap(), gone, "day {days}");
+            assert_eq!(left().await, expected.replace(' ', ""), "day {days}, {short_ms} ms before");
+        }
+        // What a sweep finds it takes in bounded parts.
+        for name in ["a", "b", "c"] {
+            register(name, START).await;
+        }
+        for expected in [2, 1, 0] {
+            let now = START.plus_ms(30 * day_ms);
+            assert_eq!(store.remove_expired(now, 2).await.unwrap(), expected);
+        }
     });
 }

@@ -12,8 +12,15 @@ use testkit::{
     proxy::{ChaosProxy, Mood},
 };
 
+/// Nothing happened, or nobody knows; either way the caller is told when to come back.
 fn is_away(error: &CommitError) -> bool {
-    matches!(error, CommitError::Store(StoreError::Away { retry_after_s }) if *retry_after_s > 0)
+    let retry_after_s = match error {
+        CommitError::Store(
+            StoreError::Away { retry_after_s } | StoreError::Unsettled { retry_after_s },
+        ) => *retry_after_s,
+        _ => 0,
+    };
+    retry_after_s > 0
 }
 
 /// A store whose way to its server leads through a proxy.
@@ -101,7 +108,7 @@ fn a_lost_answer_holds_its_place_until_its_fate_is_known() {
         let id = batch.id();
         batch.add(INSERT_TAG, params![id, "unanswered"]);
         let error = db.commit(batch).await.unwrap_err();
-        assert!(is_away(&error), "{error:?}");
+        assert!(matches!(error, CommitError::Store(StoreError::Unsettled { .. })), "{error:?}");
         let held = db.horizon();
         let direct = Cluster::shared().client(&name).await;
         testkit::until("the server commits", || async {
