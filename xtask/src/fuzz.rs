@@ -3,8 +3,8 @@
 //! The parsers are met where strangers meet them, over HTTP: text, ids, paging, the three body
 //! encodings, OAuth's parameters. Each case starts from something that works and is then cut,
 //! swapped, repeated, nested or filled with bytes that no text has. A 5xx, a hang, a panic or an
-//! ended process is a finding, and the finding names its seed. Parsers that are called directly, without
-//! a server, are in `fuzz_targets`.
+//! ended process is a finding, and the finding names its seed. Parsers that are called directly,
+//! without a server, are in `fuzz_targets`.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

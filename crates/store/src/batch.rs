@@ -95,8 +95,8 @@ impl Done {
     }
 }
 
-/// Why a deed did not commit. Nothing of it took effect, unless it is [`StoreError::Unsettled`]: then
-/// it may yet, as a whole.
+/// Why a deed did not commit. Nothing of it took effect, unless it is
+/// [`StoreError::Unsettled`]: then it may yet, as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// A key or check refused this statement (its place in the batch).

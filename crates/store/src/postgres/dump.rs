@@ -359,7 +359,7 @@ pub(crate) async fn restore(
     let look = format!("SET statement_timeout = 0; ANALYZE {}", names.join(", "));
     if let Err(error) = connection.client.batch_execute(&look).await {
         let cause = failed(error);
-        tracing::warn!(%cause, "the restored tables were not analysed: run ANALYZE, or wait for it");
+        tracing::warn!(%cause, "the restored tables were not analysed: run ANALYZE");
     }
     Ok(())
 }
