@@ -16,7 +16,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging};
-use model::{MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_BYTES};
+use model::{
+    MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_BYTES, thread::ThreadBounds,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use social::{
@@ -174,7 +176,7 @@ pub(crate) async fn delete(
     Ok(json)
 }
 
-/// `GET /api/v1/statuses/:id/context`. Visitors share it.
+/// `GET /api/v1/statuses/:id/context`. Visitors share it, and are shown less of a long thread.
 pub(crate) async fn context(
     State(api): State<Api>,
     viewer: Viewer,
@@ -183,8 +185,9 @@ pub(crate) async fn context(
 ) -> Result<Response, Refused> {
     let viewer = viewer.reading("read:statuses")?;
     let status = id::<StatusId>(&status)?;
+    let bounds = ThreadBounds::of(viewer);
     let made = async || {
-        let thread = api.social.thread(viewer, status).await?;
+        let thread = api.social.thread(viewer, status, &bounds).await?;
         let all = |views: &[StatusView]| views.iter().map(|v| shown(&api, v).0).collect::<Vec<_>>();
         let (above, below) = (all(&thread.ancestors), all(&thread.descendants));
         let shows = Shows::default().with(thread.ancestors.iter().chain(&thread.descendants));

@@ -32,6 +32,7 @@ pub mod sight;
 pub mod status;
 pub mod store_error;
 pub mod text;
+pub mod thread;
 pub mod time;
 pub mod token;
 

@@ -42,7 +42,7 @@ pub const INDEXED_AT_ONCE: u32 = 1_000;
 pub const SEARCH_WORDS_MAX: usize = 8;
 /// Pages of found posts that one search looks through for those that its asker may find.
 pub const SEARCH_ROUNDS_MAX: usize = 5;
-/// Statuses of a thread that are shown. Past it: the newest are left out.
+/// Posts of a conversation that are looked through for a thread. Past it: the newest are not found.
 pub const THREAD_MAX: u32 = 4_096;
 /// Password hashes computed at once (19 MiB each). Past it: they wait, then 503.
 pub const HASHES_AT_ONCE: usize = 2;

@@ -10,6 +10,7 @@ use model::{
     list::List,
     notification::{Notification, NotificationKind},
     ports::{SightFacts, TimelineQuery},
+    thread::{self, ThreadBounds, ThreadPost},
 };
 use std::collections::HashMap;
 
@@ -34,6 +35,8 @@ pub struct Thread {
     pub ancestors: Vec<StatusView>,
     /// What answers it, in reading order.
     pub descendants: Vec<StatusView>,
+    /// How many answers are left out.
+    pub more: usize,
     /// Which thread it is.
     pub conversation: ConversationId,
     /// Who wrote the post that was asked about.
@@ -104,35 +107,20 @@ impl Social {
         &self,
         viewer: Option<AccountId>,
         id: StatusId,
+        bounds: &ThreadBounds,
     ) -> Result<Thread, VerbError> {
         let focus = self.status(viewer, id).await?;
         let conversation = focus.entry.status.conversation;
         let all = self.store.thread(conversation, crate::limits::THREAD_MAX).await?;
-        let parent = |id: StatusId| {
-            all.iter().find(|s| s.id == id).and_then(|s| Some(s.in_reply_to?.status))
-        };
-        let mut ancestors = Vec::new();
-        let mut at = parent(id);
-        while let Some(up) = at {
-            if ancestors.contains(&up) {
-                break;
-            }
-            ancestors.push(up);
-            at = parent(up);
-        }
-        ancestors.reverse();
-        // Ids grow down a thread, so one pass in posting order finds every descendant.
-        let mut below = vec![id];
-        for status in &all {
-            if status.in_reply_to.is_some_and(|to| below.contains(&to.status)) {
-                below.push(status.id);
-            }
-        }
+        // What no visitor sees need not be read to find that out.
+        let is_shown = |post: &ThreadPost| viewer.is_some() || post.visibility.is_for_everybody();
+        let around = thread::around(&all, id, bounds, is_shown);
         Ok(Thread {
             conversation,
             author: focus.author.account.id,
-            ancestors: self.statuses(viewer, &ancestors).await?,
-            descendants: self.statuses(viewer, below.get(1..).unwrap_or_default()).await?,
+            ancestors: self.statuses(viewer, &around.above).await?,
+            descendants: self.statuses(viewer, &around.below).await?,
+            more: around.more,
         })
     }
 

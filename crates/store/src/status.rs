@@ -11,6 +11,7 @@ use model::{
     ports::{SightFacts, StatusStore, Stored, TimelineQuery},
     relation::Edge,
     status::{Marks, NewStatus, ReblogOf, ReplyTo, StatusEdit, StatusVersion},
+    thread::ThreadPost,
 };
 use std::collections::HashMap;
 
@@ -24,9 +25,13 @@ macro_rules! status_columns {
 }
 pub(crate) use status_columns;
 
+fn visibility_of(row: &Row, column: usize) -> Stored<Visibility> {
+    Visibility::from_code(row.int(column)?)
+        .ok_or_else(|| StoreError::Inconsistent("status.visibility".into()))
+}
+
 pub(crate) fn status_of(row: &Row) -> Stored<Status> {
-    let visibility = Visibility::from_code(row.int(5)?)
-        .ok_or_else(|| StoreError::Inconsistent("status.visibility".into()))?;
+    let visibility = visibility_of(row, 5)?;
     let in_reply_to = match (row.opt_id(10)?, row.opt_id(11)?) {
         (Some(status), Some(account)) => Some(ReplyTo { status, account }),
         _ => None,
@@ -188,14 +193,14 @@ impl StatusStore for SqlStore {
         self.db.query(sql, params![id]).await?.iter().map(version).collect()
     }
 
-    async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<Status>> {
-        let sql = concat!(
-            "SELECT ",
-            status_columns!(),
-            " FROM status WHERE conversation_id = ?1 AND reblog_of_id IS NULL \
-             ORDER BY id LIMIT ?2"
-        );
-        self.db.query(sql, params![conversation, limit]).await?.iter().map(status_of).collect()
+    async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<ThreadPost>> {
+        let sql = "SELECT id, reply_to_id, visibility FROM status \
+                   WHERE conversation_id = ?1 AND reblog_of_id IS NULL ORDER BY id LIMIT ?2";
+        let post = |row: &Row| {
+            let (id, answers) = (row.id(0)?, row.opt_id(1)?);
+            Ok(ThreadPost { id, answers, visibility: visibility_of(row, 2)? })
+        };
+        self.db.query(sql, params![conversation, limit]).await?.iter().map(post).collect()
     }
 
     async fn timeline(&self, query: &TimelineQuery, page: Page) -> Stored<Vec<StatusId>> {

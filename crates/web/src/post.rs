@@ -14,7 +14,7 @@ use axum::{
     response::Response,
 };
 use httpkit::SharedPage;
-use model::StatusId;
+use model::{StatusId, thread::ThreadBounds};
 use social::{Shows, Topic};
 
 /// `/@NAME/ID`.
@@ -33,6 +33,10 @@ pub struct PostPage {
     pub more: usize,
 }
 
+/// How much of a thread is on the page.
+const SHOWN: ThreadBounds =
+    ThreadBounds { ancestors: ANCESTORS_SHOWN, descendants: REPLIES_SHOWN, depth: REPLIES_SHOWN };
+
 async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refused> {
     let view = site.social.status(None, id).await?;
     // A post has one address: under another name it is not there. A reblog has none at all.
@@ -40,14 +44,13 @@ async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refus
     if !author.acct().eq_ignore_ascii_case(name) || view.reblog.is_some() {
         return Err(Refused::nowhere());
     }
-    let thread = site.social.thread(None, id).await?;
+    let thread = site.social.thread(None, id, &SHOWN).await?;
     let conversation = view.entry.status.conversation;
     let now = site.social.now();
     let card = |view| PostCard::of(view, &site.domain, now);
     let focus = card(&view);
-    let hidden = thread.ancestors.len().saturating_sub(ANCESTORS_SHOWN);
-    let above = thread.ancestors.iter().skip(hidden).map(card).collect();
-    let below = thread.descendants.iter().take(REPLIES_SHOWN).map(card);
+    let above = thread.ancestors.iter().map(card).collect();
+    let below = thread.descendants.iter().map(card).collect();
     let said = frame::shortened(focus.preview(), TITLE_CHARACTERS);
     let path = format!("/@{}/{id}", author.acct());
     let mut frame = Frame::new(site, format!("{}: {said}", focus.author.name), &path);
@@ -59,8 +62,7 @@ async fn made(site: &Site, name: &str, id: StatusId) -> Result<SharedPage, Refus
     let picture = picture.unwrap_or(&focus.author.avatar);
     frame.image = Some(format!("{}{picture}", site.base_url));
     frame.listed = author.indexable && author.is_local();
-    let more = thread.descendants.len().saturating_sub(REPLIES_SHOWN);
-    let below = below.collect();
+    let more = thread.more;
     let made = frame::shared(&PostPage { frame, above, below, more, focus })?;
     let thread = thread.ancestors.iter().chain(&thread.descendants);
     let shows = Shows::default().with(thread.chain([&view])).and(Topic::Thread(conversation));

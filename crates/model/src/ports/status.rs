@@ -8,6 +8,7 @@ use crate::{
     poll::Poll,
     relation::Edge,
     status::{Marks, NewStatus, StatusEdit, StatusVersion},
+    thread::ThreadPost,
 };
 use async_trait::async_trait;
 
@@ -111,8 +112,8 @@ pub trait StatusStore {
     ) -> Stored<Option<Status>>;
     /// Wordings, oldest first, the current one not included.
     async fn history(&self, id: StatusId) -> Stored<Vec<StatusVersion>>;
-    /// Ids of a thread in posting order, at most `limit`.
-    async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<Status>>;
+    /// A conversation's posts in posting order without reblogs, at most `limit`: what each answers.
+    async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<ThreadPost>>;
     /// A listing; rules about the reader beyond the query's own are the caller's.
     async fn timeline(&self, query: &TimelineQuery, page: Page) -> Stored<Vec<StatusId>>;
     /// Hashtags that begin like this (normalised), in alphabetical order, without the first

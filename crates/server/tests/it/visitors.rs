@@ -198,3 +198,35 @@ fn who_is_unsuspended_is_on_every_page_again_at_once() {
         }
     }
 }
+
+#[test]
+fn of_a_long_thread_visitors_are_shown_less_than_members() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let answer = |to: Option<&str>| {
+        let form = json!({ "status": "words", "in_reply_to_id": to });
+        let post = here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body;
+        post["id"].as_str().expect("an id").to_owned()
+    };
+    let mut chain = vec![answer(None)];
+    for _ in 0..44 {
+        chain.push(answer(chain.last().map(String::as_str)));
+    }
+    let wide = answer(None);
+    let below: Vec<String> = (0..62).map(|_| answer(Some(&wide))).collect();
+    let ids = |list: &Value| {
+        let all = list.as_array().expect("a list").iter();
+        all.map(|post| post["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    let around = |id: &str, token: &str| {
+        let body = here.ask("GET", &format!("/api/v1/statuses/{id}/context"), token, None).body;
+        (ids(&body["ancestors"]), ids(&body["descendants"]))
+    };
+    // Nearest above, first below, and down to a depth.
+    assert_eq!(around(&chain[44], ""), (chain[4..44].to_vec(), vec![]));
+    assert_eq!(around(&chain[0], ""), (vec![], chain[1..21].to_vec()));
+    assert_eq!(around(&wide, ""), (vec![], below[..60].to_vec()));
+    assert_eq!(around(&chain[44], &ann), (chain[..44].to_vec(), vec![]));
+    assert_eq!(around(&chain[0], &ann), (vec![], chain[1..].to_vec()));
+    assert_eq!(around(&wide, &ann), (vec![], below));
+}

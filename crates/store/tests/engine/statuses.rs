@@ -11,6 +11,7 @@ use model::{
     relation::FollowOptions,
     scheduled::NewScheduled,
     status::{NewStatus, ReblogOf, ReplyTo, StatusEdit},
+    thread::ThreadPost,
 };
 use store::Engine;
 use testkit::{
@@ -45,10 +46,6 @@ fn tagged(by: AccountId, tags: &[&str]) -> NewStatus {
     NewStatus { tags: tags.iter().map(|tag| (*tag).to_owned()).collect(), ..plain_post(by) }
 }
 
-fn ids(statuses: &[Status]) -> Vec<StatusId> {
-    statuses.iter().map(|status| status.id).collect()
-}
-
 #[test]
 fn a_thread_is_read_in_the_order_of_posting_without_reblogs() {
     check(|case| async move {
@@ -59,10 +56,15 @@ fn a_thread_is_read_in_the_order_of_posting_without_reblogs() {
         stored(&case, reblog(cleo, &first, Visibility::Public)).await;
         let third = stored(&case, reply(ann, &second)).await;
         stored(&case, plain_post(ben)).await;
+        let place = |status: &Status| ThreadPost {
+            id: status.id,
+            answers: status.in_reply_to.map(|to| to.status),
+            visibility: status.visibility,
+        };
         let thread = store.thread(first.conversation, 9).await.unwrap();
-        assert_eq!(ids(&thread), [first.id, second.id, third.id]);
-        assert_eq!(thread[1], second);
-        assert_eq!(ids(&store.thread(first.conversation, 2).await.unwrap()), [first.id, second.id]);
+        assert_eq!(thread, [&first, &second, &third].map(place));
+        let begun = store.thread(first.conversation, 2).await.unwrap();
+        assert_eq!(begun, [&first, &second].map(place));
         let absent = StatusId::new(77).unwrap();
         let mut found = store.statuses(&[third.id, absent, first.id]).await.unwrap();
         found.sort_by_key(|status| status.id);
