@@ -281,7 +281,8 @@ pub(crate) async fn statuses(
     let listing = if q.pinned == Some(true) {
         let ids = api.social.store().pinned(account).await?;
         // All of them are on this page.
-        Listing { views: api.social.statuses(viewer, &ids).await?, ends: None }
+        let views = api.social.statuses(viewer, &ids).await?;
+        Listing { hides: views.len() < ids.len(), views, ends: None }
     } else {
         let query = TimelineQuery::Account {
             account,

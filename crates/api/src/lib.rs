@@ -7,6 +7,7 @@ mod accounts;
 mod caller;
 mod emails;
 mod instance;
+mod kept;
 pub mod limits;
 mod lists;
 mod media;
@@ -25,6 +26,7 @@ mod timelines;
 pub mod wire;
 
 pub use caller::{issue_token, token_of};
+pub use kept::{HomeFront, HomePages};
 pub use meter::Allowances;
 pub use routes::{ROUTES, cors, router};
 pub use seats::Seats;
@@ -48,6 +50,8 @@ pub struct Parts {
     pub darkroom: social::media::Darkroom,
     /// Answers that visitors share.
     pub shared: Arc<httpkit::SharedPages>,
+    /// Members' home timelines as they were sent.
+    pub homes: Arc<HomePages>,
     /// Counts requests, to be reported.
     pub meter: RateMeter,
     /// Sign-ups of an address, which are refused when used up.

@@ -36,6 +36,17 @@ const _: () = assert!(UPLOADS_PER_ACCOUNT as usize * 8 <= UPLOADS_SCARCE, "a few
 const _: () = assert!(UPLOADS_PER_ADDRESS as usize * 4 <= UPLOADS_MAX, "no address fills all");
 const _: () = assert!(UPLOADS_PER_ACCOUNT < UPLOADS_PER_ADDRESS, "an address is of more than one");
 const _: () = assert!(STREAMS_PER_ACCOUNT as usize * 100 < STREAMS_MAX, "no account fills all");
+/// Bytes of home timelines that are kept as they were sent, for members whose apps poll. Past it:
+/// those that were not asked for lately go, and are made again.
+pub const HOME_PAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the body of one. Past it: not kept.
+pub(crate) const HOME_PAGE_BYTES_MAX: usize = 1024 * 1024;
+const _: () = assert!(HOME_PAGE_BYTES_MAX * 16 <= HOME_PAGES_BYTES_MAX, "nobody pushes all out");
+/// Bytes that such a page counts besides its body.
+pub(crate) const HOME_BESIDES_BYTES: usize = 2 * 1024;
+/// Bytes of the query that it was asked for with. Past it: not kept.
+pub(crate) const HOME_QUERY_BYTES_MAX: usize = 256;
+const _: () = assert!(HOME_QUERY_BYTES_MAX < HOME_BESIDES_BYTES);
 /// Seconds after which to come back to a server that stops: about what a restart takes.
 pub(crate) const STOPPING_S: u32 = 10;
 

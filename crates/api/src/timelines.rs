@@ -6,10 +6,12 @@ use crate::{
     Api,
     accounts::id,
     caller::{Caller, Viewer},
+    kept::{self, Made},
     refusal::Refused,
     wire::{self, Urls},
 };
 use axum::{
+    body::Bytes,
     extract::{OriginalUri, Path, State},
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
@@ -32,12 +34,18 @@ pub(crate) struct Posts {
     json: Vec<u8>,
 }
 
-impl IntoResponse for Posts {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(self.json.into());
-        *response.headers_mut() = self.headers;
+impl Posts {
+    fn answer(headers: HeaderMap, json: Bytes) -> Response {
+        let mut response = Response::new(json.into());
+        *response.headers_mut() = headers;
         response.headers_mut().insert(header::CONTENT_TYPE, JSON);
         response
+    }
+}
+
+impl IntoResponse for Posts {
+    fn into_response(self) -> Response {
+        Self::answer(self.headers, self.json.into())
     }
 }
 
@@ -131,15 +139,29 @@ async fn for_visitors(
     Ok(shared.await?.response(asked))
 }
 
-/// `GET /api/v1/timelines/home`.
+/// `GET /api/v1/timelines/home`. Its newest page is kept for those who ask for it again.
 pub(crate) async fn home(
     State(api): State<Api>,
     caller: Caller,
     OriginalUri(uri): OriginalUri,
     Query(q): Query<PageQuery>,
-) -> Timeline {
-    let reader = caller.member("read:statuses")?;
-    Ok(page(&api, &uri, &api.social.home_timeline(reader, q.page(20, 40)).await?))
+) -> Result<Response, Refused> {
+    let reader = caller.member(kept::SCOPE)?;
+    let (window, query) = (q.page(20, 40), uri.query().unwrap_or_default());
+    let is_newest = window == Page::newest(window.limit) && kept::may_keep(query);
+    // Before anything is gathered.
+    let (stamp, now) = (api.social.home_stamp(reader).filter(|_| is_newest), api.social.now());
+    let listing = api.social.home_timeline(reader, window).await?;
+    let Posts { headers, json } = page(&api, &uri, &listing);
+    let body = Bytes::from(json);
+    let mut response = Posts::answer(headers, body.clone());
+    // What is hidden may come back without anything happening that is shown.
+    if let Some(stamp) = stamp.filter(|_| !listing.hides) {
+        let (topics, until) = kept::shown(&listing.views, now);
+        let made = Made { reader, query: query.into(), stamp, topics, until, body };
+        response.extensions_mut().insert(made);
+    }
+    Ok(response)
 }
 
 /// Hashtags that a tag timeline may be narrowed or widened by, of each kind; Mastodon's bound.

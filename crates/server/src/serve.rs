@@ -70,10 +70,8 @@ pub(crate) async fn serve(
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     if let Some(listen) = config.metrics.listen {
-        metrics::serve(
-            listen,
-            figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config)),
-        )?;
+        let figures = figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config));
+        metrics::serve(listen, figures)?;
     }
     let api = Api(Arc::new(parts));
     let router = api::router(api.clone(), web::router(site.clone()));
@@ -81,6 +79,7 @@ pub(crate) async fn serve(
     let service = Hooked::new(router, Security);
     let service = Hooked::new(service, api::cors());
     let service = Hooked::new(service, SharedFront(Arc::clone(&api.shared)));
+    let service = Hooked::new(service, api::HomeFront(api.clone()));
     let service = Hooked::new(service, measure);
     let service = Hooked::new(service, api::Allowances(api));
     let service = Hooked::new(service, RequestIds::starting_at(instance.social.unpredictable()));
@@ -162,6 +161,7 @@ fn parts(
     Parts {
         social: Arc::clone(&instance.social),
         shared: Arc::new(SharedPages::new(Heard(Arc::clone(&instance.social)))),
+        homes: Arc::default(),
         meter: RateMeter::new(instance.social.unpredictable()),
         sign_ups: sign_ups(config, instance.social.unpredictable()),
         apps: Allowance::new(api::limits::APPS, instance.social.unpredictable()),
@@ -215,6 +215,7 @@ fn figures(
         social: Arc::clone(&parts.social),
         seats: parts.seats.clone(),
         shared: Arc::clone(&parts.shared),
+        homes: Arc::clone(&parts.homes),
         tls,
         database: files.into_iter().filter(|_| config.store.postgres_url.is_none()).collect(),
     }

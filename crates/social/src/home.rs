@@ -4,16 +4,19 @@
 //! reader to the authors; later posts are pushed to the rings that exist. Nothing is written per
 //! follower, so a post costs its active readers and nobody else. Posts of authors with very many
 //! of them are not pushed but taken over at each reader's next read (`large.rs`).
+//!
+//! A ring has a version, which is another whenever a page of it might be: a front may keep a page
+//! for as long as that and what the page shows stay as they are.
 
 use crate::{
     Social, StatusView, StreamEvent, VerbError,
     large::LargePosts,
     limits::{
-        FOLLOWED_BYTES, LARGE_AUTHOR_READERS, RECENT_EVENTS, RING_LENGTH, RINGS_BYTES_MAX,
-        RINGS_MAX, STREAM_LAG_MAX,
+        FOLLOWED_BYTES, LARGE_AUTHOR_READERS, RECENT_EVENTS, RING_FIRST, RING_LENGTH,
+        RINGS_BYTES_MAX, RINGS_MAX, STREAM_LAG_MAX,
     },
     marks::{Heard, KnownMarks, Wanted},
-    read::{Listing, ends},
+    read::Listing,
     view::Lens,
 };
 use foldhash::fast::RandomState;
@@ -120,6 +123,10 @@ struct Ring {
     ids: VecDeque<StatusId>,
     /// Whether the store has nothing older.
     whole: bool,
+    /// Whether it was built as far down as a ring reaches, or only as far as a first look goes.
+    deep: bool,
+    /// Another whenever a page of it might be. No two rings ever have the same.
+    version: u64,
     /// What it counts in the budget.
     bytes: usize,
     /// When it was last read; the one that was not read for the longest goes first.
@@ -160,6 +167,26 @@ struct Inner {
     posts: Heard,
     /// How many events have ever been remembered.
     heard: u64,
+    /// The last version that was given to a ring.
+    versions: u64,
+}
+
+/// What a page of a home timeline was made of: the version of its ring, and what the pulse was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HomeStamp {
+    /// Of the timeline.
+    pub version: u64,
+    /// How often anything had changed.
+    pub pulse: u64,
+}
+
+/// What a ring says to a page that is asked for.
+#[derive(PartialEq, Eq, Debug)]
+enum Found {
+    /// Its posts, newest first.
+    Ids(Vec<StatusId>),
+    /// They lie below what is in memory; a deeper ring may have them.
+    Below { deep: bool },
 }
 
 /// What a ring knows that a page needs.
@@ -207,6 +234,8 @@ impl Inner {
     fn insert(&mut self, reader: AccountId, mut ring: Ring) {
         // What was told until now was heard while it was built, or is in the store it was built of.
         ring.large_seen = self.large.told();
+        self.versions += 1;
+        ring.version = self.versions;
         ring.bytes = ring.weigh();
         if self.rings.len() >= RINGS_MAX || self.bytes + ring.bytes > self.bytes_max.0 {
             self.make_room();
@@ -232,6 +261,8 @@ impl Inner {
     fn marked(&mut self, reader: AccountId, change: impl FnOnce(&mut KnownMarks, &Heard)) {
         if let Some(ring) = self.rings.get_mut(&reader) {
             change(&mut ring.marks, &self.posts);
+            self.versions += 1;
+            ring.version = self.versions;
         }
     }
 
@@ -261,10 +292,24 @@ impl Inner {
         for status in missed {
             if ring.facts.follows(status.account) && ring.facts.admits(status) {
                 ring.put(status.id);
+                self.versions += 1;
+                ring.version = self.versions;
             }
         }
         ring.large_seen = self.large.told();
         true
+    }
+
+    /// The ring brought up to date, if it may be read.
+    fn look_at(&mut self, reader: AccountId, now: Timestamp) -> Option<&Ring> {
+        let until = self.ring(reader)?.facts.until;
+        if until.is_some_and(|end| end <= now) || !self.take_over(reader) {
+            self.outdate(reader);
+        }
+        if let Some(ring) = self.rings.get_mut(&reader) {
+            ring.read = now;
+        }
+        self.ring(reader)
     }
 
     /// The ring, if it may be read.
@@ -370,6 +415,8 @@ impl Homes {
                 && ring.facts.admits(status)
             {
                 ring.push(status.id);
+                inner.versions += 1;
+                ring.version = inner.versions;
                 if inner.streams.contains_key(&reader) {
                     admitted.push(reader);
                 }
@@ -417,6 +464,7 @@ impl Homes {
 
     pub(crate) fn remove(&self, status: &Status) {
         let mut inner = self.0.lock();
+        let inner = &mut *inner;
         let id = status.id;
         inner.remember(Recent::Deleted(id));
         if let Some(of) = status.reblog_of {
@@ -426,6 +474,8 @@ impl Homes {
         for ring in inner.rings.values_mut() {
             if let Ok(at) = ring.ids.binary_search(&id) {
                 ring.ids.remove(at);
+                inner.versions += 1;
+                ring.version = inner.versions;
             }
         }
     }
@@ -475,21 +525,20 @@ impl Homes {
         inner.streams.entry(reader).or_insert_with(new).subscribe()
     }
 
-    fn page(
-        &self,
-        reader: AccountId,
-        page: &Page,
-        now: Timestamp,
-    ) -> Option<Option<Vec<StatusId>>> {
+    fn page(&self, reader: AccountId, page: &Page, now: Timestamp) -> Option<Found> {
         let mut inner = self.0.lock();
-        let until = inner.ring(reader)?.facts.until;
-        if until.is_some_and(|end| end <= now) || !inner.take_over(reader) {
-            inner.outdate(reader);
-        }
-        if let Some(ring) = inner.rings.get_mut(&reader) {
-            ring.read = now;
-        }
-        inner.ring(reader).map(|ring| ring.page(page))
+        let ring = inner.look_at(reader, now)?;
+        Some(ring.page(page).map_or(Found::Below { deep: ring.deep }, Found::Ids))
+    }
+
+    /// The version of a ring that may be read.
+    fn version(&self, reader: AccountId, now: Timestamp) -> Option<u64> {
+        self.0.lock().look_at(reader, now).map(|ring| ring.version)
+    }
+
+    /// Whether there is a ring that may be read, as far down as a ring reaches.
+    fn is_deep(&self, reader: AccountId, now: Timestamp) -> bool {
+        self.0.lock().look_at(reader, now).is_some_and(|ring| ring.deep)
     }
 
     /// How many rings there are.
@@ -535,19 +584,36 @@ impl Social {
     pub async fn home(&self, reader: AccountId, page: Page) -> Result<Vec<StatusId>, VerbError> {
         for _ in 0..BUILDS_MAX {
             match self.hub.homes.page(reader, &page, self.now()) {
-                Some(Some(ids)) => return Ok(ids),
-                Some(None) => break,
-                None => self.build_home(reader).await?,
+                Some(Found::Ids(ids)) => return Ok(ids),
+                Some(Found::Below { deep: true }) => break,
+                // Few go further down than a first look; who does gets all of it.
+                Some(Found::Below { deep: false }) => self.build_home(reader, RING_LENGTH).await?,
+                None => self.build_home(reader, RING_FIRST).await?,
             }
         }
         let facts = self.home_facts(reader).await?;
         self.admitted(&facts, reader, page).await.map(|(ids, _)| ids)
     }
 
+    /// What a page of the home timeline would be made of now; `None` where it is not in memory.
+    /// Whoever keeps a page takes this first, and then gathers.
+    pub fn home_stamp(&self, reader: AccountId) -> Option<HomeStamp> {
+        let pulse = self.hub.pulse();
+        let version = self.hub.homes.version(reader, self.now())?;
+        Some(HomeStamp { version, pulse })
+    }
+
+    /// Whether a page that was made of one stamp, and shows these topics by number, would be made
+    /// the same of a later one.
+    pub fn is_same_home(&self, then: HomeStamp, now: HomeStamp, topics: &[u64]) -> bool {
+        then.version == now.version
+            && (then.pulse == now.pulse || !self.hub.changed(topics, then.pulse))
+    }
+
     /// A page of the home timeline as its reader sees it.
     pub async fn home_timeline(&self, reader: AccountId, page: Page) -> Result<Listing, VerbError> {
         let ids = self.home(reader, page).await?;
-        Ok(Listing { ends: ends(&ids), views: self.home_views(reader, &ids).await? })
+        Ok(Listing::of(&ids, self.home_views(reader, &ids).await?))
     }
 
     /// Posts of a home timeline as its reader sees them.
@@ -577,26 +643,28 @@ impl Social {
         Ok(Lens::remembered(reader, recalled.facts, self.now(), marks, votes).all(views))
     }
 
-    /// Makes sure that posts are pushed to this reader; what an open stream needs.
+    /// Makes sure that posts are pushed to this reader; what an open stream needs, which is also
+    /// told of edits far down.
     pub async fn attend_home(&self, reader: AccountId) -> Result<(), VerbError> {
         for _ in 0..BUILDS_MAX {
-            if self.hub.homes.page(reader, &Page::newest(1), self.now()).is_some() {
+            if self.hub.homes.is_deep(reader, self.now()) {
                 return Ok(());
             }
-            self.build_home(reader).await?;
+            self.build_home(reader, RING_LENGTH).await?;
         }
         // So much happens that no build catches up: the stream would miss posts without a word.
         Err(VerbError::Busy)
     }
 
-    async fn build_home(&self, reader: AccountId) -> Result<(), VerbError> {
+    async fn build_home(&self, reader: AccountId, length: usize) -> Result<(), VerbError> {
         let heard = self.hub.homes.heard();
         let facts = self.home_facts(reader).await?;
-        let length = u32::try_from(RING_LENGTH).unwrap_or(u32::MAX);
-        let (mut ids, whole) = self.admitted(&facts, reader, Page::newest(length)).await?;
+        let window = Page::newest(u32::try_from(length).unwrap_or(u32::MAX));
+        let (mut ids, whole) = self.admitted(&facts, reader, window).await?;
         ids.reverse();
-        let facts = Arc::new(facts);
-        let ring = Ring { facts, ids: ids.into(), whole, read: self.now(), ..Ring::default() };
+        let (facts, deep) = (Arc::new(facts), whole || length >= RING_LENGTH);
+        let read = self.now();
+        let ring = Ring { facts, ids: ids.into(), whole, deep, read, ..Ring::default() };
         self.hub.homes.settle(reader, ring, heard);
         Ok(())
     }

@@ -33,6 +33,7 @@ pub mod view;
 
 pub use error::VerbError;
 pub use follow::FollowWish;
+pub use home::HomeStamp;
 pub use hub::{Hub, Rights, StreamEvent};
 pub use pulse::{Shows, Topic};
 pub use view::{AccountView, StatusView};

@@ -7,10 +7,14 @@ pub const ACCOUNTS_CACHED: usize = 20_000;
 /// Tokens whose state is kept. As above.
 pub const TOKENS_CACHED: usize = 50_000;
 /// Slots in which is kept when a topic last changed, 8 bytes each. More topics share slots, and
-/// an answer for visitors is then made anew although nothing in it changed.
-pub const PULSE_SLOTS: usize = 4_096;
+/// an answer that is kept is then made anew although nothing in it changed.
+pub const PULSE_SLOTS: usize = 32_768;
 /// Entries of a home timeline in memory. Past it: the oldest goes, the store has it.
 pub const RING_LENGTH: usize = 800;
+/// Entries that a first look at a home timeline fetches: each is a row that lies anywhere in the
+/// store. Who goes further down, or listens to a stream, has the ring fetched in full.
+pub const RING_FIRST: usize = 100;
+const _: () = assert!(RING_FIRST < RING_LENGTH);
 /// Posts whose marks are remembered beside a home timeline. Past it: all are looked up anew.
 pub const MARKS_REMEMBERED: usize = 128;
 /// Home timelines in memory. Past it: the half that was not read for the longest is dropped, but

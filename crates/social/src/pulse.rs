@@ -108,8 +108,9 @@ impl Pulse {
             return self.last.first();
         }
         let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let others = self.last.len().saturating_sub(1).max(1);
-        self.last.get(1 + usize::try_from(mixed).unwrap_or(0) % others)
+        // 32 bits times a count, scaled down by as many: below the count, without a division.
+        let others = self.last.len().saturating_sub(1) as u64;
+        self.last.get(1 + usize::try_from((mixed * others) >> 32).unwrap_or(0))
     }
 
     /// These have changed, and the caches know it already.

@@ -23,9 +23,18 @@ pub struct Listing {
     pub views: Vec<StatusView>,
     /// Where the pages beside it begin.
     pub ends: Ends,
+    /// Whether some of the page is not for the reader's eyes now.
+    pub hides: bool,
 }
 
-pub(crate) fn ends(ids: &[StatusId]) -> Ends {
+impl Listing {
+    /// What is seen of these ids.
+    pub(crate) fn of(ids: &[StatusId], views: Vec<StatusView>) -> Self {
+        Self { ends: ends(ids), hides: views.len() < ids.len(), views }
+    }
+}
+
+fn ends(ids: &[StatusId]) -> Ends {
     ids.first().zip(ids.last()).map(|(first, last)| (first.get(), last.get()))
 }
 
@@ -72,7 +81,7 @@ impl Social {
         if let Some(enters) = enters {
             views.retain(|view| enters(&public_entrance(view, viewer)));
         }
-        Ok(Listing { ends: ends(&ids), views })
+        Ok(Listing::of(&ids, views))
     }
 
     /// What one of the reader's lists holds.
@@ -99,7 +108,7 @@ impl Social {
             near.on_list = self.store.on_list(list.id, &answered).await?;
         }
         views.retain(|view| enters_list(&list_entrance(view, reader, &list, &near)));
-        Ok(Listing { ends: ends(&ids), views })
+        Ok(Listing::of(&ids, views))
     }
 
     /// What a post answers and what answers it, as far as the viewer may see.

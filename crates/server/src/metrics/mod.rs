@@ -181,6 +181,7 @@ pub(crate) struct Sources {
     pub social: Arc<Social>,
     pub seats: api::Seats,
     pub shared: Arc<httpkit::SharedPages>,
+    pub homes: Arc<api::HomePages>,
     /// Where this server speaks TLS.
     pub tls: Option<Arc<Tls>>,
     /// The files of an SQLite database.

@@ -170,6 +170,11 @@ impl Figures {
         gauge(out, "shared_bytes", help, &[(&[], shared.bytes())])?;
         let help = "Answers that visitors share, by how they were given";
         counter(out, "shared_answers", help, [([("given", "at_once")], shared.given_at_once())])?;
+        let homes = &self.sources.homes;
+        let help = "Bytes of home timelines that are kept as they were sent";
+        gauge(out, "home_pages_bytes", help, &[(&[], homes.bytes())])?;
+        let help = "Home timelines that were sent, by how they were given";
+        counter(out, "home_answers", help, [([("given", "at_once")], homes.given_at_once())])?;
         match resident_bytes() {
             Some(bytes) => gauge(out, "resident_bytes", "Memory in use", &[(&[], bytes)]),
             None => Ok(()),

@@ -50,11 +50,13 @@ fn start(data: &Path, config: &Path) -> (Child, SocketAddr) {
 }
 
 fn start_with(data: &Path, config: &Path, words: &[&str]) -> (Child, SocketAddr) {
-    let mut child = fulmar(data, config, words)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
+    let mut command = fulmar(data, config, words);
+    command.stderr(Stdio::null());
+    spawned(command)
+}
+
+fn spawned(mut command: Command) -> (Child, SocketAddr) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
     let mut line = String::new();
     let out = child.stdout.take().expect("standard output");
     BufReader::new(out).read_line(&mut line).expect("a line");
@@ -97,6 +99,26 @@ impl Instance {
         let words = ["serve", "--listen", "127.0.0.1:0", "--demo"];
         let (child, address) = start_with(data.path(), &config, &words);
         Self { data, config, child, address }
+    }
+
+    /// Started anew, with its figures served; and where they are.
+    pub fn measured() -> (Self, SocketAddr) {
+        let data = TempDir::new().expect("a folder");
+        let config = data.path().join("fulmar.toml");
+        let text = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
+        std::fs::write(&config, text).expect("a configuration");
+        let words = ["serve", "--listen", "127.0.0.1:0"];
+        let mut command = fulmar(data.path(), &config, &words);
+        command.env_remove("RUST_LOG").stderr(Stdio::piped());
+        let (mut child, address) = spawned(command);
+        let mut log = BufReader::new(child.stderr.take().expect("standard error")).lines();
+        let mut lines = log.by_ref().map_while(Result::ok);
+        let line = lines.find(|line| line.contains("metrics are served")).expect("a line");
+        let metrics = line.split("address=").nth(1).expect("an address").trim();
+        let metrics = metrics.parse().expect("an address");
+        // Whatever it says later is not to fill the pipe.
+        std::thread::spawn(move || log.for_each(drop));
+        (Self { data, config, child, address }, metrics)
     }
 
     /// Another instance, from a backup, with lines of configuration; and what the restore said.

@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod endpoints;
 mod entering;
+mod homes;
 mod instance;
 mod jobs;
 mod leaving;

@@ -100,8 +100,10 @@ fn reads(homes: &Homes, reader: AccountId, followed: &[AccountId]) {
 }
 
 fn page_of(homes: &Homes, reader: AccountId) -> Option<Vec<i64>> {
-    let page = homes.page(reader, &Page::newest(10), Timestamp::from_ms(1))?;
-    page.map(|ids| ids.into_iter().map(StatusId::get).collect())
+    match homes.page(reader, &Page::newest(10), Timestamp::from_ms(1))? {
+        Found::Ids(ids) => Some(ids.into_iter().map(StatusId::get).collect()),
+        Found::Below { .. } => None,
+    }
 }
 
 /// Everybody of a crowd reads home timelines with the large author in them; the last also follows
@@ -189,4 +191,71 @@ fn past_the_budget_the_longest_unread_go_and_streams_keep_theirs() {
     assert_eq!(inner.bytes, inner.rings.values().map(|ring| ring.bytes).sum::<usize>());
     let subscribed = inner.readers.get(&account(100)).unwrap();
     assert!(!subscribed.contains(&account(3)), "and nothing is pushed to what is gone");
+}
+
+#[test]
+fn a_version_is_another_whenever_a_page_might_be() {
+    let homes = Homes::default();
+    let (reader, author, stranger) = (account(7), account(1), account(2));
+    let version = || homes.version(reader, Timestamp::from_ms(1));
+    assert_eq!(version(), None);
+    reads(&homes, reader, &[author]);
+    let mut seen = vec![version().expect("a ring")];
+    let mut is_another = |what: &str, expected: bool| {
+        let now = version().expect("a ring");
+        assert_eq!(!seen.contains(&now), expected, "{what}");
+        seen.push(now);
+    };
+    is_another("nothing happened", false);
+    homes.push(&status(10, author));
+    is_another("a post", true);
+    homes.push(&status(20, stranger));
+    is_another("a post that does not enter", false);
+    homes.push(&status(30, reader));
+    is_another("an own post", true);
+    let id = |raw| StatusId::new(raw).unwrap();
+    for mark in [Mark::Favourite, Mark::Bookmark, Mark::Pin, Mark::Mute] {
+        for on in [true, false] {
+            homes.marked(reader, id(10), mark, on);
+            is_another("a mark of one's own", true);
+        }
+        homes.marked(stranger, id(10), mark, true);
+        is_another("another's mark", false);
+    }
+    let of = Some(model::status::ReblogOf { status: id(10), account: author });
+    let reblog = Arc::new(Status { reblog_of: of, ..(*status(40, reader)).clone() });
+    homes.push(&reblog);
+    is_another("a reblog of one's own", true);
+    homes.remove(&reblog);
+    is_another("which is taken back", true);
+    homes.remove(&status(20, stranger));
+    is_another("what was not there is gone", false);
+    homes.remove(&status(10, author));
+    is_another("what was there is gone", true);
+    homes.forget(reader);
+    assert_eq!(version(), None, "whom one follows has changed");
+    reads(&homes, reader, &[author]);
+    assert!(version().is_some_and(|now| !seen.contains(&now)), "built anew");
+}
+
+#[test]
+fn a_large_authors_post_is_another_version_when_it_is_taken_over() {
+    let homes = Homes::default();
+    let (large, small) = (account(1), account(2));
+    let reader = crowd(&homes, large, small);
+    let version = || homes.version(reader, Timestamp::from_ms(1)).expect("a ring");
+    let before = version();
+    homes.push(&status(10, large));
+    let after = version();
+    assert!(before != after && after == version());
+}
+
+#[test]
+fn a_mute_that_ends_ends_a_version() {
+    let homes = Homes::default();
+    let until = Some(Timestamp::from_ms(50));
+    let facts = Arc::new(Facts { reader: Some(account(7)), until, ..Facts::default() });
+    homes.0.lock().insert(account(7), Ring { facts, whole: true, ..Ring::default() });
+    assert!(homes.version(account(7), Timestamp::from_ms(49)).is_some());
+    assert_eq!(homes.version(account(7), Timestamp::from_ms(50)), None);
 }
