@@ -1,7 +1,7 @@
 //! What a certificate says of itself: from when to when it holds, and for which names. Leaves
 //! trust, signatures and the key to rustls.
 
-use crate::limits::CERTIFICATE_BYTES_MAX;
+use crate::{hint, limits::CERTIFICATE_BYTES_MAX};
 use anyhow::{Context as _, ensure};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use std::{io::Read as _, path::Path};
@@ -58,10 +58,10 @@ impl Facts {
 
 /// What a file of certificates or keys holds; no more than such a file ever does.
 pub(crate) fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let said = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).with_context(said)?;
-    file.take(CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(said)?;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(CERTIFICATE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| hint::reaching("read", path, &error))?;
     let fits = u64::try_from(bytes.len()).is_ok_and(|bytes| bytes <= CERTIFICATE_BYTES_MAX);
     ensure!(fits, "{} is too large for what it should be", path.display());
     Ok(bytes)

@@ -1,11 +1,13 @@
 //! What a host can do about what the system refused: the kernel says what, these say what next.
 //! Leaves to each command when to ask.
 
+use model::StoreError;
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
     path::Path,
 };
+use store::OpenError;
 
 /// Whose the data of the packaged service is.
 const OTHER_USER: &str = "this user may not: be the one it belongs to (of the packaged service: \
@@ -47,6 +49,23 @@ pub(crate) fn reaching(doing: &str, path: &Path, error: &io::Error) -> anyhow::E
         _ => return anyhow::anyhow!("cannot {doing} {}: {error}", path.display()),
     };
     anyhow::anyhow!("cannot {doing} {}: {next} ({error})", path.display())
+}
+
+/// Why a database could not be opened.
+pub(crate) fn opening(error: OpenError) -> anyhow::Error {
+    let next = match &error {
+        OpenError::Store(StoreError::Full) => "Make room on its disk first",
+        OpenError::Store(StoreError::Away { .. } | StoreError::Unsettled { .. }) => {
+            "Perhaps another program works on it: try again"
+        }
+        OpenError::Store(_) => {
+            "Is this the version of Fulmar that wrote it? `fulmar doctor` looks closer; one that is \
+             damaged comes back by `fulmar restore BACKUP --force`"
+        }
+        // They say so themselves.
+        _ => return anyhow::Error::new(error).context("cannot open the database"),
+    };
+    anyhow::anyhow!("cannot open the database: {error}. {next}")
 }
 
 #[cfg(test)]

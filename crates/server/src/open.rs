@@ -75,7 +75,7 @@ pub(crate) async fn open_at(
     let hub = Arc::new(Hub::default());
     let db = Db::connect(&engine, Arc::clone(&clock), Arc::clone(&hub) as _)
         .await
-        .context("cannot open the database")?;
+        .map_err(hint::opening)?;
     let settings = Settings {
         signup_open: config.signup.open,
         domain: config.server.domain.as_ref().map(|domain| domain.as_str().to_owned()),
@@ -96,7 +96,7 @@ pub(crate) async fn open_at(
 /// Where this version is about to change how data is kept, what is there is saved first.
 async fn save_before_migration(data: &Path, engine: &Engine) -> anyhow::Result<()> {
     // Asked apart: a database that does not answer is no old data.
-    Db::pending_migrations(engine).await.context("cannot open the database")?;
+    Db::pending_migrations(engine).await.map_err(hint::opening)?;
     let saved = backup::before_migration(data, engine).await.context(
         "the data is of an older version and could not be saved before it \
                                is brought up to this one; nothing was changed",

@@ -57,6 +57,8 @@ const VOTERS: &str = "SELECT DISTINCT v.account_id FROM poll_vote v \
     WHERE v.poll_id = ?1 AND v.account_id > ?2 AND a.domain IS NULL \
     ORDER BY v.account_id LIMIT ?3";
 
+const DAY_MS: i64 = 24 * 3_600_000;
+
 fn job_of(row: &Row) -> Stored<Job> {
     Ok(Job {
         id: row.id(0)?,
@@ -157,30 +159,48 @@ impl JobStore for SqlStore {
     }
 
     async fn remove_expired(&self, now: Timestamp, limit: u32) -> Stored<usize> {
-        let day_ms = 24 * 3_600_000;
         let keys_until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
-        let revoked_until = now.plus_ms(-REVOKED_TOKEN_DAYS * day_ms);
+        let revoked_until = now.plus_ms(-REVOKED_TOKEN_DAYS * DAY_MS);
         // A job's id says when it was enqueued.
-        let jobs_below = now.plus_ms(-FAILED_JOB_DAYS * day_ms).floor_id();
+        let jobs_below = now.plus_ms(-FAILED_JOB_DAYS * DAY_MS).floor_id();
         let mut batch = Batch::new();
-        let mut places = vec![
-            batch.add(EXPIRED_KEYS, params![keys_until, limit]),
-            batch.add(EXPIRED_SESSIONS, params![now, limit]),
-            batch.add(EXPIRED_LINKS, params![now, limit]),
-            batch.add(FAILED_JOBS, params![jobs_below, limit]),
-            batch.add(REVOKED_TOKENS, params![revoked_until, limit]),
-        ];
-        // Looked for beforehand: there may be many that are not to go yet, and a deed holds the
-        // writer. What has come meanwhile keeps them.
-        let tokens_until = now.plus_ms(-APP_TOKEN_IDLE_DAYS * day_ms);
-        for row in self.db.query(IDLE_APP_TOKENS, params![tokens_until, limit]).await? {
-            places.push(batch.add(REMOVE_APP_TOKEN, params![row.int(0)?, tokens_until]));
+        for (sql, until) in [
+            (EXPIRED_KEYS, keys_until.ms()),
+            (EXPIRED_SESSIONS, now.ms()),
+            (EXPIRED_LINKS, now.ms()),
+            (FAILED_JOBS, jobs_below),
+            (REVOKED_TOKENS, revoked_until.ms()),
+        ] {
+            batch.add(sql, params![until, limit]);
         }
-        let apps_until = now.plus_ms(-APP_IDLE_DAYS * day_ms);
+        let gone = self.cleaned(batch).await?;
+        Ok(gone + self.remove_idle(now, limit).await?)
+    }
+}
+
+impl SqlStore {
+    /// Removes what serves nobody. It is looked for beforehand, beside the writer: there may be many
+    /// that are not to go yet. What has come meanwhile keeps them.
+    async fn remove_idle(&self, now: Timestamp, limit: u32) -> Stored<usize> {
+        let mut batch = Batch::new();
+        let tokens_until = now.plus_ms(-APP_TOKEN_IDLE_DAYS * DAY_MS);
+        for row in self.db.query(IDLE_APP_TOKENS, params![tokens_until, limit]).await? {
+            batch.add(REMOVE_APP_TOKEN, params![row.int(0)?, tokens_until]);
+        }
+        let apps_until = now.plus_ms(-APP_IDLE_DAYS * DAY_MS);
         for row in self.db.query(IDLE_APPS, params![apps_until, limit]).await? {
-            places.push(batch.add(REMOVE_APP, params![row.int(0)?]));
+            batch.add(REMOVE_APP, params![row.int(0)?]);
+        }
+        self.cleaned(batch).await
+    }
+
+    /// Commits a deed that removes rows; how many went.
+    async fn cleaned(&self, batch: Batch) -> Stored<usize> {
+        let statements = batch.statements.len();
+        if statements == 0 {
+            return Ok(0);
         }
         let done = self.db.commit(batch).await.map_err(|e| e.into_store("expired"))?;
-        Ok(places.into_iter().map(|place| done.changed(place)).sum())
+        Ok((0..statements).map(|place| done.changed(place)).sum())
     }
 }

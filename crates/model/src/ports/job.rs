@@ -32,7 +32,7 @@ pub trait JobStore {
     ) -> Stored<bool>;
     /// Removes idempotency keys a day old, sessions and links that have expired, jobs given up long
     /// ago, tokens that were revoked, tokens of apps themselves that nobody uses, and apps
-    /// through which nobody logged in: at most `limit` of each, in one deed. How many went. (Codes
+    /// through which nobody logged in: at most `limit` of each, in two deeds. How many went. (Codes
     /// go as new ones are made.)
     async fn remove_expired(&self, now: Timestamp, limit: u32) -> Stored<usize>;
 }

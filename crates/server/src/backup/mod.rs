@@ -13,6 +13,7 @@ pub(crate) use restore::{is_unfinished, restore, sweep};
 use crate::{
     Place,
     control::{Reply, Request, Session},
+    hint,
     limits::MIGRATION_BACKUPS_KEPT,
     open::write_secret,
     world::WallClock,
@@ -331,7 +332,7 @@ pub(crate) async fn before_migration(
     data: &Path,
     engine: &Engine,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let pending = Db::pending_migrations(engine).await.context("cannot open the database")?;
+    let pending = Db::pending_migrations(engine).await.map_err(hint::opening)?;
     if pending.is_empty() {
         return Ok(None);
     }

@@ -177,6 +177,12 @@ fn what_the_system_refuses_says_what_to_do() {
     let taken = taken.local_addr().map(|address| (taken, address.to_string())).expect("one");
     let (absent, fresh, empty) = (at("absent.toml"), at("fresh"), at("empty"));
     let deep = at("no/such/folder/all.tar.zst");
+    let (damaged, secure) = (at("damaged"), at("secure.toml"));
+    std::fs::create_dir(&damaged).expect("a folder");
+    std::fs::write(format!("{damaged}/fulmar.db"), "no database".repeat(99)).expect("written");
+    std::fs::write(format!("{damaged}/token.key"), [7; 32]).expect("written");
+    let nowhere = "[tls]\ncertificate = \"/no/chain.pem\"\nkey = \"/no/key.pem\"\n";
+    std::fs::write(&secure, nowhere).expect("written");
     close(&shut, 0);
     for (words, is_closed, expected) in [
         (&["serve", "--data", &fresh, "--listen", &taken.1][..], false, "choose another port"),
@@ -187,6 +193,9 @@ fn what_the_system_refuses_says_what_to_do() {
         (&["config", "check", "--config", &file], false, "line 1"),
         (&["serve", "--data", &file, "--listen", "127.0.0.1:0"], false, "name another place"),
         (&["account", "list", "--data", &file], false, "fulmar serve"),
+        (&["account", "list", "--data", &damaged], false, "fulmar restore BACKUP"),
+        (&["serve", "--data", &damaged, "--listen", "127.0.0.1:0"], false, "fulmar doctor"),
+        (&["serve", "--data", &fresh, "--config", &secure], false, "how it is written"),
         (&["account", "list", "--data", &closed], true, "sudo -u fulmar"),
         (&["serve", "--data", &closed, "--listen", "127.0.0.1:0"], true, "sudo -u fulmar"),
         (&["backup", &at("all"), "--data", &closed], true, "sudo -u fulmar"),
