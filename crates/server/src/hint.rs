@@ -59,8 +59,8 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
             "Perhaps another program works on it: try again"
         }
         OpenError::Store(_) => {
-            "Is this the version of Fulmar that wrote it? `fulmar doctor` looks closer; one that is \
-             damaged comes back by `fulmar restore BACKUP --force`"
+            "Is this the version of Fulmar that wrote it? `fulmar doctor` looks closer; one that \
+             is damaged comes back by `fulmar restore BACKUP --force`"
         }
         // They say so themselves.
         _ => return anyhow::Error::new(error).context("cannot open the database"),

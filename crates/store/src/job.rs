@@ -179,8 +179,8 @@ impl JobStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Removes what serves nobody. It is looked for beforehand, beside the writer: there may be many
-    /// that are not to go yet. What has come meanwhile keeps them.
+    /// Removes what serves nobody. It is looked for beforehand, beside the writer: there may be
+    /// many that are not to go yet. What has come meanwhile keeps them.
     async fn remove_idle(&self, now: Timestamp, limit: u32) -> Stored<usize> {
         let mut batch = Batch::new();
         let tokens_until = now.plus_ms(-APP_TOKEN_IDLE_DAYS * DAY_MS);
