@@ -139,6 +139,9 @@ pub const CONNECTION_BODY_BYTES_MAX: u64 = 34 * 1024 * 1024;
 /// quarter while others are cut: forms and posts.
 pub const LITTLE_BODY_BYTES: u64 = 64 * 1024;
 
+/// How often the gate lets time pass, in ms.
+pub const GATE_TICK_MS: u64 = 10;
+
 const _: () = assert!(
     HEADER_BYTES_MAX < HTTP1_BUFFER_BYTES_MAX,
     "a header within its bound must fit the buffer, else it is cut without a 431"

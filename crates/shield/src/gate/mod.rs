@@ -1,0 +1,209 @@
+//! The gate: a service around all others that asks `decide` about every request, runs its handler,
+//! holds it in the queue, or has it turned away; and that settles what each one cost.
+//!
+//! ```text
+//! request -> Wiring::facts -> decide -> the handler, its polls timed -> body -> settle
+//!                                   \-> a place in the queue, until it is called or must leave
+//!                                   \-> Wiring::turned_away
+//! ```
+//!
+//! A charge is a guard (`charge.rs`): whatever becomes of a request (its answer ends, its caller
+//! leaves, its handler panics), it is settled exactly once. Costs are processor time of the polls,
+//! so that a thread that others crowd out does not make a route look dear.
+//!
+//! Leaves to the wiring what a request shows and what answers look like, and to `decide` who is
+//! served. What a handler has done for it on other threads is not in its cost yet; the controller
+//! makes up for that in the whole, by the delay that it causes.
+
+mod charge;
+mod clock;
+mod service;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+pub use charge::Settled;
+pub use clock::{Monotonic, thread_work_ns};
+pub use service::{Gated, Gating};
+
+use crate::decide::{
+    self, Admission, Called, Decision, Denial, Facts, Now, Outcome, Place, Refusal, Settings,
+    Snapshot, State, Step,
+};
+use crate::limits;
+
+/// What the gate asks of the server around it.
+pub trait Wiring: Send + Sync + 'static {
+    /// Bodies of answers, the handlers' and its own.
+    type Body;
+
+    /// What is known of a request. May not wait, and may take out of its headers what is meant for
+    /// the gate alone.
+    fn facts<B>(&self, request: &mut Request<B>) -> Facts;
+
+    /// The answer to a request that is not served.
+    fn turned_away<B>(&self, request: &Request<B>, turned: &TurnedAway) -> Response<Self::Body>;
+
+    /// The clocks.
+    fn now(&self) -> Now;
+
+    /// Processor time of this thread so far, in ns: [`thread_work_ns`], but for tests.
+    fn work_ns(&self) -> u64;
+}
+
+/// How a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// By the challenge page, which also holds a waiting-room ticket for who has no scripts.
+    Challenge,
+    /// By the waiting room.
+    WaitingRoom {
+        /// Seconds until it comes back by itself.
+        retry_after_s: u32,
+    },
+    /// By a refusal.
+    Refused(Refusal),
+}
+
+/// What becomes of a request.
+enum Ruling {
+    Serve(Admission),
+    Wait(Place, oneshot::Receiver<Called>),
+    TurnAway(TurnedAway),
+}
+
+/// Decides for every service that it is put around; there is one for a process.
+pub struct Gate<W> {
+    wiring: W,
+    desk: Mutex<Desk>,
+}
+
+/// What decisions are made with, and who waits for one.
+struct Desk {
+    state: State,
+    waiting: HashMap<Place, oneshot::Sender<Called>>,
+}
+
+impl Desk {
+    /// Tells all whose turn it is, or whose time is over.
+    fn call(&mut self, now: Now) {
+        // A called request leaves the queue, so this ends; the bound is for a defect in that.
+        for _ in 0..=limits::decide::QUEUE_MAX {
+            let Some((place, called)) = self.state.next(now) else { return };
+            let told = self.waiting.remove(&place).map(|waiter| waiter.send(called));
+            if let Some(Err(Called::Serve(admission))) = told {
+                self.state.settle(admission, Outcome::Cancelled { cost_ns: Some(0) }, now);
+            }
+        }
+    }
+}
+
+impl<W: Wiring> Gate<W> {
+    /// A gate that knows nobody; the key is sixteen random bytes.
+    pub fn new(settings: Settings, key: [u8; 16], wiring: W) -> Arc<Self> {
+        let state = State::new(settings, key, wiring.now());
+        let desk = Mutex::new(Desk { state, waiting: HashMap::new() });
+        Arc::new(Self { wiring, desk })
+    }
+
+    /// Puts the gate around a service.
+    pub fn around<S>(self: &Arc<Self>, inner: S) -> Gated<S, W> {
+        Gated::new(Arc::clone(self), inner)
+    }
+
+    /// Lets time pass for the decisions, for as long as it is polled: without it thresholds never
+    /// move and nobody leaves the queue by a deadline.
+    pub async fn keep_time(self: Arc<Self>) {
+        let period = Duration::from_millis(limits::GATE_TICK_MS);
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut due_us = self.wiring.now().us;
+        loop {
+            ticks.tick().await;
+            let late_us = self.wiring.now().us.saturating_sub(due_us);
+            let behind = self.wiring.now().us;
+            // Goes to the end of its worker's line: how long that takes is how long a request
+            // waits that has been woken now.
+            tokio::task::yield_now().await;
+            let now = self.wiring.now();
+            due_us = now.us + limits::GATE_TICK_MS * 1_000;
+            self.tick(late_us.max(now.us.saturating_sub(behind)), now);
+        }
+    }
+
+    /// One step of time, and how long a task waited before it ran.
+    fn tick(&self, delay_us: u64, now: Now) {
+        let mut desk = self.desk.lock();
+        desk.state.hear(delay_us);
+        desk.state.tick(now);
+        desk.call(now);
+    }
+
+    /// What operators and metrics are shown; some microseconds under the gate's lock.
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.wiring.now();
+        self.desk.lock().state.snapshot(now)
+    }
+
+    /// What is switched off at present.
+    pub fn step(&self) -> Step {
+        self.desk.lock().state.step()
+    }
+
+    /// The next address that the kernel should deny.
+    pub fn next_denial(&self) -> Option<Denial> {
+        self.desk.lock().state.next_denial()
+    }
+
+    /// Forgives every denied address: an operator's word.
+    pub fn clear_denials(&self) {
+        self.desk.lock().state.clear_denials();
+    }
+
+    /// Decides on a request.
+    fn decide(&self, facts: &Facts) -> Ruling {
+        let now = self.wiring.now();
+        let mut desk = self.desk.lock();
+        let ruling = match decide::decide(&mut desk.state, facts, now) {
+            Decision::Serve(admission) => Ruling::Serve(admission),
+            Decision::Queue(place) => {
+                let (call, heard) = oneshot::channel();
+                desk.waiting.insert(place, call);
+                Ruling::Wait(place, heard)
+            }
+            Decision::Challenge => Ruling::TurnAway(TurnedAway::Challenge),
+            Decision::WaitingRoom { retry_after_s } => {
+                Ruling::TurnAway(TurnedAway::WaitingRoom { retry_after_s })
+            }
+            Decision::Refuse(refusal) => Ruling::TurnAway(TurnedAway::Refused(refusal)),
+        };
+        // It may have taken somebody's place in a full queue.
+        desk.call(now);
+        ruling
+    }
+
+    fn settle(&self, admission: Admission, outcome: Outcome) {
+        let now = self.wiring.now();
+        let mut desk = self.desk.lock();
+        desk.state.settle(admission, outcome, now);
+        desk.call(now);
+    }
+
+    /// Gives up a place whose caller has left; false when it has been called already.
+    fn leave(&self, place: Place) -> bool {
+        let mut desk = self.desk.lock();
+        let waited = desk.waiting.remove(&place).is_some();
+        if waited {
+            desk.state.leave(place);
+        }
+        waited
+    }
+}
