@@ -15,6 +15,7 @@ use axum::{
     response::Response,
 };
 use httpkit::{ApiError, csrf, security::Csp};
+use model::mail::LinkPurpose;
 use serde::Deserialize;
 use social::VerbError;
 
@@ -102,8 +103,75 @@ pub(crate) fn outcome(
     page(&OutcomePage { frame, sentences, next }, status)
 }
 
+/// What a mailed link is for, as its pages say it.
+pub(crate) struct Errand {
+    /// What it does.
+    pub purpose: LinkPurpose,
+    /// What the form that asks for a mail is called, and what it says.
+    pub title: &'static str,
+    /// See `title`.
+    pub about: &'static str,
+    /// Where that form is.
+    pub form: &'static str,
+    /// What is said of a link that does not work (any more).
+    pub gone: &'static [&'static str],
+    /// What the way to another one is called.
+    pub again: &'static str,
+}
+
+impl Errand {
+    fn asking(&self, site: &Site, email: String) -> AskingPage {
+        let frame = Frame::unlisted(site, self.title);
+        AskingPage { frame, about: self.about, action: self.form, email, wrong: None }
+    }
+
+    /// The form that asks for a mail.
+    pub fn ask_page(&self, site: &Site) -> Result<Response, Refused> {
+        with_mail(site)?;
+        page(&self.asking(site, String::new()), StatusCode::OK)
+    }
+
+    /// The form was sent: the same answer, as fast, for every address.
+    pub async fn ask(
+        &self,
+        site: &Site,
+        Origin(address): Origin,
+        headers: &HeaderMap,
+        form: Asked,
+    ) -> Result<Response, Refused> {
+        with_mail(site)?;
+        ours(site, headers)?;
+        let asked = match self.purpose {
+            LinkPurpose::Confirm => site.social.ask_for_confirmation(&form.email, address).await,
+            LinkPurpose::Reset => site.social.ask_for_reset(&form.email, address).await,
+        };
+        answer(site, self.asking(site, form.email), asked)
+    }
+
+    /// That a link does not work, and where there is another.
+    pub fn gone(&self, site: &Site) -> Result<Response, Refused> {
+        let again = Some((self.form, self.again));
+        outcome(site, StatusCode::NOT_FOUND, "This link does not work", self.gone, again)
+    }
+
+    /// A link was followed: the page that it leads to. Looking uses nothing up.
+    pub async fn followed(
+        &self,
+        site: &Site,
+        token: String,
+        leads_to: impl FnOnce(String) -> Result<Response, Refused>,
+    ) -> Result<Response, Refused> {
+        with_mail(site)?;
+        if site.social.is_link(self.purpose, &token).await? {
+            leads_to(token)
+        } else {
+            self.gone(site)
+        }
+    }
+}
+
 /// The answer to the form: the same whether or not somebody has the address.
-pub(crate) fn answer(
+fn answer(
     site: &Site,
     form: AskingPage,
     asked: Result<(), VerbError>,

@@ -3,7 +3,7 @@
 
 use crate::{
     Site,
-    asking::{self, Asked, AskingPage, Carried, Origin},
+    asking::{self, Asked, Carried, Errand, Origin},
     frame::Frame,
     refusal::Refused,
 };
@@ -26,26 +26,29 @@ pub struct ConfirmationPage {
     pub token: String,
 }
 
-fn gone(site: &Site) -> Result<Response, Refused> {
-    let sentences = &[
+const ERRAND: Errand = Errand {
+    purpose: LinkPurpose::Confirm,
+    title: "Confirm your address",
+    about: "Type the address that you signed up with. A mail will bring another link to confirm \
+            it.",
+    form: "/auth/confirmation/new",
+    gone: &[
         "It was used already, or it is too old, or it was cut off on its way.",
         "If your address is confirmed, your app works. If it is not, ask for another link.",
-    ];
-    let again = Some(("/auth/confirmation/new", "Ask for another link"));
-    asking::outcome(site, StatusCode::NOT_FOUND, "This link does not work", sentences, again)
-}
+    ],
+    again: "Ask for another link",
+};
 
-/// `GET /auth/confirmation?token=`. Looking uses nothing up.
+/// `GET /auth/confirmation?token=`.
 pub(crate) async fn page(
     State(site): State<Site>,
     Query(link): Query<Carried>,
 ) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    if !site.social.is_link(LinkPurpose::Confirm, &link.token).await? {
-        return gone(&site);
-    }
-    let frame = Frame::unlisted(&site, "Confirm your address");
-    asking::page(&ConfirmationPage { frame, token: link.token }, StatusCode::OK)
+    let leads_to = |token| {
+        let frame = Frame::unlisted(&site, ERRAND.title);
+        asking::page(&ConfirmationPage { frame, token }, StatusCode::OK)
+    };
+    ERRAND.followed(&site, link.token, leads_to).await
 }
 
 /// `POST /auth/confirmation`: the account can be used.
@@ -57,40 +60,25 @@ pub(crate) async fn confirm(
     asking::with_mail(&site)?;
     asking::ours(&site, &headers)?;
     if !site.social.confirm_address(&link.token).await? {
-        return gone(&site);
+        return ERRAND.gone(&site);
     }
     let sentences = &["Your account can be used now. Go back to your app."];
     asking::outcome(&site, StatusCode::OK, "Your address is confirmed", sentences, None)
 }
 
-fn asking(site: &Site, email: String) -> AskingPage {
-    AskingPage {
-        frame: Frame::unlisted(site, "Confirm your address"),
-        about: "Type the address that you signed up with. A mail will bring another link to \
-                confirm it.",
-        action: "/auth/confirmation/new",
-        email,
-        wrong: None,
-    }
-}
-
 /// `GET /auth/confirmation/new`.
 pub(crate) async fn ask_page(State(site): State<Site>) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    asking::page(&asking(&site, String::new()), StatusCode::OK)
+    ERRAND.ask_page(&site)
 }
 
-/// `POST /auth/confirmation/new`: the same answer, as fast, for every address.
+/// `POST /auth/confirmation/new`.
 pub(crate) async fn ask(
     State(site): State<Site>,
-    Origin(address): Origin,
+    from: Origin,
     headers: HeaderMap,
     Body(form): Body<Asked>,
 ) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    asking::ours(&site, &headers)?;
-    let asked = site.social.ask_for_confirmation(&form.email, address).await;
-    asking::answer(&site, asking(&site, form.email), asked)
+    ERRAND.ask(&site, from, &headers, form).await
 }
 
 #[cfg(test)]

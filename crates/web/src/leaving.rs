@@ -2,15 +2,14 @@
 
 use crate::{
     Site,
-    browser::{Browser, Member},
+    browser::Browser,
     frame::Frame,
-    login::{Tried, retrying},
+    proof::{self, Asked, Desk, Filled, Proof},
     refusal::Refused,
-    settings::{at_the_door, name_of, proven},
 };
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use httpkit::{Body, security::Csp};
+use httpkit::Body;
 use serde::Deserialize;
 use social::{VerbError, decide::Cause};
 
@@ -38,17 +37,17 @@ pub(crate) struct LeavingForm {
     current: String,
 }
 
-async fn form(site: &Site, member: &Member, wrong: Option<String>) -> Result<LeavingPage, Refused> {
-    let frame = Frame::unlisted(site, "Delete your account");
-    let who = name_of(site, member).await?;
-    Ok(LeavingPage { frame, who, mark: member.mark(site), wrong, done: false })
+impl Proof for LeavingPage {
+    const PATH: &'static str = "/settings/delete";
+    const TITLE: &'static str = "Delete your account";
+    fn of(Filled { frame, who, mark, wrong, done }: Filled) -> Self {
+        Self { frame, who, mark, wrong, done }
+    }
 }
 
 /// `GET /settings/delete`.
 pub(crate) async fn show(State(site): State<Site>, browser: Browser) -> Result<Response, Refused> {
-    let Some(member) = &browser.member else { return Ok(at_the_door("/settings/delete")) };
-    let page = form(&site, member, None).await?;
-    browser.page(&site, &page, StatusCode::OK, &Csp::page())
+    proof::show::<LeavingPage>(&site, &browser).await
 }
 
 /// `POST /settings/delete`: with the password, and for good.
@@ -57,27 +56,20 @@ pub(crate) async fn leave(
     browser: Browser,
     Body(sent): Body<LeavingForm>,
 ) -> Result<Response, Refused> {
-    let member = browser.check_member(&site, &sent.mark)?;
-    let refuse = async |why: String, status, retry_after_s| {
-        let page = form(&site, member, Some(why)).await?;
-        Ok(retrying(browser.page(&site, &page, status, &Csp::page())?, retry_after_s))
+    let desk = Desk::checked(&site, &browser, &sent.mark)?;
+    let account = match desk.ask::<LeavingPage>(&sent.current).await? {
+        Asked::Proven(account) => account,
+        Asked::Refused(page) => return Ok(page),
     };
-    let account = match proven(&site, &browser, member, &sent.current).await? {
-        Tried::Right(account) => account,
-        Tried::Wrong { why, status, retry_after_s } => {
-            return refuse(why, status, retry_after_s).await;
-        }
-    };
-    let page = LeavingPage { done: true, ..form(&site, member, None).await? };
+    let done = desk.done::<LeavingPage>().await?;
     let cause = Cause { actor: Some(account), reason: String::new() };
     match site.social.delete_account(account, cause).await {
-        Ok(_) => {}
+        Ok(_) => Ok(Browser::forget(&site, done)),
         Err(VerbError::Forbidden(why)) => {
-            return refuse(why.to_owned(), StatusCode::FORBIDDEN, None).await;
+            desk.refuse::<LeavingPage>(why.to_owned(), StatusCode::FORBIDDEN).await
         }
-        Err(other) => return Err(other.into()),
+        Err(other) => Err(other.into()),
     }
-    Ok(Browser::forget(&site, browser.page(&site, &page, StatusCode::OK, &Csp::page())?))
 }
 
 #[cfg(test)]

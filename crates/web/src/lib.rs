@@ -20,6 +20,7 @@ mod login;
 mod password;
 mod post;
 mod profile;
+mod proof;
 mod refusal;
 mod routes;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     Site,
-    asking::{self, Asked, AskingPage, Carried, Origin},
+    asking::{self, Asked, Carried, Errand, Origin},
     frame::Frame,
     refusal::Refused,
 };
@@ -41,58 +41,44 @@ pub(crate) struct ChoiceForm {
     again: String,
 }
 
-fn asking(site: &Site, email: String) -> AskingPage {
-    AskingPage {
-        frame: Frame::unlisted(site, "Choose a new password"),
-        about: "Type the address that you signed up with. A mail will bring a link by which you \
-                choose a new password.",
-        action: "/auth/password/new",
-        email,
-        wrong: None,
-    }
-}
+const ERRAND: Errand = Errand {
+    purpose: LinkPurpose::Reset,
+    title: "Choose a new password",
+    about: "Type the address that you signed up with. A mail will bring a link by which you choose \
+            a new password.",
+    form: "/auth/password/new",
+    gone: &["It was used already, or it is too old, or it was cut off on its way."],
+    again: "Ask for another one",
+};
 
 /// `GET /auth/password/new`.
 pub(crate) async fn ask_page(State(site): State<Site>) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    asking::page(&asking(&site, String::new()), StatusCode::OK)
+    ERRAND.ask_page(&site)
 }
 
-/// `POST /auth/password/new`: the same answer, as fast, for every address.
+/// `POST /auth/password/new`.
 pub(crate) async fn ask(
     State(site): State<Site>,
-    Origin(address): Origin,
+    from: Origin,
     headers: HeaderMap,
     Body(form): Body<Asked>,
 ) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    asking::ours(&site, &headers)?;
-    let asked = site.social.ask_for_reset(&form.email, address).await;
-    asking::answer(&site, asking(&site, form.email), asked)
+    ERRAND.ask(&site, from, &headers, form).await
 }
 
 fn choosing(site: &Site, token: String, wrong: Option<String>) -> PasswordPage {
-    let frame = Frame::unlisted(site, "Choose a new password");
+    let frame = Frame::unlisted(site, ERRAND.title);
     let characters_min = social::limits::PASSWORD_CHARACTERS_MIN;
     PasswordPage { frame, token, characters_min, wrong }
 }
 
-fn gone(site: &Site) -> Result<Response, Refused> {
-    let sentences = &["It was used already, or it is too old, or it was cut off on its way."];
-    let again = Some(("/auth/password/new", "Ask for another one"));
-    asking::outcome(site, StatusCode::NOT_FOUND, "This link does not work", sentences, again)
-}
-
-/// `GET /auth/password/edit?token=`. Looking uses nothing up.
+/// `GET /auth/password/edit?token=`.
 pub(crate) async fn choose_page(
     State(site): State<Site>,
     Query(link): Query<Carried>,
 ) -> Result<Response, Refused> {
-    asking::with_mail(&site)?;
-    if !site.social.is_link(LinkPurpose::Reset, &link.token).await? {
-        return gone(&site);
-    }
-    asking::page(&choosing(&site, link.token, None), StatusCode::OK)
+    let leads_to = |token| asking::page(&choosing(&site, token, None), StatusCode::OK);
+    ERRAND.followed(&site, link.token, leads_to).await
 }
 
 /// `POST /auth/password/edit`: the password is the new one, and everything is logged out.
@@ -114,7 +100,7 @@ pub(crate) async fn choose(
     }
     match site.social.choose_password(&form.token, &form.password).await? {
         Chosen::Refused(why) => refuse(format!("This password {why}.")),
-        Chosen::Gone => gone(&site),
+        Chosen::Gone => ERRAND.gone(&site),
         Chosen::Done => {
             let sentences = &[
                 "All apps and browsers were logged out.",

@@ -4,7 +4,7 @@ use crate::{
     Site,
     browser::{Browser, Member, on_to},
     frame::Frame,
-    login::{Tried, retrying, too_many},
+    proof::{self, Asked, Desk, Filled, Proof},
     refusal::Refused,
 };
 use askama::Template;
@@ -76,19 +76,12 @@ pub(crate) async fn show(State(site): State<Site>, browser: Browser) -> Result<R
     browser.page(&site, &page, StatusCode::OK, &Csp::page())
 }
 
-async fn form(
-    site: &Site,
-    member: &Member,
-    wrong: Option<String>,
-) -> Result<NewPasswordPage, Refused> {
-    Ok(NewPasswordPage {
-        frame: Frame::unlisted(site, "Change your password"),
-        who: name_of(site, member).await?,
-        mark: member.mark(site),
-        characters_min: PASSWORD_CHARACTERS_MIN,
-        wrong,
-        done: false,
-    })
+impl Proof for NewPasswordPage {
+    const PATH: &'static str = "/settings/password";
+    const TITLE: &'static str = "Change your password";
+    fn of(Filled { frame, who, mark, wrong, done }: Filled) -> Self {
+        Self { frame, who, mark, characters_min: PASSWORD_CHARACTERS_MIN, wrong, done }
+    }
 }
 
 /// `GET /settings/password`.
@@ -96,29 +89,7 @@ pub(crate) async fn password_page(
     State(site): State<Site>,
     browser: Browser,
 ) -> Result<Response, Refused> {
-    let Some(member) = &browser.member else { return Ok(at_the_door("/settings/password")) };
-    let page = form(&site, member, None).await?;
-    browser.page(&site, &page, StatusCode::OK, &Csp::page())
-}
-
-/// Whether somebody who is logged in typed their own password; what to say if not.
-pub(crate) async fn proven(
-    site: &Site,
-    browser: &Browser,
-    member: &Member,
-    password: &str,
-) -> Result<Tried, Refused> {
-    let account = member.session.account;
-    match site.social.proves(account, &browser.attempt("", password)).await {
-        Ok(true) => Ok(Tried::Right(account)),
-        Ok(false) => Ok(Tried::Wrong {
-            why: "This is not your password.".to_owned(),
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            retry_after_s: None,
-        }),
-        Err(VerbError::TooMany { retry_after_s }) => Ok(too_many(retry_after_s)),
-        Err(other) => Err(other.into()),
-    }
+    proof::show::<NewPasswordPage>(&site, &browser).await
 }
 
 /// `POST /settings/password`: the new one holds, and everything that was opened with the old one
@@ -128,29 +99,21 @@ pub(crate) async fn password(
     browser: Browser,
     Body(sent): Body<PasswordForm>,
 ) -> Result<Response, Refused> {
-    let member = browser.check_member(&site, &sent.mark)?;
-    let refuse = async |why: String, status, retry_after_s| {
-        let page = form(&site, member, Some(why)).await?;
-        Ok(retrying(browser.page(&site, &page, status, &Csp::page())?, retry_after_s))
-    };
-    let unfit = StatusCode::UNPROCESSABLE_ENTITY;
+    let desk = Desk::checked(&site, &browser, &sent.mark)?;
+    let refuse =
+        async |why| desk.refuse::<NewPasswordPage>(why, StatusCode::UNPROCESSABLE_ENTITY).await;
     if sent.password != sent.again {
-        return refuse("The two new ones are not the same.".to_owned(), unfit, None).await;
+        return refuse("The two new ones are not the same.".to_owned()).await;
     }
-    let account = match proven(&site, &browser, member, &sent.current).await? {
-        Tried::Right(account) => account,
-        Tried::Wrong { why, status, retry_after_s } => {
-            return refuse(why, status, retry_after_s).await;
-        }
+    let account = match desk.ask::<NewPasswordPage>(&sent.current).await? {
+        Asked::Proven(account) => account,
+        Asked::Refused(page) => return Ok(page),
     };
     match site.social.replace_password(account, &sent.password).await {
-        Ok(()) => {}
-        Err(VerbError::Invalid(why)) => return refuse(format!("{why}."), unfit, None).await,
-        Err(other) => return Err(other.into()),
+        Ok(()) => browser.log_in(&site, account, desk.done::<NewPasswordPage>().await?).await,
+        Err(VerbError::Invalid(why)) => refuse(format!("{why}.")).await,
+        Err(other) => Err(other.into()),
     }
-    let page = NewPasswordPage { done: true, ..form(&site, member, None).await? };
-    let answer = browser.page(&site, &page, StatusCode::OK, &Csp::page())?;
-    browser.log_in(&site, account, answer).await
 }
 
 #[cfg(test)]
