@@ -77,14 +77,14 @@ pub(crate) async fn v2(State(api): State<Api>, asked: HeaderMap) -> Shared {
 }
 
 async fn described(api: &Api) -> Result<Value, crate::refusal::Refused> {
-    let (members, _) = api.social.store().totals().await?;
+    let active = api.social.active().await?;
     Ok(json!({
         "domain": api.domain,
         "title": api.title,
         "version": version(api),
         "source_url": "",
         "description": api.description,
-        "usage": { "users": { "active_month": members } },
+        "usage": { "users": { "active_month": active.month } },
         "thumbnail": { "url": format!("{}/static/header.svg", api.base_url) },
         "icon": [],
         "languages": api.languages,
@@ -139,12 +139,15 @@ pub(crate) async fn nodeinfo(State(api): State<Api>, asked: HeaderMap) -> Shared
 
 async fn node(api: &Api) -> Result<Value, crate::refusal::Refused> {
     let (members, statuses) = api.social.store().totals().await?;
+    let active = api.social.active().await?;
+    let users = json!({ "total": members, "activeMonth": active.month,
+        "activeHalfyear": active.half_year });
     Ok(json!({
         "version": "2.0",
         "software": { "name": "fulmar", "version": api.version },
         "protocols": [],
         "services": { "inbound": [], "outbound": [] },
-        "usage": { "users": { "total": members }, "localPosts": statuses },
+        "usage": { "users": users, "localPosts": statuses },
         "openRegistrations": api.social.settings().signup_open,
         "metadata": { "upstream": { "name": "mastodon" } },
     }))

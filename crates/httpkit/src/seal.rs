@@ -22,6 +22,8 @@ pub enum Kind {
     Form = 3,
     /// A browser that somebody logged in with before.
     Device = 4,
+    /// From where somebody logged in.
+    Place = 5,
 }
 
 /// Seals and opens with one key.

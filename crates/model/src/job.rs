@@ -17,11 +17,15 @@ pub enum JobKind {
     Mail,
     /// Remove what a deleted member left; the subject is the account.
     Leave,
+    /// Remove what somebody left who never confirmed an address, and the account with it; the
+    /// subject is the account.
+    Forget,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PollEnd, Self::Publish, Self::Mail, Self::Leave];
+    pub const ALL: [Self; 5] =
+        [Self::PollEnd, Self::Publish, Self::Mail, Self::Leave, Self::Forget];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
@@ -29,12 +33,13 @@ impl JobKind {
             Self::Publish => "publish",
             Self::Mail => "mail",
             Self::Leave => "leave",
+            Self::Forget => "forget",
         }
     }
     /// How often it is tried.
     pub const fn attempts_max(self) -> i64 {
         match self {
-            Self::PollEnd | Self::Publish | Self::Leave => JOB_ATTEMPTS_MAX,
+            Self::PollEnd | Self::Publish | Self::Leave | Self::Forget => JOB_ATTEMPTS_MAX,
             Self::Mail => MAIL_ATTEMPTS_MAX,
         }
     }
@@ -51,7 +56,7 @@ pub struct Job {
     pub id: JobId,
     /// What is to be done.
     pub kind: JobKind,
-    /// What it is done to: the id of a poll, of a scheduled post or of a mail.
+    /// What it is done to: the id of a poll, of a scheduled post, of a mail or of an account.
     pub subject: i64,
     /// Which claim this is, from 1. Its effect commits only while no later claim was made.
     pub attempts: i64,

@@ -60,6 +60,13 @@ pub const JOB_RETRY_FIRST_MS: i64 = 5_000;
 pub const JOB_RETRY_LONGEST_MS: i64 = 3_600_000;
 /// Hours that an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_HOURS: i64 = 24;
+/// Hours that somebody has to confirm the address they signed up with (Mastodon's two days). Past
+/// it the account goes, and the name is free again.
+pub const UNCONFIRMED_HOURS: i64 = 48;
+/// Days that it is remembered from where a member has logged in.
+pub const ARRIVAL_DAYS: i64 = 90;
+/// Places of which that is remembered, of one member. The oldest goes first.
+pub const ARRIVALS_KEPT: u32 = 20;
 /// Days that a job which was given up is kept.
 pub const FAILED_JOB_DAYS: i64 = 30;
 /// Days that a revoked token is kept, for the host to see when it ended.

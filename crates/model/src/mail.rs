@@ -12,17 +12,20 @@ pub enum MailKind {
     Reset,
     /// The password was changed.
     PasswordChanged,
+    /// Somebody logged in from where the member did not before.
+    SignIn,
 }
 
 impl MailKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Confirm, Self::Reset, Self::PasswordChanged];
+    pub const ALL: [Self; 4] = [Self::Confirm, Self::Reset, Self::PasswordChanged, Self::SignIn];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
             Self::Reset => "reset",
             Self::PasswordChanged => "password_changed",
+            Self::SignIn => "sign_in",
         }
     }
     /// From the stored word.
@@ -34,7 +37,7 @@ impl MailKind {
         match self {
             Self::Confirm => Some(LinkPurpose::Confirm),
             Self::Reset => Some(LinkPurpose::Reset),
-            Self::PasswordChanged => None,
+            Self::PasswordChanged | Self::SignIn => None,
         }
     }
 }
@@ -85,6 +88,8 @@ pub struct Mail {
     pub address: String,
     /// When the cause was.
     pub created: Timestamp,
+    /// What else it tells: of a log-in the kind of browser. Empty for the others.
+    pub about: String,
 }
 
 /// A link in a mail: 256 unpredictable bits, stored by their SHA-256, used once.

@@ -23,6 +23,16 @@ impl Role {
             Self::Owner => "owner",
         }
     }
+    /// What the role may do, as the bits by which Mastodon tells apps: an owner is an
+    /// administrator (1), a moderator manages reports (16), nobody else has powers.
+    /// Source: <https://docs.joinmastodon.org/entities/Role/#permission-flags>.
+    pub const fn permissions(self) -> u32 {
+        match self {
+            Self::Member => 0,
+            Self::Moderator => 0x10,
+            Self::Owner => 0x1,
+        }
+    }
     /// The role of a word.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Member, Self::Moderator, Self::Owner].into_iter().find(|r| r.word() == word)

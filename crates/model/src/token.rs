@@ -61,6 +61,15 @@ pub struct AuthCode {
     pub token: Option<TokenId>,
 }
 
+/// From where somebody has logged in, so that a log-in from elsewhere is known as one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// A keyed hash of the account, the network and the kind of browser.
+    pub place: String,
+    /// Whether a mail tells the member of it.
+    pub is_told: bool,
+}
+
 /// A browser session. Its secret is in the browser's cookie; here is only the secret's hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {

@@ -6,12 +6,13 @@ use crate::{
     access::LiveToken,
     cache::Cache,
     home::Homes,
-    limits::{ACCOUNTS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
+    limits::{ACCOUNTS_CACHED, APPS_CACHED, STATUSES_CACHED, STREAM_LAG_MAX, TOKENS_CACHED},
     pulse::Pulse,
     view::{AccountEntry, StatusEntry},
 };
 use model::{
-    AccountCounts, AccountId, Event, Status, StatusId, TokenId,
+    AccountCounts, AccountId, AppId, Event, Status, StatusId, TokenId,
+    app::App,
     event::Mark,
     member::Preferences,
     notification::Notification,
@@ -66,6 +67,8 @@ pub struct Hub {
     pub(crate) accounts: Cache<AccountId, AccountEntry>,
     pub(crate) tokens: Cache<TokenId, LiveToken>,
     pub(crate) preferences: Cache<AccountId, Preferences>,
+    /// What posts were posted with. Never forgotten: nothing of an app changes.
+    pub(crate) apps: Cache<AppId, App>,
     /// Who asked to be told of an author's posts: for most authors nobody.
     pub(crate) watchers: Cache<AccountId, Vec<AccountId>>,
     pub(crate) homes: Homes,
@@ -83,6 +86,7 @@ impl Default for Hub {
             accounts: Cache::new(ACCOUNTS_CACHED),
             tokens: Cache::new(TOKENS_CACHED),
             preferences: Cache::new(ACCOUNTS_CACHED),
+            apps: Cache::new(APPS_CACHED),
             watchers: Cache::new(ACCOUNTS_CACHED),
             homes: Homes::default(),
             public: broadcast::channel(STREAM_LAG_MAX).0,
@@ -141,7 +145,12 @@ impl Hub {
             let last_status = Some(status.created);
             entry.counted(AccountCounts { statuses, last_status, ..entry.counts })
         });
-        if let Some(entry) = StatusEntry::of_new(status) {
+        // Whoever posts has asked for the app before; a post by another way is looked up when it is
+        // read.
+        let app = status.app.map(|id| self.apps.get(&id));
+        if app.as_ref().is_none_or(Option::is_some)
+            && let Some(entry) = StatusEntry::of_new(status, app.flatten())
+        {
             self.statuses.hear(status.id, Arc::new(entry));
         }
         for touched in

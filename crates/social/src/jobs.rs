@@ -4,7 +4,8 @@
 use crate::{
     Social, VerbError,
     limits::{
-        EXPIRED_AT_ONCE, JOB_ERROR_CHARACTERS_MAX, JOB_LEASE_MS, JOBS_AT_ONCE, VOTERS_AT_ONCE,
+        EXPIRED_AT_ONCE, JOB_ERROR_CHARACTERS_MAX, JOB_LEASE_MS, JOBS_AT_ONCE, UNCONFIRMED_AT_ONCE,
+        VOTERS_AT_ONCE,
     },
     media::Darkroom,
 };
@@ -26,7 +27,7 @@ impl Social {
             let done = match job.kind {
                 JobKind::PollEnd => self.end_poll(&job).await,
                 JobKind::Publish => self.publish(&job).await,
-                JobKind::Leave => self.clear_away(room, &job).await,
+                JobKind::Leave | JobKind::Forget => self.clear_away(room, &job).await,
                 // Claimed apart, by `run_due_mail`.
                 JobKind::Mail => continue,
             };
@@ -44,13 +45,17 @@ impl Social {
         self.jobs_changed.notified().await;
     }
 
-    /// Removes what has expired, a bounded part of it; how much went. `true`: there may be more.
+    /// Removes what has expired, a bounded part of it, accounts included whose address was never
+    /// confirmed; how much went. `true`: there may be more.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub async fn remove_expired(&self) -> Result<(usize, bool), VerbError> {
         let gone = self.store.remove_expired(self.now(), EXPIRED_AT_ONCE).await?;
-        Ok((gone, gone >= usize::try_from(EXPIRED_AT_ONCE).unwrap_or(usize::MAX)))
+        let accounts = self.dismiss_unconfirmed().await?;
+        let is_full = |number: usize, most: u32| usize::try_from(most).is_ok_and(|m| number >= m);
+        let more = is_full(gone, EXPIRED_AT_ONCE) || is_full(accounts, UNCONFIRMED_AT_ONCE);
+        Ok((gone + accounts, more))
     }
 
     /// After a failure: another try later where that may help, else none.

@@ -5,14 +5,15 @@
 use crate::{
     Social, VerbError,
     decide::{Cause, LAST_OWNER},
-    limits::{LEAVE_ROWS_AT_ONCE, LEAVE_TURN_MS, LEFT_AT_ONCE},
+    limits::{LEAVE_ROWS_AT_ONCE, LEAVE_TURN_MS, LEFT_AT_ONCE, UNCONFIRMED_AT_ONCE},
     media::Darkroom,
 };
 use model::{
     AccountId, Page, StatusId, StoreError, Visibility,
     decision::Verdict,
     event::Mark,
-    job::Job,
+    job::{Job, JobKind},
+    limits::UNCONFIRMED_HOURS,
     ports::{Store, TimelineQuery},
 };
 use std::sync::Arc;
@@ -38,6 +39,25 @@ impl Social {
         Ok(done)
     }
 
+    /// Takes away who signed up days ago, never confirmed the address, and has done nothing, a few
+    /// of them; how many. Nothing where this place wants no confirmation: they may be here.
+    pub(crate) async fn dismiss_unconfirmed(&self) -> Result<usize, VerbError> {
+        if !self.confirms_addresses() {
+            return Ok(0);
+        }
+        let now = self.now();
+        let before = now.plus_ms(-UNCONFIRMED_HOURS * 3_600_000);
+        let mut gone = 0;
+        for account in self.store.unconfirmed(before, now, UNCONFIRMED_AT_ONCE).await? {
+            gone += usize::from(self.store.leave_unconfirmed(account, before, now).await?);
+        }
+        if gone > 0 {
+            tracing::info!(gone, "accounts went whose address was never confirmed");
+            self.jobs_changed.notify_one();
+        }
+        Ok(gone)
+    }
+
     /// Removes what somebody left, for one turn. `false`: a later claim goes on with it.
     pub(crate) async fn clear_away(&self, room: &Darkroom, job: &Job) -> Result<bool, VerbError> {
         let Some(account) = AccountId::new(job.subject) else {
@@ -55,7 +75,10 @@ impl Social {
         if let Some(account) = left.filter(|left| left.standing.suspended.is_some()) {
             room.discard_files([account.avatar, account.header].into_iter().flatten()).await;
         }
-        Ok(self.store.left_for_good(job, account).await?)
+        Ok(match job.kind {
+            JobKind::Forget => self.store.forget_account(job, account).await?,
+            _ => self.store.left_for_good(job, account).await?,
+        })
     }
 
     /// A part of what is left. `false`: there was nothing.

@@ -67,6 +67,7 @@ pub struct Social {
     pub(crate) mail_changed: tokio::sync::Notify,
     pub(crate) throttle: throttle::Throttle,
     pub(crate) tokens_used: parking_lot::Mutex<Vec<model::TokenId>>,
+    pub(crate) active: tokio::sync::Mutex<Option<members::Active>>,
 }
 
 impl Social {
@@ -93,6 +94,7 @@ impl Social {
             mail_changed: tokio::sync::Notify::new(),
             throttle: throttle::Throttle::new(seed),
             tokens_used: parking_lot::Mutex::default(),
+            active: tokio::sync::Mutex::default(),
         }
     }
     /// The store, for what needs no rule (apps, markers, lists of one's own).

@@ -163,6 +163,12 @@ pub const LEAVE_ROWS_AT_ONCE: u32 = 500;
 /// Milliseconds after which the removal lets other jobs have their turn, and goes on after them.
 pub const LEAVE_TURN_MS: i64 = 2_000;
 const _: () = assert!(LEAVE_TURN_MS * 4 < JOB_LEASE_MS);
+/// Accounts whose address was never confirmed that go at once. The rest goes with the next round.
+pub const UNCONFIRMED_AT_ONCE: u32 = 50;
+/// Milliseconds for which it is remembered how many members were seen lately.
+pub const ACTIVE_KEPT_MS: i64 = 3_600_000;
+/// Apps of which name and home page are remembered. Past it: others are asked for again.
+pub const APPS_CACHED: usize = 4_096;
 /// Expired keys, sessions and jobs removed in one deed, of each. The rest goes with the next.
 pub const EXPIRED_AT_ONCE: u32 = 500;
 /// Characters of a failure that are kept with its job.

@@ -2,11 +2,11 @@
 
 use crate::{
     Social, VerbError,
-    limits::{EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
+    limits::{ACTIVE_KEPT_MS, EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN},
     media::{Darkroom, ProfilePictures},
 };
 use model::{
-    AccountId, AppId, StoreError,
+    AccountId, AppId, StoreError, Timestamp,
     account::ProfileChange,
     limits::{DISPLAY_NAME_CHARACTERS, NOTE_CHARACTERS, PROFILE_FIELD_CHARACTERS, PROFILE_FIELDS},
     member::{NewMember, Role},
@@ -89,7 +89,38 @@ pub fn check_sign_up(form: &SignUp) -> Vec<Refusal> {
     wrong
 }
 
+/// How many members were seen lately, by the days on which their apps and browsers were used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Active {
+    /// In the last 30 days.
+    pub month: i64,
+    /// In the last 180 days.
+    pub half_year: i64,
+    /// When they were counted.
+    counted: Timestamp,
+}
+
 impl Social {
+    /// How many members were seen lately, as it was within the last hour; one request counts for
+    /// all that ask meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn active(&self) -> Result<Active, VerbError> {
+        let mut known = self.active.lock().await;
+        let now = self.now();
+        let is_fresh = |a: &Active| (0..ACTIVE_KEPT_MS).contains(&now.since_ms(a.counted));
+        if let Some(active) = known.filter(is_fresh) {
+            return Ok(active);
+        }
+        let seen = async |days: i64| {
+            self.store.active_members(now.plus_ms(-days * 86_400_000).day()).await
+        };
+        let active = Active { month: seen(30).await?, half_year: seen(180).await?, counted: now };
+        *known = Some(active);
+        Ok(active)
+    }
+
     /// Makes a member whose address the host vouches for, or says what is wrong with the form.
     pub async fn join(
         &self,

@@ -220,6 +220,10 @@ impl Social {
     pub async fn post(&self, author: AccountId, draft: Draft) -> Result<StatusView, VerbError> {
         let new = self.composed(author, draft).await?;
         let has_poll = new.poll.is_some();
+        if let Some(app) = new.app {
+            // Remembered, so that the post is whole when the hub hears of it.
+            self.app(app).await?;
+        }
         let (status, is_new) = self.store.create_status(new).await.map_err(attached)?;
         if has_poll {
             self.jobs_changed.notify_one();

@@ -10,10 +10,12 @@ use crate::{
         TOKENS_USED_AT_ONCE, TOKENS_USED_WAITING,
     },
     members,
+    throttle::Key,
 };
 use model::{
     AccountId, SessionId, Timestamp, TokenId, browser,
-    token::{Session, Token},
+    limits::ARRIVAL_DAYS,
+    token::{Arrival, Session, Token},
 };
 
 /// What a session's cookie stands for: 256 unpredictable bits.
@@ -28,6 +30,19 @@ pub struct Authorised {
     pub app: String,
 }
 
+/// Where somebody logs in, as far as it matters.
+#[derive(Clone, Debug)]
+pub struct Entrance<'a> {
+    /// What the browser says of itself.
+    pub user_agent: &'a str,
+    /// A keyed hash of the account, the network and the kind of browser.
+    pub place: String,
+    /// Whether this member has logged in with this browser before, as it can prove.
+    pub is_known: bool,
+    /// The session that it had.
+    pub replaces: Option<SessionId>,
+}
+
 const DAY_MS: i64 = 86_400_000;
 
 /// When a session ends that is used now and never again.
@@ -37,15 +52,15 @@ fn ends(created: Timestamp, used: Timestamp) -> Timestamp {
 
 impl Social {
     /// Begins a session for somebody who has just proven who they are. The browser gets a fresh
-    /// secret each time; the session that it had before ends.
+    /// secret each time; the session that it had before ends. A log-in from where the member did
+    /// not log in lately is told to them by mail, where this place sends any.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub async fn begin_session(
         &self,
         account: AccountId,
-        user_agent: &str,
-        replaces: Option<SessionId>,
+        from: Entrance<'_>,
     ) -> Result<Secret, VerbError> {
         let mut secret = [0_u8; 32];
         self.random.fill(&mut secret);
@@ -54,13 +69,41 @@ impl Social {
             id: SessionId::new(1).ok_or(VerbError::NotFound)?,
             account,
             secret_hash: sha256(&secret),
-            browser: browser::kind(user_agent),
+            browser: browser::kind(from.user_agent),
             created: now,
             used: now,
             expires: ends(now, now),
         };
-        self.store.create_session(&session, replaces, SESSIONS_PER_ACCOUNT).await?;
+        let is_told = self.is_strange(account, &from).await?;
+        let arrival = Arrival { place: from.place, is_told };
+        let (replaces, kept) = (from.replaces, SESSIONS_PER_ACCOUNT);
+        self.store.create_session(&session, replaces, kept, Some(&arrival)).await?;
+        if is_told {
+            self.mail_changed.notify_one();
+        }
         Ok(secret)
+    }
+
+    /// Whether a member should be told of a log-in: by a browser that is not known, from where they
+    /// have not logged in lately, unless they have only just joined.
+    async fn is_strange(&self, account: AccountId, from: &Entrance<'_>) -> Result<bool, VerbError> {
+        if !self.has_mail() || from.is_known {
+            return Ok(false);
+        }
+        let now = self.now();
+        let since = now.plus_ms(-ARRIVAL_DAYS * DAY_MS);
+        let Some(member) = self.store.member(account).await? else { return Ok(false) };
+        if now.since_ms(member.created) < DAY_MS
+            || self.store.has_arrived(account, &from.place, since).await?
+        {
+            return Ok(false);
+        }
+        // Whoever has the password and goes through addresses shall not fill the mailbox.
+        let is_free = self.throttle.charge(Key::LettersOf(account), now).is_ok();
+        if !is_free {
+            tracing::warn!(account = account.get(), "a log-in is told by no mail: too many were");
+        }
+        Ok(is_free)
     }
 
     /// The session that a secret opens, if it lives and its member may be here. Its use is written

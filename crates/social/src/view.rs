@@ -4,7 +4,9 @@
 use crate::{Social, VerbError, home::Facts};
 use foldhash::fast::RandomState;
 use model::{
-    Account, AccountCounts, AccountId, MediaId, PollId, Status, StatusCounts, StatusId, Timestamp,
+    Account, AccountCounts, AccountId, AppId, MediaId, PollId, Status, StatusCounts, StatusId,
+    Timestamp,
+    app::App,
     media::Media,
     poll::Poll,
     ports::SightFacts,
@@ -69,19 +71,22 @@ pub struct StatusEntry {
     pub media: Vec<Media>,
     /// Its poll.
     pub poll: Option<Poll>,
+    /// The app that it was posted with.
+    pub app: Option<Arc<App>>,
     /// Made by the front that shows it.
     pub rendering: Rendering,
 }
 
 impl StatusEntry {
-    /// Of a post that was just announced, when the post says all there is to know of it.
-    pub(crate) fn of_new(status: &Arc<Status>) -> Option<Self> {
+    /// Of a post that was just announced, when the post and its app say all there is to know of it.
+    pub(crate) fn of_new(status: &Arc<Status>, app: Option<Arc<App>>) -> Option<Self> {
         let alone = status.media.is_empty() && status.poll.is_none();
         alone.then(|| Self {
             status: Arc::clone(status),
             counts: StatusCounts::default(),
             media: Vec::new(),
             poll: None,
+            app,
             rendering: Rendering::default(),
         })
     }
@@ -216,6 +221,19 @@ impl Social {
         }
     }
 
+    /// An app by id, from memory where it was asked before: nothing of it ever changes.
+    pub(crate) async fn app(&self, id: AppId) -> Result<Option<Arc<App>>, VerbError> {
+        if let Some(known) = self.hub.apps.get(&id) {
+            return Ok(Some(known));
+        }
+        let ticket = self.hub.apps.ticket();
+        let found = self.store.app(id).await?.map(Arc::new);
+        if let Some(app) = &found {
+            self.hub.apps.put(&ticket, id, Arc::clone(app));
+        }
+        Ok(found)
+    }
+
     async fn entries(
         &self,
         ids: &[StatusId],
@@ -241,7 +259,12 @@ impl Social {
         let polls: HashMap<PollId, Poll> =
             self.store.polls(&poll_ids).await?.into_iter().map(|p| (p.id, p)).collect();
         for status in statuses {
+            let app = match status.app {
+                Some(id) => self.app(id).await?,
+                None => None,
+            };
             let entry = Arc::new(StatusEntry {
+                app,
                 counts: counts.get(&status.id).copied().unwrap_or_default(),
                 media: status.media.iter().filter_map(|id| media.get(id).cloned()).collect(),
                 poll: status.poll.and_then(|id| polls.get(&id).cloned()),

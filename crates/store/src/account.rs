@@ -208,6 +208,12 @@ impl AccountStore for SqlStore {
         row.as_ref().map(|row| row.id(0)).transpose()
     }
 
+    async fn active_members(&self, since: Timestamp) -> Stored<i64> {
+        let sql = "SELECT COUNT(*) FROM member WHERE seen_ms >= ?1";
+        let row = self.db.first(sql, params![since]).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
     async fn totals(&self) -> Stored<(i64, i64)> {
         self.read_totals().await
     }

@@ -1,12 +1,14 @@
 //! Apps, tokens, codes and sessions.
 
-use crate::{Batch, CommitError, Row, SqlStore, params};
+use crate::{Batch, CommitError, Row, SqlStore, mail, params};
 use async_trait::async_trait;
 use model::{
     AccountId, AppId, Event, SessionId, StoreError, Timestamp, TokenId,
     app::App,
+    limits::ARRIVALS_KEPT,
+    mail::MailKind,
     ports::{AppStore, Stored},
-    token::{AuthCode, Scopes, Session, Token},
+    token::{Arrival, AuthCode, Scopes, Session, Token},
 };
 
 const APP: &str = "SELECT id, client_id, client_secret_hash, name, website, redirect_uris, \
@@ -27,6 +29,18 @@ const END_TOKENS: &str =
 const END_CODES: &str = "DELETE FROM auth_code WHERE account_id = ?1";
 const END_OLDEST: &str = "DELETE FROM session WHERE account_id = ?1 AND id NOT IN \
     (SELECT id FROM session WHERE account_id = ?1 ORDER BY id DESC LIMIT ?2)";
+
+/// Changes a member's row once a day at most.
+const SEEN: &str = "UPDATE member SET seen_ms = ?2 WHERE account_id = ?1 \
+    AND (seen_ms IS NULL OR seen_ms < ?2)";
+const SEEN_BY_TOKEN: &str = "UPDATE member SET seen_ms = ?2 WHERE account_id = \
+    (SELECT account_id FROM token WHERE id = ?1) AND (seen_ms IS NULL OR seen_ms < ?2)";
+const SEEN_BY_SESSION: &str = "UPDATE member SET seen_ms = ?2 WHERE account_id = \
+    (SELECT account_id FROM session WHERE id = ?1) AND (seen_ms IS NULL OR seen_ms < ?2)";
+const ARRIVE: &str = "INSERT INTO sign_in (account_id, place, at_ms) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (account_id, place) DO UPDATE SET at_ms = excluded.at_ms";
+const FORGET_ARRIVALS: &str = "DELETE FROM sign_in WHERE account_id = ?1 AND place NOT IN \
+    (SELECT place FROM sign_in WHERE account_id = ?1 ORDER BY at_ms DESC, place LIMIT ?2)";
 
 fn scopes_of(raw: i64) -> Scopes {
     Scopes(u64::from_ne_bytes(raw.to_ne_bytes()))
@@ -97,6 +111,17 @@ pub(crate) fn ending_access(
     batch.add(END_SESSIONS, params![account, keep.map_or(0, SessionId::get)]);
     batch.add(END_CODES, params![account]);
     batch.add(END_TOKENS, params![account, at]);
+}
+
+/// Adds to a session's beginning from where it was begun.
+fn arrive(batch: &mut Batch, session: &Session, arrival: &Arrival) {
+    let account = session.account;
+    batch.add(ARRIVE, params![account, arrival.place.as_str(), session.created]);
+    batch.add(FORGET_ARRIVALS, params![account, ARRIVALS_KEPT]);
+    if arrival.is_told {
+        let at = session.created;
+        mail::enqueue_telling(batch, MailKind::SignIn, account, at, &session.browser);
+    }
 }
 
 #[async_trait]
@@ -227,6 +252,7 @@ impl AppStore for SqlStore {
         let mut batch = Batch::new();
         for id in ids {
             batch.add("UPDATE token SET used_ms = ?2 WHERE id = ?1", params![*id, day]);
+            batch.add(SEEN_BY_TOKEN, params![*id, day]);
         }
         self.db.commit(batch).await.map_err(|e| e.into_store("token"))?;
         Ok(())
@@ -237,6 +263,7 @@ impl AppStore for SqlStore {
         session: &Session,
         replaces: Option<SessionId>,
         keep: u32,
+        arrival: Option<&Arrival>,
     ) -> Stored<SessionId> {
         let mut batch = Batch::new();
         let id = batch.id();
@@ -257,8 +284,17 @@ impl AppStore for SqlStore {
                 session.expires
             ],
         );
+        batch.add(SEEN, params![session.account, session.used.day()]);
         batch.add(END_OLDEST, params![session.account, keep]);
+        if let Some(arrival) = arrival {
+            arrive(&mut batch, session, arrival);
+        }
         self.db.commit(batch).await.map_err(|e| e.into_store("session"))?.id(id)
+    }
+
+    async fn has_arrived(&self, account: AccountId, place: &str, since: Timestamp) -> Stored<bool> {
+        let sql = "SELECT 1 FROM sign_in WHERE account_id = ?1 AND place = ?2 AND at_ms >= ?3";
+        Ok(self.db.first(sql, params![account, place, since]).await?.is_some())
     }
 
     async fn session_by_secret(&self, hash: &[u8]) -> Stored<Option<Session>> {
@@ -277,6 +313,7 @@ impl AppStore for SqlStore {
             "UPDATE session SET used_ms = ?2, expires_ms = ?3 WHERE id = ?1",
             params![id, used, expires],
         );
+        batch.add(SEEN_BY_SESSION, params![id, used.day()]);
         self.db.commit(batch).await.map_err(|e| e.into_store("session"))?;
         Ok(())
     }

@@ -105,6 +105,14 @@ pub(crate) fn forget(batch: &mut Batch, dialect: Dialect, status: StatusId) {
     batch.add("DELETE FROM status_count WHERE status_id = ?1", params![status]);
 }
 
+/// Forgets the counters of an account that goes in this deed.
+pub(crate) fn forget_account(batch: &mut Batch, dialect: Dialect, account: AccountId) {
+    if dialect == Dialect::Postgres {
+        batch.add("DELETE FROM account_move WHERE account_id = ?1", params![account]);
+    }
+    batch.add("DELETE FROM account_count WHERE account_id = ?1", params![account]);
+}
+
 /// Removes all reblogs of a status and counts them away from those who reblogged. The place of the
 /// statement that returns who that was.
 pub(crate) fn remove_reblogs(batch: &mut Batch, dialect: Dialect, of: StatusId) -> usize {

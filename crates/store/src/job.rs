@@ -8,7 +8,8 @@ use model::{
     AccountId, Event, PollId, StoreError, Timestamp,
     job::{Job, JobKind},
     limits::{
-        APP_IDLE_DAYS, APP_TOKEN_IDLE_DAYS, FAILED_JOB_DAYS, IDEMPOTENCY_HOURS, REVOKED_TOKEN_DAYS,
+        APP_IDLE_DAYS, APP_TOKEN_IDLE_DAYS, ARRIVAL_DAYS, FAILED_JOB_DAYS, IDEMPOTENCY_HOURS,
+        REVOKED_TOKEN_DAYS,
     },
     notification::{Notification, NotificationKind},
     poll::Poll,
@@ -33,6 +34,8 @@ const EXPIRED_SESSIONS: &str = "DELETE FROM session WHERE id IN \
     (SELECT id FROM session WHERE expires_ms <= ?1 LIMIT ?2)";
 const EXPIRED_LINKS: &str = "DELETE FROM mail_link WHERE hash IN \
     (SELECT hash FROM mail_link WHERE expires_ms <= ?1 LIMIT ?2)";
+const EXPIRED_ARRIVALS: &str = "DELETE FROM sign_in WHERE (account_id, place) IN \
+    (SELECT account_id, place FROM sign_in WHERE at_ms <= ?1 LIMIT ?2)";
 const FAILED_JOBS: &str = "DELETE FROM job WHERE run_ms IS NULL AND id IN \
     (SELECT id FROM job WHERE run_ms IS NULL AND id < ?1 ORDER BY id LIMIT ?2)";
 const REVOKED_TOKENS: &str = "DELETE FROM token WHERE id IN \
@@ -161,6 +164,7 @@ impl JobStore for SqlStore {
     async fn remove_expired(&self, now: Timestamp, limit: u32) -> Stored<usize> {
         let keys_until = now.plus_ms(-IDEMPOTENCY_HOURS * 3_600_000);
         let revoked_until = now.plus_ms(-REVOKED_TOKEN_DAYS * DAY_MS);
+        let arrivals_until = now.plus_ms(-ARRIVAL_DAYS * DAY_MS);
         // A job's id says when it was enqueued.
         let jobs_below = now.plus_ms(-FAILED_JOB_DAYS * DAY_MS).floor_id();
         let mut batch = Batch::new();
@@ -168,6 +172,7 @@ impl JobStore for SqlStore {
             (EXPIRED_KEYS, keys_until.ms()),
             (EXPIRED_SESSIONS, now.ms()),
             (EXPIRED_LINKS, now.ms()),
+            (EXPIRED_ARRIVALS, arrivals_until.ms()),
             (FAILED_JOBS, jobs_below),
             (REVOKED_TOKENS, revoked_until.ms()),
         ] {

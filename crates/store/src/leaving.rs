@@ -6,6 +6,7 @@
 use crate::{
     Batch, CommitError, SqlStore,
     app::ending_access,
+    count,
     decision::{OWNER_LEFT, record},
     job::{END, ENQUEUE},
     media::media_columns,
@@ -28,6 +29,28 @@ const ENTOMB: &str = "UPDATE account SET suspended_ms = COALESCE(suspended_ms, ?
 const PICTURES_GONE: &str = "UPDATE account SET avatar = NULL, header = NULL WHERE id = ?1";
 const MEDIA_LEFT: &str =
     concat!("SELECT ", media_columns!(), " FROM media WHERE account_id = ?1 ORDER BY id LIMIT ?2");
+
+/// Who signed up before ?1 and never began: nothing of theirs is seen or counted anywhere. A link
+/// that works at ?2 is waited for.
+macro_rules! never_began {
+    () => {
+        "member.confirmed_ms IS NULL AND member.role = 'member' AND member.created_ms <= ?1 \
+         AND NOT EXISTS (SELECT 1 FROM mail_link l \
+             WHERE l.account_id = member.account_id AND l.expires_ms > ?2) \
+         AND NOT EXISTS (SELECT 1 FROM status s WHERE s.account_id = member.account_id) \
+         AND NOT EXISTS (SELECT 1 FROM follow f WHERE f.account_id = member.account_id) \
+         AND NOT EXISTS (SELECT 1 FROM favourite v WHERE v.account_id = member.account_id)"
+    };
+}
+const NEVER_BEGAN: &str = concat!(
+    "SELECT member.account_id FROM member WHERE ",
+    never_began!(),
+    " ORDER BY member.created_ms, member.account_id LIMIT ?3"
+);
+const NO_MEMBER_YET: &str =
+    concat!("DELETE FROM member WHERE member.account_id = ?3 AND ", never_began!());
+const NO_ACCOUNT: &str = "DELETE FROM account WHERE id = ?1 AND domain IS NULL \
+    AND NOT EXISTS (SELECT 1 FROM member m WHERE m.account_id = ?1)";
 
 /// What an account leaves behind besides; each statement takes away at most so many rows.
 const LEFT: &[&str] = &[
@@ -73,9 +96,22 @@ const LEFT: &[&str] = &[
      (SELECT 1 FROM list_member m WHERE m.list_id = list.id) LIMIT ?2)",
     "UPDATE media SET scheduled_id = NULL WHERE id IN \
      (SELECT id FROM media WHERE account_id = ?1 AND scheduled_id IS NOT NULL LIMIT ?2)",
+    "DELETE FROM sign_in WHERE (account_id, place) IN \
+     (SELECT account_id, place FROM sign_in WHERE account_id = ?1 LIMIT ?2)",
     "DELETE FROM scheduled WHERE id IN \
      (SELECT id FROM scheduled WHERE account_id = ?1 LIMIT ?2)",
 ];
+
+/// Hides an account whose member goes in this deed, ends what opens it, and has a job remove the
+/// rest.
+fn hide(batch: &mut Batch, account: AccountId, job: JobKind, at: Timestamp) {
+    batch.must(ENTOMB, params![account, at]);
+    ending_access(batch, account, None, at);
+    batch.add("DELETE FROM mail_link WHERE account_id = ?1", params![account]);
+    batch.add("DELETE FROM mail WHERE account_id = ?1", params![account]);
+    let id = batch.id();
+    batch.add(ENQUEUE, params![id, job.word(), account, at]);
+}
 
 #[async_trait]
 impl LeavingStore for SqlStore {
@@ -84,12 +120,7 @@ impl LeavingStore for SqlStore {
         let mut batch = Batch::new();
         let guard = batch.must(OWNER_LEFT, params![target]);
         batch.must(NO_MEMBER, params![target]);
-        batch.must(ENTOMB, params![target, at]);
-        ending_access(&mut batch, target, None, at);
-        batch.add("DELETE FROM mail_link WHERE account_id = ?1", params![target]);
-        batch.add("DELETE FROM mail WHERE account_id = ?1", params![target]);
-        let job = batch.id();
-        batch.add(ENQUEUE, params![job, JobKind::Leave.word(), target, at]);
+        hide(&mut batch, target, JobKind::Leave, at);
         record(&mut batch, decision);
         match self.db.commit(batch).await {
             Ok(_) => Ok(true),
@@ -120,6 +151,38 @@ impl LeavingStore for SqlStore {
         let mut batch = Batch::new();
         batch.must(END, params![job.id, job.attempts]);
         batch.add(PICTURES_GONE, params![account]);
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.claimed_step(batch).await
+    }
+
+    async fn unconfirmed(
+        &self,
+        before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Stored<Vec<AccountId>> {
+        let rows = self.db.query(NEVER_BEGAN, params![before, now, limit]).await?;
+        rows.iter().map(|row| row.id(0)).collect()
+    }
+
+    async fn leave_unconfirmed(
+        &self,
+        account: AccountId,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(NO_MEMBER_YET, params![before, now, account]);
+        hide(&mut batch, account, JobKind::Forget, now);
+        batch.tell(move |_| Some(Event::AccountChanged(account)));
+        self.claimed_step(batch).await
+    }
+
+    async fn forget_account(&self, job: &Job, account: AccountId) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(END, params![job.id, job.attempts]);
+        count::forget_account(&mut batch, self.db.dialect(), account);
+        batch.add(NO_ACCOUNT, params![account]);
         batch.tell(move |_| Some(Event::AccountChanged(account)));
         self.claimed_step(batch).await
     }

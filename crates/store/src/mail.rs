@@ -17,8 +17,9 @@ const INSERT: &str = "INSERT INTO mail (id, kind, account_id, address, created_m
 const INSERT_IF_ROOM: &str = "INSERT INTO mail (id, kind, account_id, address, created_ms) \
     SELECT ?1, ?2, NULLIF(?3, 0), ?4, ?5 WHERE (SELECT COUNT(*) FROM mail) < ?6";
 /// The same, to the address that an account has.
-const INSERT_TO_MEMBER: &str = "INSERT INTO mail (id, kind, account_id, address, created_ms) \
-    SELECT ?1, ?2, account_id, email, ?4 FROM member WHERE account_id = ?3";
+const INSERT_TO_MEMBER: &str = "INSERT INTO mail \
+    (id, kind, account_id, address, created_ms, about) \
+    SELECT ?1, ?2, account_id, email, ?4, ?5 FROM member WHERE account_id = ?3";
 const FORGET: &str = "DELETE FROM mail WHERE id = ?1";
 const CLAIM: &str = "UPDATE job SET run_ms = ?2, attempts = attempts + 1 \
     WHERE run_ms <= ?1 AND kind = 'mail' AND id IN \
@@ -52,6 +53,7 @@ fn mail_of(row: &Row) -> Stored<Mail> {
         account: row.opt_id(2)?,
         address: row.text(3)?.to_owned(),
         created: Timestamp::from_ms(row.int(4)?),
+        about: row.text(5)?.to_owned(),
     })
 }
 
@@ -86,8 +88,19 @@ pub(crate) fn enqueue_to_member(
     account: AccountId,
     at: Timestamp,
 ) {
+    enqueue_telling(batch, kind, account, at, "");
+}
+
+/// The same, which tells this besides.
+pub(crate) fn enqueue_telling(
+    batch: &mut Batch,
+    kind: MailKind,
+    account: AccountId,
+    at: Timestamp,
+    about: &str,
+) {
     let mail = batch.id();
-    batch.add(INSERT_TO_MEMBER, params![mail, kind.word(), account, at]);
+    batch.add(INSERT_TO_MEMBER, params![mail, kind.word(), account, at, about]);
     enqueue_job(batch, mail, at);
 }
 
@@ -126,7 +139,8 @@ impl MailStore for SqlStore {
     }
 
     async fn mail(&self, id: MailId) -> Stored<Option<Mail>> {
-        let sql = "SELECT id, kind, account_id, address, created_ms FROM mail WHERE id = ?1";
+        let sql = "SELECT id, kind, account_id, address, created_ms, about FROM mail \
+                   WHERE id = ?1";
         self.db.first(sql, params![id]).await?.as_ref().map(mail_of).transpose()
     }
 

@@ -20,10 +20,11 @@ use axum::{
 use httpkit::{
     ApiError, client_address::principal, cookie::Transport, csrf, seal::Kind, security::Csp,
 };
-use model::{AccountId, token::Session};
+use model::{AccountId, browser, token::Session};
 use social::{
     access::{Device, LogIn},
     limits::SESSION_DAYS,
+    session::Entrance,
 };
 
 const SESSION: &str = "session";
@@ -139,17 +140,30 @@ impl Browser {
         account: AccountId,
         mut answer: Response,
     ) -> Result<Response, Refused> {
-        let before = self.member.as_ref().map(|member| member.session.id);
-        let secret = site.social.begin_session(account, &self.user_agent, before).await?;
+        let is_known = self.device.is_some_and(|device| device.account == account);
+        let from = Entrance {
+            user_agent: &self.user_agent,
+            place: self.place(site, account),
+            is_known,
+            replaces: self.member.as_ref().map(|member| member.session.id),
+        };
+        let secret = site.social.begin_session(account, from).await?;
         let age_s = u64::try_from(SESSION_DAYS).unwrap_or(0) * DAY_S;
         let sealed = site.sealer.seal(Kind::Session, &secret);
         let session = transport(site).set(SESSION, &sealed, Some(age_s));
-        let is_known = self.device.is_some_and(|device| device.account == account);
         let device = if is_known { None } else { remember(site, account) };
         for cookie in [session, device].into_iter().flatten() {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
         Ok(answer)
+    }
+
+    /// From where somebody logs in, as it is remembered: by a keyed hash, so that whoever reads the
+    /// database learns no address.
+    fn place(&self, site: &Site, account: AccountId) -> String {
+        let kind = browser::kind(&self.user_agent);
+        let text = format!("{account} {} {kind}", self.address);
+        site.sealer.sign(Kind::Place, text.as_bytes())
     }
 
     /// Takes the session's cookie away; that it has ended is the store's business.

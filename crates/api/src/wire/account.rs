@@ -191,8 +191,8 @@ pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &U
     put(
         &mut json,
         "role",
-        json!({ "id": name, "name": name, "permissions": "0", "color": "",
-        "highlighted": false }),
+        json!({ "id": name, "name": name, "permissions": member.role.permissions().to_string(),
+            "color": "", "highlighted": false }),
     );
     json
 }

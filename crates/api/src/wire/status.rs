@@ -145,7 +145,18 @@ struct Lasting<'a> {
     tags: Vec<Tag<'a>>,
     emojis: Nothing,
     card: (),
-    application: (),
+    application: Option<Application<'a>>,
+}
+
+/// What a post was posted with. Mastodon lets an author hide it; here there is no such wish.
+#[derive(Serialize)]
+struct Application<'a> {
+    name: &'a str,
+    website: Option<&'a str>,
+}
+
+fn application(app: &model::app::App) -> Application<'_> {
+    Application { name: &app.name, website: app.website.as_deref() }
 }
 
 /// Gives it to whoever writes it down, one way or another.
@@ -174,7 +185,7 @@ fn lasting<T>(view: &StatusView, urls: &Urls, write: impl FnOnce(&Lasting<'_>) -
         tags: s.tags.iter().map(|name| Tag { name, url: urls.tag(name) }).collect(),
         emojis: Nothing::LISTED,
         card: (),
-        application: (),
+        application: view.entry.app.as_deref().map(application),
     })
 }
 

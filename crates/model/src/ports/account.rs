@@ -44,6 +44,8 @@ pub trait AccountStore {
     async fn members(&self, page: Page) -> Stored<Vec<Member>>;
     /// The owner who joined first; none on an instance that has none.
     async fn owner(&self) -> Stored<Option<AccountId>>;
+    /// How many members were seen on that day or later, with an app or a browser.
+    async fn active_members(&self, since: Timestamp) -> Stored<i64>;
     /// How many members there are, and how many local statuses.
     async fn totals(&self) -> Stored<(i64, i64)>;
     /// Changes a profile. Tells `ProfileChanged`.

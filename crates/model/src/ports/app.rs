@@ -4,7 +4,7 @@ use super::Stored;
 use crate::{
     AccountId, AppId, SessionId, Timestamp, TokenId,
     app::App,
-    token::{AuthCode, Scopes, Session, Token},
+    token::{Arrival, AuthCode, Scopes, Session, Token},
 };
 use async_trait::async_trait;
 
@@ -41,19 +41,24 @@ pub trait AppStore {
     /// Marks a code as redeemed without a token: somebody presented it wrongly. `false`: it was
     /// redeemed already.
     async fn burn_code(&self, hash: &[u8], at: Timestamp) -> Stored<bool>;
-    /// Remembers that these tokens were used on that day.
+    /// Remembers that these tokens were used on that day, and that their members were seen.
     async fn note_tokens_used(&self, ids: &[TokenId], day: Timestamp) -> Stored<()>;
     /// Begins a session in the place of another; the `id` field is ignored. Of an account's
-    /// sessions the newest `keep` stay, this one included.
+    /// sessions the newest `keep` stay, this one included. From where it was begun is remembered,
+    /// and told by mail where that is wanted, in the same deed.
     async fn create_session(
         &self,
         session: &Session,
         replaces: Option<SessionId>,
         keep: u32,
+        arrival: Option<&Arrival>,
     ) -> Stored<SessionId>;
+    /// Whether this account has arrived from there since.
+    async fn has_arrived(&self, account: AccountId, place: &str, since: Timestamp) -> Stored<bool>;
     /// By the hash of its secret, if it has not ended; an expired one may be found for a while.
     async fn session_by_secret(&self, hash: &[u8]) -> Stored<Option<Session>>;
-    /// Remembers that a session was used, and when it ends unless it is used again.
+    /// Remembers that a session was used, that its member was seen, and when it ends unless it is
+    /// used again.
     async fn touch_session(&self, id: SessionId, used: Timestamp, expires: Timestamp)
     -> Stored<()>;
     /// Of an account, newest first.

@@ -20,6 +20,26 @@ pub trait LeavingStore {
     /// Ends the job: everything is gone, and the tombstone names no pictures any more. Tells
     /// `AccountChanged`. `false`: the claim is over.
     async fn left_for_good(&self, job: &Job, account: AccountId) -> Stored<bool>;
+    /// Who signed up before then, has not confirmed the address, has no link that still works at
+    /// this hour, and has neither posted, followed nor marked anything: at most so many.
+    async fn unconfirmed(
+        &self,
+        before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Stored<Vec<AccountId>>;
+    /// Takes one of those away, as `leave` does, without a record, for nobody has decided it; the
+    /// job that it enqueues sets the name free at its end. Tells `AccountChanged`. `false`: not one
+    /// of those (any more).
+    async fn leave_unconfirmed(
+        &self,
+        account: AccountId,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Stored<bool>;
+    /// Ends the job: the account is gone, and its name is free. Tells `AccountChanged`. `false`:
+    /// the claim is over.
+    async fn forget_account(&self, job: &Job, account: AccountId) -> Stored<bool>;
     /// Puts a fresh job in the place of this one, so that others get their turn. `false`: the claim
     /// is over.
     async fn leave_on(&self, job: &Job, at: Timestamp) -> Stored<bool>;

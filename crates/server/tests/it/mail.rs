@@ -2,6 +2,7 @@
 //! becomes of mail when its server is unkind or this one is killed.
 
 use crate::{
+    browser::Browser,
     instance::{Answer, Instance},
     service::{self, Service},
     sink::{Mood, Sink, Taken, Tls},
@@ -586,5 +587,83 @@ fn figures_count_mail_and_no_log_names_an_address_or_holds_a_secret() {
     let log = log.join("\n");
     for hidden in [&token, "owner@localhost", "hush-hush", "AGZ1bG1hcg", "a-new-password"] {
         assert!(!log.contains(hidden), "{hidden} in\n{log}");
+    }
+}
+
+/// A letter's subject.
+fn subject(letter: &Taken) -> String {
+    letter.header("Subject").expect("a subject")
+}
+
+#[test]
+fn a_log_in_from_elsewhere_is_told_and_one_from_a_known_place_is_not() {
+    const PASSWORD: &str = "correct horse battery";
+    let mut place = Place::new(Tls::None, "");
+    place.here.member("ann");
+    let given = ["account", "reset-password", "ann", "--password-stdin"];
+    assert!(place.here.command_with(&given, PASSWORD).is_done);
+    place.sink.letters(1);
+    wait_for_queue(&place.here, <[Queued]>::is_empty);
+    let log_in = |place: &Place, browser: &mut Browser| {
+        let door = browser.get(&place.here, "/login");
+        let typed = [("username", "ann"), ("password", PASSWORD)];
+        let page = browser.submit(&place.here, &door, &typed);
+        assert_eq!(page.status, 303, "{}", page.html);
+    };
+    let mut home = Browser::new();
+    // Who has only just joined logs in for the first time.
+    log_in(&place, &mut home);
+    let days_pass: &[&str] = &["UPDATE member SET created_ms = 1", "DELETE FROM sign_in"];
+    place.here.change_while_killed(days_pass);
+    home.keep_only("__Host-device");
+    log_in(&place, &mut home);
+    place.here.change_while_killed(days_pass);
+    wait_for_queue(&place.here, <[Queued]>::is_empty);
+    assert_eq!(place.sink.count(), 1, "of the password alone");
+    log_in(&place, &mut Browser::new());
+    let told = place.sink.letters(2)[1].clone();
+    assert_eq!(subject(&told), "A new log-in to your account at The Harbour");
+    assert_eq!(told.to, ["RCPT TO:<ann@example.org>"]);
+    assert!(told.body.contains("Firefox on Linux, "), "{}", told.body);
+    assert!(told.body.contains("https://social.example/settings/password"), "{}", told.body);
+    assert!(!told.body.contains("127.0.0.1") && !told.body.contains("token="), "{}", told.body);
+    // From there she came just now; a wrong password is nothing to tell.
+    log_in(&place, &mut Browser::new());
+    let mut stranger = Browser::new();
+    let door = stranger.get(&place.here, "/login");
+    stranger.submit(&place.here, &door, &[("username", "ann"), ("password", "wrong")]);
+    assert_eq!(place.ask_for_reset("ann@example.org").0, 200);
+    let letters = place.sink.letters(3);
+    assert!(subject(&letters[2]).starts_with("A new password for @ann"), "nothing in between");
+}
+
+#[test]
+fn who_never_confirms_goes_after_two_days_and_the_name_is_free() {
+    let mut place = Place::new(Tls::None, "");
+    let app = place.app();
+    place.here.member("ann");
+    let eve = token_of(&place.sign_up(&app, "eve", "eve@example.org"));
+    let fay = token_of(&place.sign_up(&app, "fay", "fay@example.org"));
+    place.sink.letters(2);
+    let is_there = |place: &Place, name: &str| {
+        let path = format!("/api/v1/accounts/lookup?acct={name}");
+        place.here.ask("GET", &path, "", None).status == 200
+    };
+    place.here.change_while_killed(&["UPDATE member SET created_ms = 1"]);
+    assert!(is_there(&place, "eve"), "her link still works");
+    place.here.change_while_killed(&["DELETE FROM mail_link WHERE account_id = \
+        (SELECT account_id FROM member WHERE email_lower = 'eve@example.org')"]);
+    let until = Instant::now() + testkit::PATIENCE;
+    while is_there(&place, "eve") {
+        assert!(Instant::now() < until, "she never confirmed");
+        std::thread::yield_now();
+    }
+    assert!(is_there(&place, "ann") && is_there(&place, "fay"));
+    assert_eq!(place.verify(&eve), 401, "her token has ended");
+    assert_eq!(place.verify(&fay), 403, "fay's waits");
+    let app = place.app();
+    while place.sign_up(&app, "eve", "eve@example.org").status != 200 {
+        assert!(Instant::now() < until, "name and address are free again");
+        std::thread::yield_now();
     }
 }

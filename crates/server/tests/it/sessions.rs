@@ -243,3 +243,14 @@ fn wrong_passwords_of_somebody_who_is_logged_in_count_too() {
     }
     assert!(tries >= 10, "{tries}");
 }
+
+#[test]
+fn who_was_seen_lately_is_counted_and_who_was_not_is_no_active_member() {
+    let here = with(&["ann", "bob"]);
+    logged_in(&here, "ann");
+    let said = here.ask("GET", "/api/v2/instance", "", None).body;
+    assert_eq!(said["usage"]["users"]["active_month"], 1, "{said}");
+    let node = here.ask("GET", "/nodeinfo/2.0", "", None).body;
+    let users = serde_json::json!({ "total": 3, "activeMonth": 1, "activeHalfyear": 1 });
+    assert_eq!(node["usage"]["users"], users, "ann, bob and the owner: {node}");
+}

@@ -202,3 +202,52 @@ fn an_app_signs_somebody_up_and_its_token_can_be_revoked() {
     assert_eq!(here.ask("POST", "/oauth/revoke", "", with(json!({ "token": eve }))).status, 200);
     assert_eq!(here.ask("GET", verify, &eve, None).status, 401);
 }
+
+#[test]
+fn a_post_says_which_app_it_was_posted_with() {
+    let mut here = Instance::new();
+    let form = json!({ "client_name": "The \"App\"", "website": "https://app.example",
+        "redirect_uris": "urn:ietf:wg:oauth:2.0:oob", "scopes": "read write" });
+    let app = here.ask("POST", "/api/v1/apps", "", Some(form)).body;
+    let form = json!({ "client_id": app["client_id"], "client_secret": app["client_secret"],
+        "grant_type": "client_credentials", "scope": "read write" });
+    let own = here.ask("POST", "/oauth/token", "", Some(form)).body["access_token"].clone();
+    let form = json!({ "username": "eve", "email": "eve@example.org", "agreement": true,
+        "password": "correct horse", "locale": "en" });
+    let own = own.as_str().expect("a token");
+    let joined = here.ask("POST", "/api/v1/accounts", own, Some(form)).body;
+    let eve = joined["access_token"].as_str().expect("a token").to_owned();
+    let bob = here.member("bob");
+    let made = here.ask("POST", "/api/v1/statuses", &eve, Some(json!({ "status": "hi" }))).body;
+    let expected = json!({ "name": "The \"App\"", "website": "https://app.example" });
+    let path = format!("/api/v1/statuses/{}", id(&made));
+    let everywhere = |here: &Instance| {
+        let home = here.ask("GET", "/api/v1/timelines/home", &eve, None).body;
+        let public = here.ask("GET", "/api/v1/timelines/public", "", None).body;
+        let alone = here.ask("GET", &path, &bob, None).body;
+        for (at, post) in [("home", &home[0]), ("public", &public[0]), ("alone", &alone)] {
+            assert_eq!(post["application"], expected, "{at}: {post}");
+        }
+    };
+    assert_eq!(made["application"], expected, "{made}");
+    everywhere(&here);
+    let reblog = here.ask("POST", &format!("{path}/reblog"), &bob, None).body;
+    assert_eq!(reblog["reblog"]["application"], expected, "{reblog}");
+    assert!(reblog["application"].is_null(), "{reblog}");
+    here.kill_and_restart();
+    everywhere(&here);
+}
+
+#[test]
+fn a_role_says_its_powers_in_mastodons_bits() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let verify = "/api/v1/accounts/verify_credentials";
+    let powers = |token: &str| here.ask("GET", verify, token, None).body["role"].clone();
+    assert_eq!(powers(&ann)["permissions"], "0");
+    assert_eq!(powers(&here.token("owner"))["permissions"], "1");
+    let role = ["account", "role", "ann", "moderator"];
+    let said = here.command(&role);
+    assert!(said.is_done, "{}", said.err);
+    assert_eq!(powers(&ann)["permissions"], "16");
+}

@@ -3,7 +3,10 @@
 
 use super::MailSettings;
 use crate::limits::{CONFIRM_LINK_HOURS, RESET_LINK_HOURS, SUBJECT_CHARACTERS_MAX};
-use model::mail::{Letter, Mail, MailKind};
+use model::{
+    Timestamp,
+    mail::{Letter, Mail, MailKind},
+};
 
 /// Writes a mail to its address. `link` is what the link in it carries, where it has one.
 pub(super) fn write(
@@ -54,12 +57,36 @@ pub(super) fn write(
                  {base}/auth/password/new\n"
             ),
         ),
+        MailKind::SignIn => {
+            let (when, browser) = (moment(mail.created), line(&mail.about));
+            (
+                format!("A new log-in to your account at {title}"),
+                format!(
+                    "Hello @{username},\n\n\
+                     somebody logged in to your account at\n\
+                     {at}\n\
+                     from where you have not been lately:\n\n\
+                     {browser}, {when}\n\n\
+                     If that was you, all is well. If it was not, they know your password:\n\
+                     choose another one, which logs them out again.\n\n\
+                     {base}/settings/password\n\n\
+                     Who is logged in is shown here:\n\n\
+                     {base}/settings/sessions\n"
+                ),
+            )
+        }
     };
     let subject: String = subject.chars().take(SUBJECT_CHARACTERS_MAX).collect();
     Letter { id: mail.id, to: to.to_owned(), subject, body: format!("{body}\n-- \n{domain}\n") }
 }
 
-/// A text of the host's in one line.
+/// A time to the minute, as people write it.
+fn moment(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default();
+    at.strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// A text in one line.
 fn line(text: &str) -> String {
     let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let words: String = spaced.collect();
@@ -69,7 +96,7 @@ fn line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{MailId, Timestamp};
+    use model::MailId;
 
     fn letter(kind: MailKind, title: &str) -> Letter {
         let place = MailSettings {
@@ -83,7 +110,8 @@ mod tests {
             kind,
             account: None,
             address: "typed@example.org".into(),
-            created: Timestamp::from_ms(0),
+            created: Timestamp::from_ms(1_700_000_000_000),
+            about: if kind == MailKind::SignIn { "Firefox\non Linux".into() } else { "".into() },
         };
         write(&place, &mail, "ann@example.org", "ann", kind.purpose().map(|_| "SECRET".into()))
     }
@@ -94,6 +122,8 @@ mod tests {
             (MailKind::Confirm, "https://social.example/auth/confirmation?token=SECRET"),
             (MailKind::Reset, "https://social.example/auth/password/edit?token=SECRET"),
             (MailKind::PasswordChanged, "https://social.example/auth/password/new"),
+            (MailKind::SignIn, "https://social.example/settings/password"),
+            (MailKind::SignIn, "Firefox on Linux, 14 November 2023, 22:13 UTC"),
         ] {
             let letter = letter(kind, "The Harbour");
             assert_eq!(letter.to, "ann@example.org");

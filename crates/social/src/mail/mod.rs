@@ -202,7 +202,7 @@ impl Social {
             let is_theirs = member.email.to_lowercase() == mail.address.to_lowercase();
             match mail.kind {
                 MailKind::Confirm => is_theirs && self.awaits_confirmation(member),
-                MailKind::Reset | MailKind::PasswordChanged => is_theirs,
+                MailKind::Reset | MailKind::PasswordChanged | MailKind::SignIn => is_theirs,
             }
         };
         let Some(member) = member.filter(is_wanted) else { return Ok(None) };

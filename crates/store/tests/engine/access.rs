@@ -4,21 +4,25 @@ use crate::members::join;
 use model::{
     AccountId, AppId, SessionId, Timestamp, TokenId,
     app::App,
+    limits::{ARRIVAL_DAYS, ARRIVALS_KEPT},
+    mail::MailKind,
     member::Role,
-    ports::{AccountStore, AppStore, JobStore},
-    token::{AuthCode, Scopes, Session},
+    ports::{AccountStore, AppStore, JobStore, MailStore},
+    token::{Arrival, AuthCode, Scopes, Session},
 };
 use testkit::{
     clock::START,
     conformance::{Case, check},
 };
 
+const BROWSER: &str = "Firefox on Linux";
+
 fn session(account: AccountId, name: &str) -> Session {
     Session {
         id: SessionId::new(1).unwrap(),
         account,
         secret_hash: name.as_bytes().to_vec(),
-        browser: "Firefox on Linux".into(),
+        browser: BROWSER.into(),
         created: START,
         used: START,
         expires: START.plus_ms(1_000),
@@ -64,9 +68,9 @@ async fn left(case: &Case, account: AccountId, code: &str) -> (usize, bool, usiz
 }
 
 async fn open(case: &Case, app: AppId, account: AccountId, name: &str) -> (SessionId, TokenId) {
-    case.store.create_session(&session(account, name), None, 9).await.unwrap();
+    case.store.create_session(&session(account, name), None, 9, None).await.unwrap();
     let second = session(account, &format!("{name} second"));
-    let second = case.store.create_session(&second, None, 9).await.unwrap();
+    let second = case.store.create_session(&second, None, 9, None).await.unwrap();
     let code = code(app, account, name);
     case.store.create_code(&code, Timestamp::from_ms(0)).await.unwrap();
     let token = case.store.create_token(app, Some(account), Scopes(1), START).await.unwrap();
@@ -78,7 +82,7 @@ fn a_session_is_found_by_its_secret_lives_on_when_used_and_ends_once() {
     check(|case| async move {
         let (ann, bob) =
             (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
-        let id = case.store.create_session(&session(ann, "a"), None, 9).await.unwrap();
+        let id = case.store.create_session(&session(ann, "a"), None, 9, None).await.unwrap();
         let found =
             async |secret: &str| case.store.session_by_secret(secret.as_bytes()).await.unwrap();
         assert_eq!(found("a").await, Some(Session { id, ..session(ann, "a") }));
@@ -91,8 +95,8 @@ fn a_session_is_found_by_its_secret_lives_on_when_used_and_ends_once() {
         assert!(!case.store.end_session(ann, id).await.unwrap());
         assert_eq!(found("a").await, None);
         // The same secret twice is no accident that anybody could live with.
-        case.store.create_session(&session(ann, "c"), None, 9).await.unwrap();
-        assert!(case.store.create_session(&session(bob, "c"), None, 9).await.is_err());
+        case.store.create_session(&session(ann, "c"), None, 9, None).await.unwrap();
+        assert!(case.store.create_session(&session(bob, "c"), None, 9, None).await.is_err());
     });
 }
 
@@ -101,10 +105,11 @@ fn a_new_session_takes_the_place_of_another_and_of_the_oldest() {
     check(|case| async move {
         let (ann, bob) =
             (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
-        case.store.create_session(&session(bob, "bob"), None, 9).await.unwrap();
+        case.store.create_session(&session(bob, "bob"), None, 9, None).await.unwrap();
         let mut last = None;
         for name in ["a", "b", "c", "d"] {
-            last = Some(case.store.create_session(&session(ann, name), None, 3).await.unwrap());
+            last =
+                Some(case.store.create_session(&session(ann, name), None, 3, None).await.unwrap());
         }
         let names = async |account| {
             let sessions = case.store.sessions_of(account).await.unwrap();
@@ -112,7 +117,7 @@ fn a_new_session_takes_the_place_of_another_and_of_the_oldest() {
             sessions.into_iter().map(name).collect::<Vec<_>>()
         };
         assert_eq!(names(ann).await, ["d", "c", "b"]);
-        case.store.create_session(&session(ann, "e"), last, 3).await.unwrap();
+        case.store.create_session(&session(ann, "e"), last, 3, None).await.unwrap();
         assert_eq!(names(ann).await, ["e", "c", "b"]);
         assert_eq!(names(bob).await, ["bob"]);
     });
@@ -230,6 +235,40 @@ fn apps_and_tokens_that_serve_nobody_go_and_no_others() {
 }
 
 #[test]
+fn from_where_somebody_arrives_is_remembered_for_a_number_of_places_and_told_once() {
+    check(|case| async move {
+        let (ann, bob) =
+            (join(&case, "ann", Role::Member).await, join(&case, "bob", Role::Member).await);
+        let arrive = async |name: &str, place: &str, is_told, at| {
+            let arrival = Arrival { place: place.into(), is_told };
+            let begun = Session { created: at, ..session(ann, name) };
+            case.store.create_session(&begun, None, 99, Some(&arrival)).await.unwrap();
+        };
+        arrive("a", "home", false, START).await;
+        assert!(case.store.has_arrived(ann, "home", START).await.unwrap());
+        assert!(!case.store.has_arrived(ann, "home", START.plus_ms(1)).await.unwrap(), "before");
+        assert!(!case.store.has_arrived(ann, "elsewhere", START).await.unwrap());
+        assert!(!case.store.has_arrived(bob, "home", START).await.unwrap(), "not he");
+        assert!(case.store.claim_mail(START, 1_000, 9).await.unwrap().is_empty());
+        arrive("b", "elsewhere", true, START).await;
+        let job = case.store.claim_mail(START, 1_000, 9).await.unwrap().pop().expect("a mail");
+        let mail = case.store.mail(model::MailId::new(job.subject).unwrap()).await.unwrap();
+        let mail = mail.expect("it waits");
+        assert_eq!((mail.kind, mail.account), (MailKind::SignIn, Some(ann)));
+        assert_eq!((mail.address.as_str(), mail.about.as_str()), ("ann@example.org", BROWSER));
+        for n in 0..i64::from(ARRIVALS_KEPT) {
+            arrive(&format!("n{n}"), &format!("n{n}"), false, START.plus_ms(1 + n)).await;
+        }
+        assert!(!case.store.has_arrived(ann, "home", START).await.unwrap(), "the oldest went");
+        assert!(case.store.has_arrived(ann, "n0", START).await.unwrap());
+        // In time all are forgotten; sessions have expired by then, too.
+        let later = START.plus_ms(ARRIVAL_DAYS * 86_400_000 + 1_000);
+        while case.store.remove_expired(later, 9).await.unwrap() > 0 {}
+        assert!(!case.store.has_arrived(ann, "n9", START).await.unwrap());
+    });
+}
+
+#[test]
 fn apps_that_serve_nobody_go_in_bounded_parts() {
     check(|case| async move {
         for name in ["a", "b", "c"] {
@@ -239,5 +278,37 @@ fn apps_that_serve_nobody_go_in_bounded_parts() {
         for expected in [2, 1, 0] {
             assert_eq!(case.store.remove_expired(now, 2).await.unwrap(), expected);
         }
+    });
+}
+
+#[test]
+fn members_count_as_active_by_the_day_of_their_last_use() {
+    check(|case| async move {
+        let app = app(&case).await;
+        let [ann, bob, cid] = [
+            join(&case, "ann", Role::Member).await,
+            join(&case, "bob", Role::Member).await,
+            join(&case, "cid", Role::Member).await,
+        ];
+        let seen = async |since| case.store.active_members(since).await.unwrap();
+        assert_eq!(seen(START.day()).await, 0, "nobody has used anything");
+        let token = async |who| case.store.create_token(app, who, Scopes(1), START).await.unwrap();
+        let (hers, his, own) = (token(Some(ann)).await, token(Some(bob)).await, token(None).await);
+        case.store.note_tokens_used(&[hers, own], START.day()).await.unwrap();
+        case.store.note_tokens_used(&[his], START.day().plus_ms(-86_400_000)).await.unwrap();
+        assert_eq!(seen(START.day()).await, 1);
+        assert_eq!(seen(START.day().plus_ms(-86_400_000)).await, 2, "and who came the day before");
+        case.store.create_session(&session(cid, "c"), None, 9, None).await.unwrap();
+        case.store.create_session(&session(ann, "a"), None, 9, None).await.unwrap();
+        assert_eq!(seen(START.day()).await, 2, "each once, by app or browser");
+        let next = START.day().plus_ms(86_400_000);
+        let begun = case.store.sessions_of(cid).await.unwrap().pop().expect("a session").id;
+        case.store.touch_session(begun, next.plus_ms(5), next.plus_ms(9)).await.unwrap();
+        assert!(case.store.revoke_token(hers, next).await.unwrap());
+        assert_eq!(seen(next).await, 1, "cid came back");
+        assert_eq!(seen(START.day()).await, 2, "who has left with her app was seen all the same");
+        case.store.note_tokens_used(&[his], START.day()).await.unwrap();
+        case.store.note_tokens_used(&[his], START.day().plus_ms(-1)).await.unwrap();
+        assert_eq!(seen(START.day()).await, 3, "no later note makes it earlier");
     });
 }

@@ -176,7 +176,7 @@ fn what_has_expired_goes_a_bounded_number_at_a_time_and_nothing_else() {
         let now = START.plus_ms(day);
         let (old, alive) = (session(now), session(now.plus_ms(1)));
         for begun in [&old, &alive] {
-            case.store.create_session(begun, None, 9).await.unwrap();
+            case.store.create_session(begun, None, 9, None).await.unwrap();
         }
         // Two of the keys and the session; then the third key; then nothing.
         for expected in [3, 1, 0] {

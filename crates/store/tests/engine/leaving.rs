@@ -1,12 +1,16 @@
 //! A member leaves: what one deed ends, and how the rest goes in bounded parts by one claim.
 
-use crate::members::join;
+use crate::members::{join, new_member};
 use model::{
     AccountId, DecisionId, StoreError, TokenId,
     decision::{Decision, Verdict},
     job::JobKind,
-    member::Role,
-    ports::{AccountStore, AppStore, DecisionStore, JobStore, LeavingStore, RelationStore},
+    mail::{Link, LinkPurpose},
+    member::{NewMember, Role},
+    ports::{
+        AccountStore, AppStore, DecisionStore, JobStore, LeavingStore, MailStore, RelationStore,
+        StatusStore,
+    },
     relation::FollowOptions,
     token::Scopes,
 };
@@ -95,5 +99,55 @@ fn one_claim_at_a_time_clears_and_the_latest_ends_it() {
         assert_eq!((third.kind, third.subject, third.attempts), (JobKind::Leave, ann.get(), 1));
         assert!(case.store.left_for_good(&third, ann).await.unwrap());
         assert_eq!(case.store.next_job().await.unwrap(), None);
+    });
+}
+
+#[test]
+fn who_never_confirmed_and_never_began_goes_and_the_name_is_free() {
+    check(|case| async move {
+        join(&case, "owner", Role::Owner).await;
+        let ann = join(&case, "ann", Role::Member).await;
+        let mut ids = Vec::new();
+        for name in ["eve", "fay", "gil", "hal"] {
+            let new = NewMember { confirmed: false, ..new_member(name, Role::Member) };
+            ids.push(case.store.create_member(new).await.unwrap());
+        }
+        let [eve, fay, gil, hal] = ids[..] else { panic!("four") };
+        let options = FollowOptions::default();
+        case.store.follow(fay, ann, &options, START).await.unwrap();
+        case.store.create_status(crate::plain_post(gil)).await.unwrap();
+        case.store.follow(ann, eve, &options, START).await.unwrap();
+        let job = case.store.claim_mail(START, 1_000, 9).await.unwrap().pop().expect("a mail");
+        let link = Link {
+            hash: vec![1],
+            purpose: LinkPurpose::Confirm,
+            account: hal,
+            address: "hal@example.org".into(),
+            created: START,
+            expires: START.plus_ms(1_000),
+        };
+        assert!(case.store.put_link(&job, &link, 9).await.unwrap());
+        let found = async |before, now| case.store.unconfirmed(before, now, 9).await.unwrap();
+        assert!(found(START.plus_ms(-1), START).await.is_empty(), "there is time yet");
+        assert_eq!(found(START, START).await, [eve], "others have begun, or have a link");
+        assert_eq!(found(START, link.expires).await, [eve, hal]);
+        assert_eq!(case.store.unconfirmed(START, link.expires, 1).await.unwrap(), [eve]);
+        let now = START.plus_ms(1);
+        for (who, expected) in [(ann, false), (fay, false), (gil, false), (hal, false), (eve, true)]
+        {
+            let gone = case.store.leave_unconfirmed(who, START, now).await.unwrap();
+            assert_eq!(gone, expected, "{who}");
+        }
+        assert!(!case.store.leave_unconfirmed(eve, START, now).await.unwrap(), "once");
+        assert!(case.store.member(eve).await.unwrap().is_none());
+        let jobs = case.store.claim_jobs(now, 1_000, 9).await.unwrap();
+        let job = jobs.iter().find(|job| job.kind == JobKind::Forget).expect("a job").clone();
+        assert_eq!(job.subject, eve.get());
+        case.store.unfollow(ann, eve).await.unwrap();
+        while case.store.clear_left(eve, 9).await.unwrap() > 0 {}
+        assert!(case.store.forget_account(&job, eve).await.unwrap());
+        assert!(!case.store.forget_account(&job, eve).await.unwrap(), "the claim is over");
+        assert!(case.store.account_by_handle("eve", None).await.unwrap().is_none());
+        assert_ne!(join(&case, "eve", Role::Member).await, eve, "somebody else may have the name");
     });
 }

@@ -254,7 +254,7 @@ fn a_reset_ends_all_access_confirms_and_tells_by_mail_once() {
                 used: START,
                 expires: LATER,
             };
-            case.store.create_session(&session, None, 9).await.unwrap();
+            case.store.create_session(&session, None, 9, None).await.unwrap();
             let code = AuthCode {
                 hash: vec![number; 32],
                 app,

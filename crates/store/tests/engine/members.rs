@@ -10,8 +10,9 @@ use testkit::{
     conformance::{Case, check},
 };
 
-pub(crate) async fn join(case: &Case, name: &str, role: Role) -> AccountId {
-    let new = NewMember {
+/// Somebody of this name, confirmed from the start.
+pub(crate) fn new_member(name: &str, role: Role) -> NewMember {
+    NewMember {
         username: name.into(),
         display_name: String::new(),
         email: format!("{name}@example.org"),
@@ -24,8 +25,11 @@ pub(crate) async fn join(case: &Case, name: &str, role: Role) -> AccountId {
         private_key_pem: None,
         public_key_pem: None,
         created: START,
-    };
-    case.store.create_member(new).await.unwrap()
+    }
+}
+
+pub(crate) async fn join(case: &Case, name: &str, role: Role) -> AccountId {
+    case.store.create_member(new_member(name, role)).await.unwrap()
 }
 
 #[test]
