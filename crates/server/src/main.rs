@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod demo;
 mod doctor;
+mod drilling;
 mod hint;
 mod limits;
 mod lock;
@@ -38,7 +39,7 @@ use std::path::PathBuf;
       fulmar config default > fulmar.toml   then set server.domain and server.listen\n  \
       fulmar config check --config fulmar.toml\n  \
       fulmar serve --config fulmar.toml --data /var/lib/fulmar\n\n\
-    Every command takes --data and --config, and each has a --help with examples."
+    Commands about an instance take --data and --config; each has a --help with examples."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -137,6 +138,9 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Attack a scratch instance on this machine's loopback, and say what its members went through.
+    #[command(after_help = drilling::AFTER_HELP)]
+    Drill(drilling::DrillArgs),
     /// The configuration.
     #[command(
         subcommand,
@@ -177,7 +181,10 @@ fn main() -> std::process::ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     if !matches!(command, Command::Serve { .. }) {
         log::quiet();
-        pipe::end_with_the_reader();
+        // A drill writes to connections that end under it, which would end it too.
+        if !matches!(command, Command::Drill(_)) {
+            pipe::end_with_the_reader();
+        }
     }
     memory::keep_pages_small();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -189,6 +196,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Backup { file, force, place } => backup::run(&place, &file, force).await,
             Command::Restore { file, force, place } => backup::restore(&place, &file, force).await,
             Command::Doctor { json, place } => doctor::run(&place, json).await,
+            Command::Drill(args) => drilling::run(args).await,
             Command::Config(command) => configuration(&command),
         }
     });

@@ -11,7 +11,7 @@ mod perform;
 mod wire;
 
 pub(crate) use listen::Desk;
-pub(crate) use perform::join;
+pub(crate) use perform::{join, token};
 pub(crate) use wire::{Member, Reply, Request};
 
 use crate::{

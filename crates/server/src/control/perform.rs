@@ -211,7 +211,8 @@ async fn reset(instance: &Instance, name: &str, password: Option<String>) -> any
     Ok(Reply::Password { member, password: drawn.then_some(password) })
 }
 
-async fn token(instance: &Instance, name: &str, scopes: &str) -> anyhow::Result<Reply> {
+/// Makes a token for a member.
+pub(crate) async fn token(instance: &Instance, name: &str, scopes: &str) -> anyhow::Result<Reply> {
     let wanted = scope::parse(scopes).with_context(|| {
         format!("--scopes {scopes:?} has an unknown scope; they are: {}", scope_words())
     })?;

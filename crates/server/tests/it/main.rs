@@ -13,6 +13,7 @@ mod commands;
 mod company;
 mod demo;
 mod doctor;
+mod drill;
 mod endpoints;
 mod entering;
 mod homes;

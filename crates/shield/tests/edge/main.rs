@@ -2,6 +2,7 @@
 //! client is served all the while. One binary; `stand` alone knows how an edge is set up.
 
 #![allow(clippy::indexing_slicing, reason = "a panic here is a failed test")]
+#![allow(clippy::disallowed_methods, reason = "peers connect from outside")]
 
 mod bodies;
 mod caps;

@@ -1,0 +1,74 @@
+//! Bounds of a drill, each with its arithmetic. A drill ends by itself, and what it holds meanwhile
+//! fits into one process and one core. Leaves what a vector offers to the vector.
+
+/// Open files of the drilling process, at most: populations, attackers and reports together. The
+/// process's own limit may be lower and is then taken.
+pub const FILES_MAX: u64 = 20_000;
+/// Visits of a flood in flight. Past it: the next is not made, and counts as not generated.
+pub const FLIGHTS_MAX: usize = 6_000;
+/// Connections that hoarders want to hold at once, at most.
+pub const HOARDERS_MAX: usize = 14_000;
+/// Requests of members and visitors in flight. Past it: the next is counted as failed, since its
+/// like before it have not been answered.
+pub const ASKED_MAX: usize = 4_000;
+/// Sources that bots come from over a whole run.
+pub const SOURCES: u32 = 100_000;
+/// Requests per second that a vector offers, at most. One core makes fewer; the figure only keeps
+/// a mistaken measurement from asking for more than a schedule can hold.
+pub const OFFERED_PER_S_MAX: f64 = 200_000.0;
+/// Multiples of one core that a vector's requests should cost. Ten is what the promise names.
+pub const OVERLOAD_WANTED: f64 = 10.0;
+/// Below this many times the capacity nothing was proven.
+pub const OVERLOAD_LEAST: f64 = 2.0;
+/// The part of a core that attackers may take by the measurement before, so that the populations'
+/// own load is still made on time.
+pub const ATTACK_SHARE: f64 = 0.6;
+/// The part of the planned load that must have been offered. Below it the run is void.
+pub const GENERATED_LEAST: f64 = 0.8;
+/// How late the populations' requests may begin (99 of 100), in ms. Past it the run is void: what
+/// was measured is the generator.
+pub const LAG_MS_MAX: f64 = 12.5;
+
+/// Bytes of an answer's head. Past it: failed.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of an answer that are kept to be looked at. The rest is read and thrown away.
+pub const BODY_BYTES_KEPT: usize = 256 * 1024;
+/// Bytes of an answer that are read. Past it: failed.
+pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes read at once.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Cookies that a visitor keeps. Past it: the new one is dropped.
+pub const COOKIES_MAX: usize = 16;
+/// Connections that a member's app keeps open between requests, as browsers do.
+pub const IDLE_CONNECTIONS_MAX: usize = 6;
+
+/// Patience of a member and of a returning visitor, in ms. Past it: failed.
+pub const PATIENCE_MS: u64 = 10_000;
+/// Patience of a newcomer whose browser runs scripts, in ms.
+pub const NEWCOMER_MS: u64 = 5_000;
+/// Patience of a newcomer without scripts, in ms.
+pub const WAITING_ROOM_MS: u64 = 30_000;
+/// Pages that a newcomer follows on the way to the one that was asked for. Past it: failed.
+pub const PAGES_FOLLOWED_MAX: u32 = 20;
+/// Patience of a bot, in ms: whether it is answered is measured, and not whether it is in time.
+pub const BOT_MS: u64 = 10_000;
+/// How long a connection and its handshake may take, in ms.
+pub const DIAL_MS: u64 = 10_000;
+
+/// Between two looks at the server's process, in ms.
+pub const LOOK_MS: u64 = 250;
+/// Seconds of a second-by-second record. A run is shorter.
+pub const SECONDS_MAX: usize = 1_800;
+/// Latencies that are told apart, from 1 microsecond to this many (two minutes).
+pub const LATENCY_US_MAX: u64 = 120_000_000;
+/// How long it is measured what one request costs, in ms.
+pub const CALIBRATION_MS: u64 = 1_500;
+/// Requests per second while it is measured: far from any pressure.
+pub const CALIBRATION_PER_S: f64 = 160.0;
+/// The same of streams and frames, which are cheaper than the connections that carry them: enough
+/// of them that opening the connections does not count.
+pub const CALIBRATION_STREAMS_PER_S: f64 = 8_000.0;
+
+const _: () = assert!(FLIGHTS_MAX + ASKED_MAX < 20_000, "a flood could use up the files");
+const _: () = assert!(HOARDERS_MAX + ASKED_MAX < 20_000, "hoarders could use up the files");
+const _: () = assert!(NEWCOMER_MS < WAITING_ROOM_MS, "who waits has more time");

@@ -1,0 +1,138 @@
+//! A browser or an app: an address of its own, connections that it keeps between requests, TLS
+//! sessions that it resumes, cookies.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::time::timeout_at;
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    limits::{COOKIES_MAX, IDLE_CONNECTIONS_MAX},
+    measure::Ended,
+    people::Town,
+    target::Source,
+    wire::{Answer, Failure, Request, Secure, Wire},
+};
+
+/// One of them.
+pub(super) struct Person {
+    pub source: Source,
+    tls: TlsConnector,
+    idle: Mutex<Vec<Wire<Secure>>>,
+    cookies: Mutex<BTreeMap<String, String>>,
+}
+
+/// What is asked.
+pub(super) struct Ask<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub fields: &'a [(&'a str, &'a str)],
+    pub body: &'a [u8],
+}
+
+/// What browsers send with a page's request, in their order.
+pub(super) const BROWSER: [(&str, &str); 8] = [
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ("Accept-Language", "en-GB,en;q=0.7"),
+    ("Upgrade-Insecure-Requests", "1"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "none"),
+    ("Sec-Fetch-User", "?1"),
+];
+
+impl Person {
+    pub(super) fn new(source: Source, tls: TlsConnector) -> Self {
+        Self { source, tls, idle: Mutex::default(), cookies: Mutex::default() }
+    }
+
+    /// A fresh connection.
+    pub(super) async fn dial(&self, town: &Town) -> Result<Wire<Secure>, Failure> {
+        Ok(Wire::new(town.dialer.secure(&self.tls, self.source).await?))
+    }
+
+    /// Asks and waits for the whole answer, until a deadline. A kept connection that turns out to
+    /// have ended is replaced by a fresh one, once, as browsers do.
+    pub(super) async fn ask(
+        &self,
+        town: &Town,
+        ask: &Ask<'_>,
+        patience: Duration,
+        due: Instant,
+    ) -> Result<Answer, Failure> {
+        let deadline = due + patience;
+        let answer = timeout_at(deadline.into(), self.exchange(town, ask)).await;
+        let answer = answer.map_err(|_| Failure::Late)??;
+        self.take_cookies(&answer);
+        Ok(answer)
+    }
+
+    async fn exchange(&self, town: &Town, ask: &Ask<'_>) -> Result<Answer, Failure> {
+        let bytes = self.bytes(town, ask);
+        let kept = self.idle.lock().pop();
+        if let Some(mut wire) = kept
+            && let Ok(answer) = once(&mut wire, &bytes).await
+        {
+            self.put_back(wire, &answer);
+            return Ok(answer);
+        }
+        let mut wire = self.dial(town).await?;
+        let answer = once(&mut wire, &bytes).await.map_err(Failure::Exchange)?;
+        self.put_back(wire, &answer);
+        Ok(answer)
+    }
+
+    fn put_back(&self, wire: Wire<Secure>, answer: &Answer) {
+        let mut idle = self.idle.lock();
+        if answer.is_kept && idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push(wire);
+        }
+    }
+
+    fn bytes(&self, town: &Town, ask: &Ask<'_>) -> Vec<u8> {
+        let jar = self.cookies.lock();
+        let cookies: Vec<String> =
+            jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        drop(jar);
+        let cookies = cookies.join("; ");
+        let mut fields = ask.fields.to_vec();
+        if !cookies.is_empty() {
+            fields.push(("Cookie", &cookies));
+        }
+        let Ask { method, path, body, .. } = *ask;
+        Request { method, path, host: &town.scene.host, fields: &fields, body }.bytes()
+    }
+
+    fn take_cookies(&self, answer: &Answer) {
+        let mut jar = self.cookies.lock();
+        for line in answer.fields("set-cookie") {
+            let pair = line.split(';').next().unwrap_or_default();
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let is_gone = line.to_ascii_lowercase().contains("max-age=0");
+            if is_gone {
+                jar.remove(name.trim());
+            } else if jar.len() < COOKIES_MAX || jar.contains_key(name.trim()) {
+                jar.insert(name.trim().to_owned(), value.trim().to_owned());
+            }
+        }
+    }
+}
+
+async fn once(wire: &mut Wire<Secure>, bytes: &[u8]) -> std::io::Result<Answer> {
+    wire.send(bytes).await?;
+    wire.answer().await
+}
+
+/// How an answer ends an attempt, where `is_it` says whether it is what was asked for.
+pub(super) fn ended(answer: &Answer, is_it: impl Fn(&Answer) -> bool) -> Ended {
+    match answer.status {
+        200 if is_it(answer) => Ended::Served,
+        403 | 429 | 503 => Ended::Refused,
+        _ => Ended::Failed,
+    }
+}

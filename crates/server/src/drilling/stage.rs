@@ -1,0 +1,177 @@
+//! The scratch instance: this very program, started as a host starts it, on data of its own and a
+//! free port, with a certificate of an authority that lives as long as the drill. One folder holds
+//! all of it, and goes when the drill ends, however it ends but by SIGKILL.
+
+use super::community::{self, Community};
+use crate::{Place, config, open};
+use anyhow::Context as _;
+use drill::{LoopbackTarget, Scene, Stage, StageError, system};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    os::unix::{fs::DirBuilderExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+/// Time that the instance may take until it is ready.
+const READY: Duration = Duration::from_secs(60);
+
+/// What the instance is told: what a host with open sign-up and no mail would write.
+const CONFIG: &str = "[server]\ntitle = \"Drill\"\n[signup]\nopen = true\nconfirm = false\n\
+                      [log]\nlevel = \"error\"\n";
+
+/// Makes scratch instances.
+pub(crate) struct Scratch {
+    folder: PathBuf,
+    config: PathBuf,
+    authority: Vec<u8>,
+    community: Community,
+    made: u32,
+    child: Option<Child>,
+}
+
+impl Scratch {
+    /// Makes the folder, the certificate, and the community that every instance begins with.
+    pub(crate) async fn make(seed: u64) -> anyhow::Result<Self> {
+        let name = format!("fulmar-drill-{}-{seed}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        // From here on dropping it removes the folder.
+        let mut scratch = Self {
+            config: folder.join("fulmar.toml"),
+            folder,
+            authority: Vec::new(),
+            community: Community::default(),
+            made: 0,
+            child: None,
+        };
+        scratch.authority = certify(&scratch.folder).context("cannot make a certificate")?;
+        let lines = format!(
+            "{CONFIG}[tls]\ncertificate = {:?}\nkey = {:?}\nstrict_days = 0\n",
+            scratch.folder.join("chain.pem"),
+            scratch.folder.join("key.pem")
+        );
+        fs::write(&scratch.config, lines)?;
+        let place = Place { data: scratch.template(), config: Some(scratch.config.clone()) };
+        let instance = open::open(&place, &config::load(&place)?).await?;
+        let password = instance.social.secret();
+        scratch.community = community::fill(&instance, &password).await?;
+        Ok(scratch)
+    }
+
+    fn template(&self) -> PathBuf {
+        self.folder.join("template")
+    }
+
+    fn start(&mut self, files: Option<u64>) -> anyhow::Result<Scene> {
+        self.made += 1;
+        let data = self.folder.join(format!("data-{}", self.made));
+        copy(&self.template(), &data).context("cannot copy the community")?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        command.arg("--config").arg(&self.config);
+        // What is set for the host's own instance is not meant for this one.
+        command.env_remove("FULMAR_DATA").env_remove("FULMAR_CONFIG").env_remove("RUST_LOG");
+        command.env_remove("NOTIFY_SOCKET");
+        let log = fs::File::create(self.folder.join(format!("log-{}", self.made)))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        // Ctrl-C is for the drill, which then ends its instance itself.
+        command.process_group(0);
+        system::confine(&mut command, files);
+        let child = self.child.insert(command.spawn().context("cannot start the instance")?);
+        let process = system::Process::new(child.id());
+        let output = child.stdout.take().context("no standard output")?;
+        let address = ready(output).with_context(|| {
+            let said = fs::read_to_string(self.folder.join(format!("log-{}", self.made)));
+            format!("the instance was not ready; it said: {}", said.unwrap_or_default().trim())
+        })?;
+        Ok(Scene {
+            target: LoopbackTarget::at(address)?,
+            authority: self.authority.clone(),
+            host: format!("localhost:{}", address.port()),
+            process,
+            members: self.community.members.clone(),
+            taken: self.community.taken.clone(),
+            posts: self.community.posts.clone(),
+        })
+    }
+
+    fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It holds nothing that anybody needs: no drain is waited for.
+            let _ended = child.kill();
+            let _waited = child.wait();
+            let _removed = fs::remove_dir_all(self.folder.join(format!("data-{}", self.made)));
+        }
+    }
+}
+
+impl Stage for Scratch {
+    fn raise(&mut self, files: Option<u64>) -> Result<Scene, StageError> {
+        self.end();
+        self.start(files).map_err(|error| StageError(format!("{error:#}")))
+    }
+
+    fn strike(&mut self) {
+        self.end();
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.end();
+        let _removed = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Where it listens, once it says so.
+fn ready(output: std::process::ChildStdout) -> anyhow::Result<SocketAddr> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("ready https://") {
+                let _gone = tell.send(address.trim_end_matches('/').to_owned());
+            }
+        }
+    });
+    let address = told.recv_timeout(READY).context("it did not say `ready`")?;
+    address.parse().with_context(|| format!("ready at {address}"))
+}
+
+/// Writes a chain and its key, and gives the certificate of the authority that signed it.
+fn certify(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = KeyPair::generate()?;
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "Fulmar drill");
+    let certificate = authority.self_signed(&key)?;
+    let issuer = Issuer::new(authority, key);
+    let own = KeyPair::generate()?;
+    let signed = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&own, &issuer)?;
+    fs::write(folder.join("chain.pem"), signed.pem())?;
+    open::write_secret(&folder.join("key.pem"), own.serialize_pem().as_bytes())?;
+    Ok(certificate.der().to_vec())
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
