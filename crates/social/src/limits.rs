@@ -118,7 +118,14 @@ pub const PROFILE_BYTES_MAX: usize = 64 * 1024;
 /// Pictures decoded at once. The others wait.
 pub const PICTURES_AT_ONCE: usize = 2;
 /// Uploads that are decoded or wait for it (16 MiB each). Past it: 503.
-pub const PICTURES_WAITING_MAX: usize = 8;
+pub const PICTURES_WAITING_MAX: usize = 16;
+/// The same of one account: the pictures of a post. Past it: 429.
+pub const PICTURES_PER_ACCOUNT: usize = 4;
+/// So many of them, an account has one at a time: a few accounts cannot take all places. Past it:
+/// 429 for who has one already.
+pub const PICTURES_SCARCE: usize = 8;
+/// Seconds after which who had too many may send another: the work on a few pictures.
+pub const PICTURES_RETRY_S: u32 = 3;
 /// How long an upload is waited for before the client is told to come back, in milliseconds.
 pub const PICTURE_WAIT_MS: u64 = 1_500;
 /// Minutes after which an upload that never finished (the server stopped meanwhile) has failed.
@@ -182,6 +189,8 @@ pub const HEADER_WIDTH: u32 = 1_500;
 /// Height of a profile's header, in pixels.
 pub const HEADER_HEIGHT: u32 = 500;
 const _: () = assert!(PICTURES_AT_ONCE <= PICTURES_WAITING_MAX);
+const _: () = assert!(PICTURES_PER_ACCOUNT * 2 <= PICTURES_SCARCE);
+const _: () = assert!(PICTURES_SCARCE * 2 <= PICTURES_WAITING_MAX);
 const _: () = assert!(PICTURE_PIXELS_MAX * 8 < PICTURE_ALLOC_BYTES);
 const _: () =
     assert!(PREVIEW_PIXELS < PICTURE_PIXELS_KEPT && PICTURE_PIXELS_KEPT < PICTURE_PIXELS_MAX);

@@ -190,7 +190,7 @@ impl Social {
     ) -> Result<(), VerbError> {
         check_profile(&change)?;
         let before = self.store.accounts(&[account]).await?.pop().ok_or(VerbError::NotFound)?;
-        let (avatar, header) = self.profile_pictures(room, pictures).await?;
+        let (avatar, header) = self.profile_pictures(room, account, pictures).await?;
         let sent = [avatar.clone(), header.clone()];
         let change = ProfileChange {
             avatar: avatar.map(Some).or(change.avatar),

@@ -6,6 +6,7 @@
 pub mod files;
 mod gif;
 mod held;
+mod line;
 pub mod picture;
 
 pub use files::{Files, FilesError, GetRange, content_type};
@@ -15,10 +16,11 @@ use crate::{
     Social, VerbError,
     limits::{
         AVATAR_SIDE, HEADER_HEIGHT, HEADER_WIDTH, ORPHAN_HOURS, ORPHANS_AT_ONCE,
-        PICTURE_MINUTES_MAX, PICTURE_WAIT_MS, PICTURES_AT_ONCE, PICTURES_WAITING_MAX,
+        PICTURE_MINUTES_MAX, PICTURE_WAIT_MS, PICTURES_AT_ONCE,
     },
 };
 use bytes::Bytes;
+use line::Line;
 use model::{
     AccountId, MediaId, StoreError, Timestamp,
     limits::DESCRIPTION_CHARACTERS,
@@ -34,7 +36,7 @@ use tokio::sync::Semaphore;
 pub struct Darkroom {
     files: Files,
     /// Uploads that are decoded or wait for it.
-    waiting: Arc<Semaphore>,
+    waiting: Line,
     /// Uploads that are decoded.
     working: Arc<Semaphore>,
     /// Files whose rows are gone, while a backup still reads them.
@@ -53,9 +55,8 @@ pub struct ProfilePictures {
 impl Darkroom {
     /// On these files.
     pub fn new(files: Files) -> Self {
-        let waiting = Arc::new(Semaphore::new(PICTURES_WAITING_MAX));
         let working = Arc::new(Semaphore::new(PICTURES_AT_ONCE));
-        Self { files, waiting, working, held: Arc::default() }
+        Self { files, waiting: Line::default(), working, held: Arc::default() }
     }
     /// The files, to be served.
     pub fn files(&self) -> &Files {
@@ -84,7 +85,6 @@ impl Darkroom {
         height: u32,
     ) -> Result<Option<Rendition>, VerbError> {
         let Some(file) = file else { return Ok(None) };
-        let _place = self.waiting.try_acquire().map_err(|_| VerbError::Busy)?;
         Ok(Some(self.develop(move || picture::cut(&file, Size { width, height })).await?))
     }
 
@@ -144,7 +144,7 @@ impl Social {
         focus: Option<(i32, i32)>,
     ) -> Result<Media, VerbError> {
         picture::probe(&file)?;
-        let place = Arc::clone(&room.waiting).try_acquire_owned().map_err(|_| VerbError::Busy)?;
+        let place = room.waiting.join(account)?;
         let new =
             NewMedia { account, description: described(description)?, focus, created: self.now() };
         let id = self.store.create_media(&new).await?;
@@ -219,8 +219,13 @@ impl Social {
     pub(crate) async fn profile_pictures(
         &self,
         room: &Darkroom,
+        account: AccountId,
         sent: ProfilePictures,
     ) -> Result<(Option<String>, Option<String>), VerbError> {
+        if sent.avatar.is_none() && sent.header.is_none() {
+            return Ok((None, None));
+        }
+        let _place = room.waiting.join(account)?;
         let avatar = room.cut(sent.avatar, AVATAR_SIDE, AVATAR_SIDE).await?;
         let header = room.cut(sent.header, HEADER_WIDTH, HEADER_HEIGHT).await?;
         let avatar = self.put_picture(room, avatar).await?;
