@@ -22,6 +22,11 @@ pub const READERS: usize = 4;
 pub const PREPARED_MAX: usize = 256;
 /// Pages of the write-ahead log after which a checkpoint waits for readers (16 MiB).
 pub const WAL_PAGES_RESTART: i64 = 4_096;
+/// Bytes of the log that are gathered before they are written. Past it they are written, and the
+/// next ones gather.
+pub const LOG_GATHER_BYTES_MAX: usize = 1_024 * 1_024;
+/// Bytes of the log in one call. SQLite's Unix file system looks at the low 17 bits of a length.
+pub const LOG_WRITE_BYTES_MAX: usize = 124 * 1_024;
 /// How often the checkpointer looks, in milliseconds.
 pub const CHECKPOINT_EVERY_MS: u64 = 1_000;
 /// How long a connection waits for another process's lock, in milliseconds.
@@ -77,3 +82,4 @@ pub const DUMP_LIST_BYTES_MAX: u64 = 1_024 * 1_024;
 /// Sizes that an id list is padded to, so that few texts are prepared.
 pub const ID_LIST_ARITIES: [usize; 4] = [1, 8, 40, 200];
 const _: () = assert!(GROUP_MAX <= WRITE_QUEUE_MAX);
+const _: () = assert!(LOG_WRITE_BYTES_MAX < 1 << 17);

@@ -2,6 +2,7 @@
 //! checkpointer beside them. WAL with `synchronous=FULL`: what was acknowledged survives the loss
 //! of power.
 
+mod gather;
 pub(crate) mod inspect;
 mod migrate;
 mod reader;
@@ -99,6 +100,9 @@ pub(crate) fn open(
     let wait = Duration::from_millis(CHECKPOINT_WAIT_MS);
     checkpoint.busy_timeout(wait).map_err(|e| store_error(&e))?;
     let (stop, stopped) = mpsc::channel();
+    // Deeds go through another connection: a migration may be larger than memory.
+    drop(conn);
+    let conn = connect_writer(options)?;
     let restarts = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&restarts);
     let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped, &counted))?;
@@ -108,6 +112,19 @@ pub(crate) fn open(
         readers: Some(reader::Readers::start(options)?),
         checkpointer: Some((stop, checkpointer)),
     })
+}
+
+/// The connection that deeds go through. What a commit appends to the log it writes in one call.
+fn connect_writer(options: &Options) -> Result<Connection, StoreError> {
+    // Where commits do not wait for the disk, nothing would say when the log is to be written.
+    if !options.durable {
+        return connect(options);
+    }
+    let vfs = Some(gather::over(options.vfs.as_deref())?);
+    let conn = connect(&Options { vfs, ..options.clone() })?;
+    // Pages reach the log in commits alone; see `gather`. A group's pages fit into memory.
+    conn.pragma_update(None, "cache_spill", false).map_err(|e| store_error(&e))?;
+    Ok(conn)
 }
 
 /// A connection with the settings that all of them share.
