@@ -10,6 +10,7 @@ use crate::{
 use axum::{
     Json,
     extract::{OriginalUri, Path, State},
+    http::HeaderMap,
 };
 use httpkit::{ApiError, Body, PageQuery, Query, lenient};
 use model::{
@@ -118,7 +119,7 @@ pub(crate) async fn delete(
     Ok(Json(json!({})))
 }
 
-/// `GET /api/v1/lists/:id/accounts`.
+/// `GET /api/v1/lists/:id/accounts`: a page, or with `limit=0` all of them.
 pub(crate) async fn members(
     State(api): State<Api>,
     caller: Caller,
@@ -128,8 +129,12 @@ pub(crate) async fn members(
 ) -> Paged {
     let account = caller.member("read:lists")?;
     let list = own(&api, account, &list).await?;
-    let found = api.social.store().list_members(list.id, page.page(40, 80)).await?;
-    edges(&api, &uri, found).await
+    if !page.is_unlimited() {
+        let found = api.social.store().list_members(list.id, page.page(40, 80)).await?;
+        return edges(&api, &uri, found).await;
+    }
+    let (_, all) = edges(&api, &uri, api.social.list_members(list.id).await?).await?;
+    Ok((HeaderMap::new(), all))
 }
 
 #[derive(Deserialize)]
@@ -156,7 +161,7 @@ pub(crate) async fn add(
     let ids = form.ids()?;
     let standing = api.social.relationships(account, &ids).await?;
     let followed = |r: &model::relation::Relationship| {
-        r.following.is_some() || r.requested || r.account == account
+        r.following.is_some() || r.requested.is_some() || r.account == account
     };
     if standing.len() != ids.len() || !standing.iter().all(followed) {
         return Err(ApiError::not_found().into());

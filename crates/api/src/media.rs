@@ -51,7 +51,8 @@ pub(crate) struct DescribeForm {
     focus: Option<String>,
 }
 
-fn focus(text: Option<&str>) -> Result<Option<(i32, i32)>, ApiError> {
+/// A focal point as apps write it.
+pub(crate) fn focus(text: Option<&str>) -> Result<Option<(i32, i32)>, ApiError> {
     match text {
         None | Some("") => Ok(None),
         Some(text) => focus_of(text)

@@ -17,9 +17,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use social::scheduled::ScheduledView;
 
-/// A time as apps send it (RFC 3339, with an offset). What is none: Mastodon's answer.
+/// A time as apps send it (RFC 3339; without an offset it is of UTC). What is none: Mastodon's
+/// answer.
 pub(crate) fn time_of(text: &str) -> Result<Timestamp, ApiError> {
-    let at: Result<jiff::Timestamp, _> = text.trim().parse();
+    let text = text.trim();
+    let with_offset = text.parse::<jiff::Timestamp>();
+    let at = with_offset.or_else(|_| {
+        let of_utc = text.parse::<jiff::civil::DateTime>()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(of_utc)
+    });
     let at = at.map_err(|_| ApiError::unprocessable("Record invalid"))?;
     Ok(Timestamp::from_ms(at.as_millisecond()))
 }

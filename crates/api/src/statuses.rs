@@ -17,13 +17,15 @@ use axum::{
 };
 use httpkit::{ApiError, Body, PageQuery, Query, lenient, paging};
 use model::{
-    MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_BYTES, thread::ThreadBounds,
+    MediaId, StatusId, Visibility, event::Mark, limits::IDEMPOTENCY_KEY_BYTES, media::MediaWords,
+    thread::ThreadBounds,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use social::{
     Shows, StatusView, Topic,
     post::{Draft, PollDraft},
+    scheduled::Posted,
 };
 
 #[derive(Deserialize)]
@@ -36,6 +38,24 @@ struct PollForm {
     multiple: Option<bool>,
     #[serde(default, deserialize_with = "lenient::boolean")]
     hide_totals: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct MediaForm {
+    #[serde(default, deserialize_with = "lenient::text")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    focus: Option<String>,
+}
+
+impl MediaForm {
+    fn words(self) -> Result<Option<MediaWords>, ApiError> {
+        let focus = crate::media::focus(self.focus.as_deref())?;
+        let known = self.id.and_then(|id| id.parse().ok());
+        Ok(known.map(|media| MediaWords { media, description: self.description, focus }))
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,6 +72,8 @@ pub(crate) struct StatusForm {
     in_reply_to_id: Option<String>,
     #[serde(default, deserialize_with = "lenient::texts")]
     media_ids: Vec<String>,
+    #[serde(default)]
+    media_attributes: Option<Vec<MediaForm>>,
     poll: Option<PollForm>,
     #[serde(default, deserialize_with = "lenient::text")]
     scheduled_at: Option<String>,
@@ -72,6 +94,8 @@ impl StatusForm {
             Some(text) => Some(id(text)?),
         };
         let media = self.media_ids.iter().map(|t| t.parse::<MediaId>());
+        let described = self.media_attributes.into_iter().flatten().map(MediaForm::words);
+        let described: Vec<Option<MediaWords>> = described.collect::<Result<_, _>>()?;
         Ok(Draft {
             text: self.status.unwrap_or_default(),
             spoiler: self.spoiler_text.unwrap_or_default(),
@@ -80,6 +104,7 @@ impl StatusForm {
             language: self.language.filter(|l| !l.is_empty()),
             in_reply_to,
             media: media.collect::<Result<_, _>>().map_err(|_| wrong("Media is not known"))?,
+            described: described.into_iter().flatten().collect(),
             poll: self.poll.map(|p| PollDraft {
                 options: p.options,
                 expires_in_s: p.expires_in.unwrap_or(0),
@@ -114,11 +139,10 @@ pub(crate) async fn create(
     }
     let draft =
         Draft { idempotency_key: key.map(str::to_owned), app: Some(caller.app), ..form.draft()? };
-    if let Some(at) = at {
-        let view = api.social.schedule(account, draft, at).await?;
-        return Ok(Json(scheduled::shown(&api, &view)).into_response());
-    }
-    Ok(one(&api, &api.social.post(account, draft).await?).into_response())
+    Ok(match api.social.post_at(account, draft, at).await? {
+        Posted::Now(view) => one(&api, &view).into_response(),
+        Posted::Later(view) => Json(scheduled::shown(&api, &view)).into_response(),
+    })
 }
 
 /// `GET /api/v1/statuses/:id`. Visitors share it.
@@ -202,14 +226,17 @@ pub(crate) async fn context(
     showing(&api, &format!("/api/v1/statuses/{status}/context"), &asked, made).await
 }
 
-/// `GET /api/v1/statuses/:id/source`.
+/// `GET /api/v1/statuses/:id/source`: of whatever the member sees; a boost has no words of its own.
 pub(crate) async fn source(
     State(api): State<Api>,
     caller: Caller,
     Path(status): Path<String>,
 ) -> Answer {
     let account = caller.member("read:statuses")?;
-    let view = api.social.own(account, id(&status)?).await?;
+    let view = api.social.status(Some(account), id(&status)?).await?;
+    if view.reblog.is_some() {
+        return Err(ApiError::not_found().into());
+    }
     let s = &view.entry.status;
     Ok(Json(json!({ "id": s.id.to_string(), "text": s.text, "spoiler_text": s.spoiler })))
 }

@@ -39,6 +39,13 @@ impl PageQuery {
     }
 }
 
+impl PageQuery {
+    /// Whether `limit=0` is asked for: on the few routes where Mastodon says so, everything.
+    pub fn is_unlimited(&self) -> bool {
+        self.limit.as_deref() == Some("0")
+    }
+}
+
 /// The `Link` header of a page whose entries have these first (newest) and last ids. The other
 /// parameters of the request are kept.
 pub fn link(base_url: &str, uri: &Uri, first: i64, last: i64) -> HeaderMap {

@@ -20,12 +20,14 @@ pub enum JobKind {
     /// Remove what somebody left who never confirmed an address, and the account with it; the
     /// subject is the account.
     Forget,
+    /// Let those follow who asked while the account was locked; the subject is the account.
+    Admit,
 }
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::PollEnd, Self::Publish, Self::Mail, Self::Leave, Self::Forget];
+    pub const ALL: [Self; 6] =
+        [Self::PollEnd, Self::Publish, Self::Mail, Self::Leave, Self::Forget, Self::Admit];
     /// As stored.
     pub const fn word(self) -> &'static str {
         match self {
@@ -34,12 +36,15 @@ impl JobKind {
             Self::Mail => "mail",
             Self::Leave => "leave",
             Self::Forget => "forget",
+            Self::Admit => "admit",
         }
     }
     /// How often it is tried.
     pub const fn attempts_max(self) -> i64 {
         match self {
-            Self::PollEnd | Self::Publish | Self::Leave | Self::Forget => JOB_ATTEMPTS_MAX,
+            Self::PollEnd | Self::Publish | Self::Leave | Self::Forget | Self::Admit => {
+                JOB_ATTEMPTS_MAX
+            }
             Self::Mail => MAIL_ATTEMPTS_MAX,
         }
     }

@@ -45,6 +45,25 @@ pub struct Size {
     pub height: u32,
 }
 
+/// What an edit of a post says anew of one of its attachments; what is left out stays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MediaWords {
+    /// Which.
+    pub media: MediaId,
+    /// Description for those who cannot see it.
+    pub description: Option<String>,
+    /// Focal point, as in [`Media`].
+    pub focus: Option<(i32, i32)>,
+}
+
+impl MediaWords {
+    /// Whether this says anything that the attachment does not say already.
+    pub fn changes(&self, media: &Media) -> bool {
+        self.description.as_ref().is_some_and(|words| *words != media.description)
+            || self.focus.is_some_and(|focus| Some(focus) != media.focus)
+    }
+}
+
 /// An attachment.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Media {

@@ -46,8 +46,8 @@ pub struct Relationship {
     pub following: Option<FollowOptions>,
     /// They follow the viewer.
     pub followed_by: bool,
-    /// Viewer has asked to follow them.
-    pub requested: bool,
+    /// Viewer has asked to follow them, and how.
+    pub requested: Option<FollowOptions>,
     /// They have asked to follow the viewer.
     pub requested_by: bool,
     /// Viewer blocks them.
@@ -72,7 +72,7 @@ impl Relationship {
             account,
             following: None,
             followed_by: false,
-            requested: false,
+            requested: None,
             requested_by: false,
             blocking: false,
             blocked_by: false,

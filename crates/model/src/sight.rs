@@ -105,14 +105,20 @@ pub struct Entrance {
     pub restricted: bool,
     /// It is direct.
     pub direct: bool,
+    /// Reader is mentioned in it.
+    pub mentioned: bool,
 }
 
-/// Whether a post enters the reader's home timeline.
+/// Whether a post enters the reader's home timeline. A direct one does where it was sent to the
+/// reader by somebody whom they follow.
 pub const fn enters_home(e: &Entrance) -> bool {
     if e.is_own {
         return true;
     }
-    if !e.follows || e.restricted || e.hidden_reblog || e.other_language || e.direct {
+    if !e.follows || e.restricted || e.hidden_reblog || e.other_language {
+        return false;
+    }
+    if e.direct && !e.mentioned {
         return false;
     }
     !e.replies_to_other || e.knows_answered
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn what_enters_home() {
         // o = own, f = follows, h = hidden reblog, r = replies to other, k = knows the answered,
-        // x = restricted, d = direct, w = wrong language.
+        // x = restricted, d = direct, m = mentioned, w = wrong language.
         for (facts, enters) in [
             ("o", true),
             ("ow", true),
@@ -223,6 +229,15 @@ mod tests {
             ("fx", false),
             ("frkx", false),
             ("fd", false),
+            ("fdm", true),
+            ("dm", false),
+            ("m", false),
+            ("fdmx", false),
+            ("fdmw", false),
+            ("fdmr", false),
+            ("fdmrk", true),
+            ("fdrk", false),
+            ("od", true),
         ] {
             let has = |c| facts.contains(c);
             let e = Entrance {
@@ -234,6 +249,7 @@ mod tests {
                 knows_answered: has('k'),
                 restricted: has('x'),
                 direct: has('d'),
+                mentioned: has('m'),
             };
             assert_eq!(enters_home(&e), enters, "{facts}");
         }

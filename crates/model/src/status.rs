@@ -1,7 +1,7 @@
 //! Statuses: what a post is. Who may see one is in `sight`, what enters a timeline in `entrance`.
 
 use crate::{
-    AccountId, AppId, ConversationId, MediaId, PollId, StatusId, Timestamp,
+    AccountId, AppId, ConversationId, MediaId, PollId, StatusId, Timestamp, media::MediaWords,
     notification::NotificationKind, poll::NewPoll,
 };
 use smallvec::SmallVec;
@@ -203,6 +203,8 @@ pub struct StatusEdit {
     pub language: Option<String>,
     /// As in `NewStatus`.
     pub media: SmallVec<[MediaId; 4]>,
+    /// What is said anew of some of these media.
+    pub described: Vec<MediaWords>,
     /// As in `NewStatus`.
     pub mentions: SmallVec<[AccountId; 4]>,
     /// As in `NewStatus`.

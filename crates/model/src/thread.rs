@@ -12,6 +12,8 @@ pub struct ThreadPost {
     pub id: StatusId,
     /// What it answers.
     pub answers: Option<StatusId>,
+    /// Its author goes on in answer to themselves, in a thread that is theirs alone so far.
+    pub goes_on: bool,
     /// Who may see it.
     pub visibility: Visibility,
 }
@@ -46,7 +48,9 @@ impl ThreadBounds {
 pub struct Around {
     /// What it answers, from the root down.
     pub above: Vec<StatusId>,
-    /// What answers it, in reading order: each answer is followed by those to it.
+    /// What answers it, in reading order: each answer is followed by those to it. Only what
+    /// somebody says in answer to themselves comes before all others, as one piece.
+    /// Source: Mastodon's `Status::ThreadingConcern`.
     pub below: Vec<StatusId>,
     /// How many of those are left out.
     pub more: usize,
@@ -98,6 +102,9 @@ pub fn around(
         }
         under(post.id, depth + 1, &mut open);
     }
+    let goes_on = |id: &StatusId| posts.get(id).is_some_and(|post| post.goes_on);
+    // Stable: both halves stay in order.
+    found.below.sort_by_key(|id| !goes_on(id));
     found
 }
 
@@ -109,11 +116,13 @@ mod tests {
         StatusId::new(raw).expect("an id")
     }
 
-    /// Posts by number, and what each answers; those above 100 are for followers.
+    /// Posts by number, and what each answers; those above 100 are for followers, and with those of
+    /// the twenties somebody goes on.
     fn posts(all: &[(i64, i64)]) -> Vec<ThreadPost> {
         let post = |(raw, to): &(i64, i64)| ThreadPost {
             id: id(*raw),
             answers: StatusId::new(*to),
+            goes_on: (20..30).contains(raw),
             visibility: if *raw > 100 { Visibility::Followers } else { Visibility::Public },
         };
         all.iter().map(post).collect()
@@ -159,6 +168,14 @@ mod tests {
         assert_eq!(raw(&around(&all, id(3), &bounds, open).above), [1, 2]);
         let found = around(&all, id(1), &bounds, |_| true);
         assert_eq!((raw(&found.below), found.more), (vec![101, 2], 3));
+    }
+
+    #[test]
+    fn who_goes_on_is_read_first_and_in_one_piece() {
+        let all = posts(&[(1, 0), (2, 1), (3, 2), (20, 1), (4, 20), (21, 20), (5, 1), (22, 21)]);
+        let below = |bounds| raw(&around(&all, id(1), &bounds, |_| true).below);
+        assert_eq!(below(WIDE), [20, 21, 22, 2, 3, 4, 5]);
+        assert_eq!(below(ThreadBounds { descendants: 4, ..WIDE }), [20, 2, 3, 4]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Following, blocking, muting: who stands how to whom.
 
-use crate::{Social, VerbError};
+use crate::{Social, VerbError, limits::ADMITTED_AT_ONCE};
 use model::{
-    AccountId,
+    AccountId, Page,
+    job::Job,
     limits::FOLLOWS_PER_ACCOUNT,
     relation::{FollowOptions, MuteOptions, Relationship},
 };
@@ -72,7 +73,8 @@ impl Social {
                 return Err(VerbError::Invalid("You follow as many people as is allowed".into()));
             }
         }
-        let options = wish.on(standing.following.clone().unwrap_or_default());
+        let had = standing.following.clone().or(standing.requested);
+        let options = wish.on(had.unwrap_or_default());
         let now = self.now();
         if other.account.locked && standing.following.is_none() {
             self.store.request_follow(account, target, &options, now).await?;
@@ -89,7 +91,7 @@ impl Social {
         target: AccountId,
     ) -> Result<Relationship, VerbError> {
         let standing = self.relationship(account, target).await?;
-        if standing.following.is_some() || standing.requested {
+        if standing.following.is_some() || standing.requested.is_some() {
             self.store.unfollow(account, target).await?;
         }
         self.relationship(account, target).await
@@ -118,6 +120,25 @@ impl Social {
             return Err(VerbError::NotFound);
         }
         self.relationship(account, asker).await
+    }
+
+    /// Lets those follow who asked while the account was locked; which it is no more.
+    pub(crate) async fn admit_all(&self, job: &Job) -> Result<bool, VerbError> {
+        let account = AccountId::new(job.subject);
+        let found = self.store.accounts(account.as_slice()).await?.pop();
+        let Some(account) = found.filter(|a| a.is_local() && !a.locked) else {
+            return Ok(self.store.end_job(job).await?);
+        };
+        let asking = self.store.requests_for(account.id, Page::newest(ADMITTED_AT_ONCE)).await?;
+        let more = asking.len() >= usize::try_from(ADMITTED_AT_ONCE).unwrap_or(usize::MAX);
+        for edge in asking {
+            // `false`: they took the request back, or it was answered meanwhile.
+            self.store.answer_request(edge.account, account.id, true, self.now()).await?;
+        }
+        if more {
+            return Ok(self.store.postpone_job(job, Some(self.now()), "").await?);
+        }
+        Ok(self.store.end_job(job).await?)
     }
 
     /// Blocks or unblocks.

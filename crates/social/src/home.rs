@@ -90,6 +90,7 @@ impl Facts {
                 || status.reblog_of.is_some_and(|of| restricted(&of.account))
                 || other.as_ref().is_some_and(restricted),
             direct: status.visibility == Visibility::Direct,
+            mentioned: self.reader.is_some_and(|reader| status.mentions.contains(&reader)),
         });
         enters && !leaves_home(is_own, self.exclusive.contains(&status.account))
     }

@@ -28,6 +28,7 @@ impl Social {
                 JobKind::PollEnd => self.end_poll(&job).await,
                 JobKind::Publish => self.publish(&job).await,
                 JobKind::Leave | JobKind::Forget => self.clear_away(room, &job).await,
+                JobKind::Admit => self.admit_all(&job).await,
                 // Claimed apart, by `run_due_mail`.
                 JobKind::Mail => continue,
             };

@@ -39,6 +39,8 @@ pub const STREAM_LAG_MAX: usize = 256;
 pub const CHANNELS_PER_LISTENER: usize = 32;
 /// Pages of 200 members that a streamed list may have. Past it: the oldest members are not heard.
 pub const LIST_PAGES_MAX: usize = 25;
+/// Requests that one run of a job answers for an account that was unlocked. The rest: the next run.
+pub const ADMITTED_AT_ONCE: u32 = 80;
 /// Posts that the search index takes in at once; some ten milliseconds of the writer. Each group
 /// is a part of the index that has to be merged later: the larger, the cheaper each post.
 pub const INDEXED_AT_ONCE: u32 = 1_000;

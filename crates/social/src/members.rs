@@ -201,7 +201,12 @@ impl Social {
             before.avatar.filter(|_| change.avatar.is_some()),
             before.header.filter(|_| change.header.is_some()),
         ];
+        let unlocks = change.locked == Some(false);
         let done = self.store.change_profile(account, change).await;
+        if unlocks {
+            // Whoever waits to follow need not wait any more.
+            self.jobs_changed.notify_one();
+        }
         let useless = if done.is_ok() { replaced } else { sent };
         room.discard_files(useless.into_iter().flatten()).await;
         Ok(done?)

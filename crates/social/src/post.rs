@@ -8,7 +8,7 @@ use model::{
         MEDIA_PER_STATUS, POLL_OPTION_CHARACTERS, POLL_OPTIONS_MAX, POLL_SECONDS_MAX,
         POLL_SECONDS_MIN,
     },
-    media::MediaState,
+    media::{MediaState, MediaWords},
     member::Preferences,
     notification::NotificationKind,
     poll::NewPoll,
@@ -49,12 +49,26 @@ pub struct Draft {
     pub in_reply_to: Option<StatusId>,
     /// Media uploaded before.
     pub media: Vec<MediaId>,
+    /// What an edit says anew of some of them.
+    pub described: Vec<MediaWords>,
     /// Its poll.
     pub poll: Option<PollDraft>,
     /// The client's key against posting twice.
     pub idempotency_key: Option<String>,
     /// The app used.
     pub app: Option<AppId>,
+}
+
+impl Draft {
+    /// As it is meant: a warning without a text is the text, and still veils what is attached.
+    pub(crate) fn settled(mut self) -> Self {
+        if self.text.trim().is_empty() && !self.spoiler.trim().is_empty() {
+            self.text = std::mem::take(&mut self.spoiler);
+            self.sensitive = Some(true);
+        }
+        self.language = self.language.as_deref().and_then(model::language::meant);
+        self
+    }
 }
 
 /// What a draft's text says, once the names in it are known.
@@ -96,11 +110,6 @@ impl Social {
         if draft.media.len() > MEDIA_PER_STATUS {
             return refuse("Cannot attach more than 4 files".into());
         }
-        if let Some(language) = &draft.language
-            && !model::language::is_code(language)
-        {
-            return refuse("Language is not valid".into());
-        }
         draft.poll.as_ref().map_or(Ok(()), check_poll)?;
         Ok(parsed)
     }
@@ -131,7 +140,11 @@ impl Social {
         }
         let language = match &draft.language {
             Some(language) => Some(language.clone()),
-            None => model::language::guess(&draft.text).map(str::to_owned),
+            // What its author always writes in goes before what a guess says.
+            None => {
+                let usual = self.preferences(author).await?.language.clone();
+                usual.or_else(|| model::language::guess(&draft.text).map(str::to_owned))
+            }
         };
         Ok(Worded { mentions, local, tags: parsed.tags(), language })
     }
@@ -171,7 +184,10 @@ impl Social {
             return Err(VerbError::NotFound);
         }
         let status = &to.entry.status;
-        Ok((ReplyTo { status: status.id, account: status.account }, status.conversation))
+        // Whoever goes on after answering somebody still answers them.
+        let went_on = status.in_reply_to.filter(|_| status.account == author);
+        let account = went_on.map_or(status.account, |to| to.account);
+        Ok((ReplyTo { status: status.id, account }, status.conversation))
     }
 
     /// What is to be stored for a draft, once the rules have passed it.
@@ -180,6 +196,7 @@ impl Social {
         author: AccountId,
         draft: Draft,
     ) -> Result<NewStatus, VerbError> {
+        let draft = draft.settled();
         let parsed = self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         let now = self.now();
@@ -258,6 +275,10 @@ impl Social {
         draft: Draft,
     ) -> Result<StatusView, VerbError> {
         let old = self.own(author, id).await?;
+        if old.reblog.is_some() {
+            return Err(VerbError::Invalid("A boost has no words to edit".into()));
+        }
+        let draft = draft.settled();
         let parsed = self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         let now = self.now();
@@ -267,10 +288,11 @@ impl Social {
         let mut edit = StatusEdit {
             id,
             edited: now,
-            sensitive: draft.sensitive.unwrap_or(status.sensitive),
+            sensitive: draft.sensitive.unwrap_or(false) || !draft.spoiler.is_empty(),
             spoiler: draft.spoiler,
             text: draft.text,
             language: draft.language.or_else(|| status.language.clone()).or(worded.language),
+            described: crate::media::said_anew(draft.described, &draft.media)?,
             media: draft.media.into(),
             mentions: worded.mentions,
             tags: worded.tags,
@@ -327,7 +349,11 @@ impl Social {
             account,
             uri: None,
             created: self.now(),
-            visibility: visibility.unwrap_or(of.visibility),
+            // What is for followers stays theirs, whatever the app asks for.
+            visibility: match of.visibility {
+                Visibility::Followers => Visibility::Followers,
+                usual => visibility.unwrap_or(usual),
+            },
             sensitive: false,
             spoiler: String::new(),
             text: String::new(),
@@ -375,8 +401,8 @@ impl Social {
             if author != account {
                 return Err(VerbError::Invalid("Someone else's post cannot be pinned".into()));
             }
-            if !seen.entry.status.visibility.is_for_everybody() {
-                return Err(VerbError::Invalid("Only public posts can be pinned".into()));
+            if seen.entry.status.visibility == Visibility::Direct {
+                return Err(VerbError::Invalid("A direct post cannot be pinned".into()));
             }
             if self.store.pinned(account).await?.len() >= model::limits::PINNED_STATUSES {
                 return Err(VerbError::Invalid("You have already pinned the maximum".into()));
@@ -444,6 +470,9 @@ fn is_same_wording(old: &StatusEntry, edit: &StatusEdit) -> bool {
         && status.sensitive == edit.sensitive
         && status.language == edit.language
         && status.media == edit.media
+        && !edit.described.iter().any(|words| {
+            old.media.iter().any(|media| media.id == words.media && words.changes(media))
+        })
 }
 
 fn check_poll(poll: &PollDraft) -> Result<(), VerbError> {

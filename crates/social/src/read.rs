@@ -127,10 +127,21 @@ impl Social {
         Ok(Thread {
             conversation,
             author: focus.author.account.id,
-            ancestors: self.statuses(viewer, &around.above).await?,
-            descendants: self.statuses(viewer, &around.below).await?,
+            ancestors: self.unmuted(viewer, &around.above).await?,
+            descendants: self.unmuted(viewer, &around.below).await?,
             more: around.more,
         })
+    }
+
+    /// Those that the viewer may see, without those of people whom they mute.
+    async fn unmuted(
+        &self,
+        viewer: Option<AccountId>,
+        ids: &[StatusId],
+    ) -> Result<Vec<StatusView>, VerbError> {
+        let mut views = self.statuses(viewer, ids).await?;
+        views.retain(|view| !view.facts.muted);
+        Ok(views)
     }
 
     /// Notifications, newest first, and the ends of the page that they were found on.

@@ -2,7 +2,7 @@
 //! job when its hour has come, with the rules and preferences of that hour.
 
 use crate::{
-    Social, VerbError,
+    Social, StatusView, VerbError,
     post::{Draft, PollDraft, attached},
 };
 use model::{
@@ -25,6 +25,15 @@ pub struct ScheduledView {
     pub draft: Draft,
     /// Its media.
     pub media: Vec<Media>,
+}
+
+/// What became of a draft.
+#[derive(Clone, Debug)]
+pub enum Posted {
+    /// A post.
+    Now(StatusView),
+    /// A scheduled post.
+    Later(ScheduledView),
 }
 
 fn written(draft: &Draft) -> String {
@@ -73,6 +82,7 @@ fn read(scheduled: &Scheduled) -> Option<Draft> {
         language: text("language"),
         in_reply_to: number("in_reply_to").and_then(model::StatusId::new),
         media: scheduled.media.clone(),
+        described: vec![],
         poll,
         idempotency_key: text("idempotency_key"),
         app: number("app").and_then(model::AppId::new),
@@ -111,6 +121,22 @@ impl Social {
         Ok(ScheduledView { id: scheduled.id, at: scheduled.at, draft, media })
     }
 
+    /// Posts, or schedules what is to be posted at another time; a time that has passed is now.
+    ///
+    /// # Errors
+    /// As of posting, and as of scheduling.
+    pub async fn post_at(
+        &self,
+        author: AccountId,
+        draft: Draft,
+        at: Option<Timestamp>,
+    ) -> Result<Posted, VerbError> {
+        Ok(match at.filter(|at| *at > self.now()) {
+            Some(at) => Posted::Later(self.schedule(author, draft, at).await?),
+            None => Posted::Now(self.post(author, draft).await?),
+        })
+    }
+
     /// Schedules a post.
     ///
     /// # Errors
@@ -122,6 +148,7 @@ impl Social {
         at: Timestamp,
     ) -> Result<ScheduledView, VerbError> {
         self.check_ahead(at)?;
+        let draft = draft.settled();
         self.check_draft(&draft)?;
         self.check_media(author, &draft.media).await?;
         if let Some(id) = draft.in_reply_to {
@@ -239,6 +266,7 @@ mod tests {
             language: Some("de".into()),
             in_reply_to: model::StatusId::new(i64::MAX),
             media: vec![model::MediaId::new(7).expect("an id")],
+            described: vec![],
             poll: Some(PollDraft {
                 options: vec!["a".into(), "b".into()],
                 expires_in_s: 300,

@@ -15,9 +15,22 @@ use model::{
     entrance::{ListEntrance, PublicEntrance, enters_list, enters_public, enters_tag},
     list::List,
     notification::Notification,
+    relation::Edge,
 };
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+/// How a listener spells a hashtag. Two spellings of one hashtag are one channel.
+#[derive(Clone, Debug)]
+pub struct Spelling(pub String);
+
+impl PartialEq for Spelling {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Spelling {}
 
 /// What can be listened to. Source: <https://docs.joinmastodon.org/methods/streaming/>.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +52,8 @@ pub enum Channel {
     Hashtag {
         /// The hashtag.
         tag: String,
+        /// The same as whoever listens spells it, and calls the channel.
+        spelling: Spelling,
         /// Of this server's authors.
         local: bool,
     },
@@ -304,7 +319,7 @@ impl Listener {
                         everybodys.push(channel.clone());
                     }
                 }
-                Channel::Hashtag { tag, local } => {
+                Channel::Hashtag { tag, local, .. } => {
                     let Some(author) = author.as_deref().map(|a| &a.account) else { continue };
                     if status.tags.contains(tag)
                         && (!*local || author.is_local())
@@ -371,16 +386,8 @@ impl Listener {
         let Some(list) = store.list(id).await?.filter(|l| l.account == self.viewer) else {
             return Ok(None);
         };
-        let (mut members, mut page) = (HashSet::new(), Page::newest(200));
-        for _ in 0..LIST_PAGES_MAX {
-            let found = store.list_members(id, page).await?;
-            page.max_id = found.last().map(|edge| edge.id.get());
-            let whole = found.len() < 200;
-            members.extend(found.into_iter().map(|edge| edge.account));
-            if whole {
-                break;
-            }
-        }
+        let members = self.social.list_members(id).await?;
+        let members = members.into_iter().map(|edge| edge.account).collect();
         Ok(Some(OpenList { list, members }))
     }
 }
@@ -394,6 +401,21 @@ pub enum StreamedFrom {
 }
 
 impl Social {
+    /// Everybody on a list, the newest first, as far as `LIST_PAGES_MAX` pages go.
+    pub async fn list_members(&self, id: ListId) -> Result<Vec<Edge>, VerbError> {
+        let (mut members, mut page) = (Vec::new(), Page::newest(200));
+        for _ in 0..LIST_PAGES_MAX {
+            let found = self.store.list_members(id, page).await?;
+            page.max_id = found.last().map(|edge| edge.id.get());
+            let whole = found.len() < 200;
+            members.extend(found);
+            if whole {
+                break;
+            }
+        }
+        Ok(members)
+    }
+
     /// Has a new post with all that hangs on it in memory, read once however many listeners want
     /// it at the same moment.
     async fn prepare(&self, ids: &[StatusId]) -> Result<(), VerbError> {

@@ -9,6 +9,7 @@ use crate::{
 use model::{
     Account, AccountId, Event, StoreError, Timestamp,
     account::{ProfileChange, Standing},
+    job::JobKind,
     mail::MailKind,
     marker::MarkerTimeline,
     member::{NewMember, Preferences},
@@ -22,6 +23,11 @@ const INSERT_ACCOUNT: &str = "INSERT INTO account (id, username, username_lower,
 const INSERT_MEMBER: &str = "INSERT INTO member (account_id, email, email_lower, password_hash, \
     role, confirmed_ms, locale, reason, created_by_app, preferences, private_key_pem, created_ms) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+/// Whoever asked to follow a local account that is locked no more need not wait.
+const ADMIT_WAITING: &str = "INSERT INTO job \
+    (id, kind, subject_id, run_ms, attempts, told_until, error) \
+    SELECT ?1, ?2, id, 0, 0, 0, NULL FROM account WHERE id = ?3 AND domain IS NULL \
+    AND EXISTS (SELECT 1 FROM follow_request WHERE target_id = ?3)";
 
 impl SqlStore {
     pub(crate) async fn insert_member(&self, new: NewMember) -> Stored<AccountId> {
@@ -130,6 +136,7 @@ impl SqlStore {
         account: AccountId,
         change: ProfileChange,
     ) -> Stored<()> {
+        let unlocks = change.locked == Some(false);
         let mut batch = Batch::new();
         let mut set = |sql: &'static str, value: Option<Value>| {
             if let Some(value) = value {
@@ -158,6 +165,10 @@ impl SqlStore {
             "UPDATE account SET hide_collections = ?2 WHERE id = ?1",
             change.hide_collections.map(Value::from),
         );
+        if unlocks {
+            let job = batch.id();
+            batch.add(ADMIT_WAITING, params![job, JobKind::Admit.word(), account]);
+        }
         batch.tell(move |_| Some(Event::ProfileChanged(account)));
         self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
         Ok(())

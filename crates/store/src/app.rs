@@ -43,7 +43,7 @@ const FORGET_ARRIVALS: &str = "DELETE FROM sign_in WHERE account_id = ?1 AND pla
     (SELECT place FROM sign_in WHERE account_id = ?1 ORDER BY at_ms DESC, place LIMIT ?2)";
 
 fn scopes_of(raw: i64) -> Scopes {
-    Scopes(u64::from_ne_bytes(raw.to_ne_bytes()))
+    model::scope::stored(u64::from_ne_bytes(raw.to_ne_bytes()))
 }
 
 fn scopes_raw(scopes: Scopes) -> i64 {

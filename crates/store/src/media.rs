@@ -3,8 +3,8 @@
 use crate::{Batch, CommitError, SqlStore, params, status::media_of};
 use async_trait::async_trait;
 use model::{
-    AccountId, MediaId, Timestamp,
-    media::{Finished, Media, MediaKind, NewMedia},
+    AccountId, MediaId, Status, Timestamp,
+    media::{Finished, Media, MediaKind, MediaWords, NewMedia},
     ports::{MediaStore, Stored},
 };
 
@@ -28,8 +28,26 @@ const DESCRIBE: &str = "UPDATE media SET description = ?3 \
     WHERE id = ?1 AND account_id = ?2 AND status_id IS NULL";
 const FOCUS: &str = "UPDATE media SET focus_x = ?3, focus_y = ?4 \
     WHERE id = ?1 AND account_id = ?2 AND status_id IS NULL";
+const DESCRIBE_POSTED: &str = "UPDATE media SET description = ?4 \
+    WHERE id = ?1 AND account_id = ?2 AND status_id = ?3";
+const FOCUS_POSTED: &str = "UPDATE media SET focus_x = ?4, focus_y = ?5 \
+    WHERE id = ?1 AND account_id = ?2 AND status_id = ?3";
 const DELETE: &str =
     "DELETE FROM media WHERE id = ?1 AND status_id IS NULL AND scheduled_id IS NULL";
+
+/// Says anew what a post's pictures show.
+pub(crate) fn describe(batch: &mut Batch, status: &Status, all: &[MediaWords]) {
+    for words in all {
+        if let Some(text) = &words.description {
+            let values = params![words.media, status.account, status.id, text.clone()];
+            batch.add(DESCRIBE_POSTED, values);
+        }
+        if let Some((x, y)) = words.focus {
+            let (x, y) = (i64::from(x), i64::from(y));
+            batch.add(FOCUS_POSTED, params![words.media, status.account, status.id, x, y]);
+        }
+    }
+}
 
 impl SqlStore {
     /// Commits statements that must each find their row. `false`: one did not, and nothing changed.

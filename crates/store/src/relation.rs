@@ -26,13 +26,14 @@ const NOTIFY: &str = "INSERT INTO notification \
 /// Everything about the viewer and one other in a single row, whatever exists of it.
 const RELATIONSHIP: &str = "SELECT a.id, f.reblogs, f.notify, f.languages, \
     EXISTS (SELECT 1 FROM follow x WHERE x.account_id = a.id AND x.target_id = ?1), \
-    EXISTS (SELECT 1 FROM follow_request x WHERE x.account_id = ?1 AND x.target_id = a.id), \
+    q.reblogs, \
     EXISTS (SELECT 1 FROM follow_request x WHERE x.account_id = a.id AND x.target_id = ?1), \
     EXISTS (SELECT 1 FROM block x WHERE x.account_id = ?1 AND x.target_id = a.id), \
     EXISTS (SELECT 1 FROM block x WHERE x.account_id = a.id AND x.target_id = ?1), \
-    m.notifications, m.expires_ms, n.note \
+    m.notifications, m.expires_ms, n.note, q.reblogs, q.notify, q.languages \
     FROM account a \
     LEFT JOIN follow f ON f.account_id = ?1 AND f.target_id = a.id \
+    LEFT JOIN follow_request q ON q.account_id = ?1 AND q.target_id = a.id \
     LEFT JOIN mute m ON m.account_id = ?1 AND m.target_id = a.id \
     LEFT JOIN account_note n ON n.account_id = ?1 AND n.target_id = a.id \
     WHERE a.id IN ({ids})";
@@ -40,6 +41,10 @@ const RELATIONSHIP: &str = "SELECT a.id, f.reblogs, f.notify, f.languages, \
 fn relationship_of(row: &Row) -> Stored<Relationship> {
     let following = match row.opt_int(1)? {
         Some(_) => Some(options_of(row, 1)?),
+        None => None,
+    };
+    let requested = match row.opt_int(5)? {
+        Some(_) => Some(options_of(row, 12)?),
         None => None,
     };
     let muting = row.opt_int(9)?.map(|notifications| MuteOptions {
@@ -50,7 +55,7 @@ fn relationship_of(row: &Row) -> Stored<Relationship> {
         account: row.id(0)?,
         following,
         followed_by: row.bool(4)?,
-        requested: row.bool(5)?,
+        requested,
         requested_by: row.bool(6)?,
         blocking: row.bool(7)?,
         blocked_by: row.bool(8)?,

@@ -194,11 +194,12 @@ impl StatusStore for SqlStore {
     }
 
     async fn thread(&self, conversation: ConversationId, limit: u32) -> Stored<Vec<ThreadPost>> {
-        let sql = "SELECT id, reply_to_id, visibility FROM status \
+        let sql = "SELECT id, reply_to_id, visibility, account_id, reply_to_account FROM status \
                    WHERE conversation_id = ?1 AND reblog_of_id IS NULL ORDER BY id LIMIT ?2";
         let post = |row: &Row| {
             let (id, answers) = (row.id(0)?, row.opt_id(1)?);
-            Ok(ThreadPost { id, answers, visibility: visibility_of(row, 2)? })
+            let goes_on = row.opt_int(4)? == Some(row.int(3)?);
+            Ok(ThreadPost { id, answers, goes_on, visibility: visibility_of(row, 2)? })
         };
         self.db.query(sql, params![conversation, limit]).await?.iter().map(post).collect()
     }

@@ -156,6 +156,7 @@ impl SqlStore {
         let target = Value::from(edit.id);
         hang_names(&mut batch, &target, &edit.mentions, &edit.tags);
         let hung = hang_media(&mut batch, &target, old.account, &edit.media, None);
+        crate::media::describe(&mut batch, &old, &edit.described);
         let words = format!("{} {}", edit.spoiler, edit.text);
         search::renew(&mut batch, self.db.dialect(), edit.id, words);
         let noted = note_edit(&mut batch, &old, &edit);

@@ -51,14 +51,23 @@ pub(crate) struct Known<'a> {
     pub home: &'a str,
 }
 
-impl Links for Known<'_> {
-    fn account(&self, handle: &Handle) -> Option<String> {
+impl Known<'_> {
+    fn find(&self, handle: &Handle) -> Option<&AccountView> {
         let handle = handle.clone().seen_from(self.home);
         let is = |a: &&AccountView| {
             a.account.username.eq_ignore_ascii_case(&handle.username)
                 && a.account.domain == handle.domain
         };
-        self.mentions.iter().find(is).map(|a| account(&a.account))
+        self.mentions.iter().find(is)
+    }
+}
+
+impl Links for Known<'_> {
+    fn account(&self, handle: &Handle) -> Option<String> {
+        self.find(handle).map(|a| account(&a.account))
+    }
+    fn spelling(&self, handle: &Handle) -> Option<String> {
+        self.find(handle).map(|a| a.account.username.clone())
     }
     fn tag(&self, name: &str) -> String {
         tag(name)

@@ -24,7 +24,7 @@ use model::{AccountId, TokenId};
 use serde::Deserialize;
 use social::{
     Rights,
-    streams::{Channel, Listener, StreamedFrom, Told, What},
+    streams::{Channel, Listener, Spelling, StreamedFrom, Told, What},
 };
 use std::time::Duration;
 use tokio::{
@@ -65,11 +65,13 @@ fn channel(name: &str, asked: &Asked) -> Result<Channel, ApiError> {
         "public:remote:media" => public(false, true, true),
         "direct" => Channel::Direct,
         "hashtag" | "hashtag:local" => {
-            let tag = asked.tag.as_deref().map(model::text::normalise_tag).unwrap_or_default();
+            let spelling = asked.tag.clone().unwrap_or_default();
+            let tag = model::text::normalise_tag(&spelling);
             if tag.is_empty() {
                 return Err(ApiError::bad_request("Missing tag name parameter"));
             }
-            Channel::Hashtag { tag, local: name == "hashtag:local" }
+            let spelling = Spelling(spelling);
+            Channel::Hashtag { tag, spelling, local: name == "hashtag:local" }
         }
         "list" => {
             let id = asked.list.as_deref().and_then(|list| list.parse().ok());
@@ -91,8 +93,10 @@ fn names(channel: &Channel) -> Vec<String> {
         Channel::Public { local: true, only_media, .. } => public(":local", *only_media),
         Channel::Public { remote: true, only_media, .. } => public(":remote", *only_media),
         Channel::Public { only_media, .. } => public("", *only_media),
-        Channel::Hashtag { tag, local: true } => vec!["hashtag:local".into(), tag.clone()],
-        Channel::Hashtag { tag, .. } => vec!["hashtag".into(), tag.clone()],
+        Channel::Hashtag { spelling, local: true, .. } => {
+            vec!["hashtag:local".into(), spelling.0.clone()]
+        }
+        Channel::Hashtag { spelling, .. } => vec!["hashtag".into(), spelling.0.clone()],
         Channel::List(id) => vec!["list".into(), id.to_string()],
         Channel::Direct => vec!["direct".into()],
     }
@@ -293,7 +297,13 @@ mod tests {
             "direct",
         ] {
             let channel = channel(name, &asked).unwrap_or_else(|_| panic!("{name} is a stream"));
-            assert_eq!(names(&channel).first().map(String::as_str), Some(name));
+            let names = names(&channel);
+            assert_eq!(names.first().map(String::as_str), Some(name));
+            if name.starts_with("hashtag") {
+                // Apps tell frames apart by what they asked for.
+                assert_eq!(names.last().map(String::as_str), Some("Straße"));
+                assert!(matches!(channel, Channel::Hashtag { tag, .. } if tag == "straße"));
+            }
         }
         for (name, asked, status) in [
             ("nothing", Asked::default(), 404),

@@ -200,10 +200,11 @@ pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &U
 /// How the viewer stands to an account.
 /// Source: <https://docs.joinmastodon.org/entities/Relationship/>.
 pub fn relationship(r: &Relationship) -> Value {
-    let how = r.following.as_ref();
+    // Whoever has only asked so far is shown what they asked for.
+    let how = r.following.as_ref().or(r.requested.as_ref());
     json!({
         "id": r.account.to_string(),
-        "following": how.is_some(),
+        "following": r.following.is_some(),
         "showing_reblogs": how.is_some_and(|f| f.reblogs),
         "notifying": how.is_some_and(|f| f.notify),
         "languages": how.map(|f| &f.languages).filter(|l| !l.is_empty()),
@@ -213,7 +214,7 @@ pub fn relationship(r: &Relationship) -> Value {
         "muting": r.muting.is_some(),
         "muting_notifications": r.muting.is_some_and(|m| m.notifications),
         "muting_expires_at": r.muting.and_then(|m| m.expires).map(time),
-        "requested": r.requested,
+        "requested": r.requested.is_some(),
         "requested_by": r.requested_by,
         "domain_blocking": false,
         "endorsed": false,

@@ -20,16 +20,25 @@ struct Known<'a> {
 
 impl Links for Known<'_> {
     fn account(&self, handle: &Handle) -> Option<String> {
+        self.find(handle).map(|a| self.urls.account(&a.account))
+    }
+    fn spelling(&self, handle: &Handle) -> Option<String> {
+        self.find(handle).map(|a| a.account.username.clone())
+    }
+    fn tag(&self, name: &str) -> String {
+        self.urls.tag(name)
+    }
+}
+
+impl Known<'_> {
+    fn find(&self, handle: &Handle) -> Option<&AccountView> {
         let home = self.urls.base.split_once("://").map_or("", |(_, domain)| domain);
         let handle = handle.clone().seen_from(home);
         let is = |a: &&AccountView| {
             a.account.username.eq_ignore_ascii_case(&handle.username)
                 && a.account.domain == handle.domain
         };
-        self.mentions.iter().find(is).map(|a| self.urls.account(&a.account))
-    }
-    fn tag(&self, name: &str) -> String {
-        self.urls.tag(name)
+        self.mentions.iter().find(is)
     }
 }
 

@@ -36,6 +36,10 @@ impl fmt::Display for SafeHtml {
 pub trait Links {
     /// Address of a mentioned account, if it exists; else the mention stays words.
     fn account(&self, handle: &Handle) -> Option<String>;
+    /// How a mentioned account spells its own name; as it was typed where that is not known.
+    fn spelling(&self, _handle: &Handle) -> Option<String> {
+        None
+    }
     /// Address of a hashtag (normalised name).
     fn tag(&self, name: &str) -> String;
 }
@@ -131,7 +135,9 @@ impl Page {
     }
 
     fn mention(&mut self, name: &str, domain: Option<&str>, links: &dyn Links) {
-        let address = links.account(&super::handle(name, domain));
+        let handle = super::handle(name, domain);
+        let address = links.account(&handle);
+        let spelling = address.as_ref().and_then(|_| links.spelling(&handle));
         let html = &mut self.html;
         match &address {
             Some(address) => {
@@ -141,7 +147,7 @@ impl Page {
             }
             None => html.push('@'),
         }
-        escape(name, html);
+        escape(spelling.as_deref().unwrap_or(name), html);
         if let Some(domain) = domain.filter(|_| self.shows_domains || address.is_none()) {
             html.push('@');
             escape(domain, html);

@@ -14,6 +14,7 @@ use crate::{
 };
 use linkify::{LinkFinder, LinkKind};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// A number sign as East Asian keyboards type it.
@@ -38,12 +39,47 @@ pub(super) fn scan(source: &str) -> SmallVec<[Span; 8]> {
     spans
 }
 
+/// Whether a character ends an address in East Asian text, where no space follows it.
+fn ends_host(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{303f}' | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff1f}')
+}
+
+/// The text with hosts that the finder can read, byte for byte as long: it takes letters of any
+/// script for those of a host, but not of a host's last part (`https://пример.рф`).
+fn with_plain_hosts(source: &str) -> Cow<'_, str> {
+    if source.is_ascii() {
+        return Cow::Borrowed(source);
+    }
+    let mut plain = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("://") {
+        let (before, host) = rest.split_at(at + "://".len());
+        plain.push_str(before);
+        let goes_on = |c: char| c.is_alphanumeric() || is_combining_mark(c) || "-.@:".contains(c);
+        let end = host.find(|c: char| !goes_on(c)).unwrap_or(host.len());
+        let (host, after) = host.split_at(end);
+        for c in host.chars() {
+            match c.is_ascii() {
+                true => plain.push(c),
+                false => plain.extend(std::iter::repeat_n('a', c.len_utf8())),
+            }
+        }
+        rest = after;
+        if let Some(c) = after.chars().next().filter(|c| ends_host(*c)) {
+            plain.extend(std::iter::repeat_n(' ', c.len_utf8()));
+            rest = after.get(c.len_utf8()..).unwrap_or_default();
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
 /// Byte ranges of http and https addresses.
 fn links(source: &str) -> Vec<(usize, usize)> {
     let mut finder = LinkFinder::new();
     finder.kinds(&[LinkKind::Url]);
     finder
-        .links(source)
+        .links(&with_plain_hosts(source))
         .filter(|link| {
             let scheme = link.as_str().split(':').next().unwrap_or_default();
             scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")

@@ -11,6 +11,9 @@ impl Links for Here {
         let domain = handle.domain.as_deref().unwrap_or("h");
         (handle.username != "nobody").then(|| format!("https://{domain}/@{}", handle.username))
     }
+    fn spelling(&self, handle: &Handle) -> Option<String> {
+        Some(handle.username.to_lowercase())
+    }
     fn tag(&self, name: &str) -> String {
         format!("https://h/tags/{name}")
     }
@@ -79,6 +82,11 @@ fn links_are_web_addresses_and_nothing_else() {
     check_found("see https://example.org/a?b=c#d.", &["https://example.org/a?b=c#d"]);
     check_found("(HTTP://Example.org/(x))", &["HTTP://Example.org/(x)"]);
     check_found("https://bücher.example/パス", &["https://bücher.example/パス"]);
+    check_found("(https://пример.рф/путь).", &["https://пример.рф/путь"]);
+    check_found("https://例え.テスト/ か", &["https://例え.テスト/"]);
+    check_found("見て https://例え.テスト。次", &["https://例え.テスト"]);
+    check_found("https://उदाहरण.परीक्षा", &["https://उदाहरण.परीक्षा"]);
+    check_found("ftp://例え.テスト é://x.рф", &[]);
     check_found("javascript://x.org/%0a data://x.org ftp://x.org example.org", &[]);
     check_found("://x https://", &[]);
     check_found(&format!("https://x.org/{}", "a".repeat(3_000)), &[]);
@@ -99,6 +107,7 @@ fn length_is_counted_as_clients_expect() {
         ("e\u{301}", 1),
         ("https://example.org/a/very/long/path/that/goes/on/and/on", 23),
         ("https://x.org", 23),
+        ("https://пример.рф/путь/который/очень/длинный", 23),
         ("@bob@example.org hi", 7),
         ("@bob hi #tag :cat:", 18),
     ] {
@@ -119,6 +128,11 @@ fn html_has_the_shape_that_clients_know() {
     check_html(
         "@ann",
         "<p><span class=\"h-card\" translate=\"no\"><a href=\"https://h/@ann\" \
+         class=\"u-url mention\">@<span>ann</span></a></span></p>",
+    );
+    check_html(
+        "@ANN",
+        "<p><span class=\"h-card\" translate=\"no\"><a href=\"https://h/@ANN\" \
          class=\"u-url mention\">@<span>ann</span></a></span></p>",
     );
     check_html(

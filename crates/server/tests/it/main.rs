@@ -11,6 +11,7 @@ mod bodies;
 mod browser;
 mod commands;
 mod company;
+mod contract;
 mod demo;
 mod doctor;
 mod drill;

@@ -711,7 +711,7 @@ fn what_is_anothers_stays_anothers() {
         ("GET", "/api/v1/notifications/{notification}", "", 404),
         ("PUT", "/api/v1/statuses/{open}", r#"{"status":"taken"}"#, 404),
         ("DELETE", "/api/v1/statuses/{open}", "", 404),
-        ("GET", "/api/v1/statuses/{open}/source", "", 404),
+        ("GET", "/api/v1/statuses/{closed}/source", "", 404),
         ("POST", "/api/v1/statuses/{open}/pin", "", 422),
         ("GET", "/api/v1/statuses/{closed}", "", 404),
         ("GET", "/api/v1/statuses/{closed}/context", "", 404),

@@ -211,7 +211,7 @@ fn one_socket_carries_many_streams() {
     let mut seen: Vec<Value> =
         (0..3).map(|_| socket.next().expect("a frame")["stream"].clone()).collect();
     seen.sort_by_key(Value::to_string);
-    assert_eq!(seen, [json!(["hashtag", "cats"]), json!(["list", list]), json!(["public:local"])]);
+    assert_eq!(seen, [json!(["hashtag", "Cats"]), json!(["list", list]), json!(["public:local"])]);
     let mut settled = |frame: Value| {
         socket.send(&frame);
         socket.send(&json!({ "type": "nonsense", "stream": "user" }));

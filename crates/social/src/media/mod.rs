@@ -24,7 +24,7 @@ use line::Line;
 use model::{
     AccountId, MediaId, StoreError, Timestamp,
     limits::DESCRIPTION_CHARACTERS,
-    media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
+    media::{Finished, Media, MediaKind, MediaState, MediaWords, NewMedia, Size},
     text,
 };
 use picture::{PictureError, Prepared, Rendition};
@@ -130,6 +130,20 @@ fn described(description: &str) -> Result<String, VerbError> {
         return Err(VerbError::Invalid(format!("Description is longer than {most} characters")));
     }
     Ok(text)
+}
+
+/// What an edit says anew of attachments that the post will have, checked; the rest is left out.
+pub(crate) fn said_anew(
+    all: Vec<MediaWords>,
+    media: &[MediaId],
+) -> Result<Vec<MediaWords>, VerbError> {
+    let of_it = all.into_iter().filter(|words| media.contains(&words.media));
+    of_it
+        .map(|words| {
+            let description = words.description.as_deref().map(described).transpose()?;
+            Ok(MediaWords { description, ..words })
+        })
+        .collect()
 }
 
 impl Social {

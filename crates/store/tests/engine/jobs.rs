@@ -8,7 +8,9 @@ use model::{
     member::Role,
     notification::NotificationKind,
     poll::{NewPoll, Poll},
-    ports::{AppStore, JobStore, MediaStore, RelationStore, ScheduledStore, StatusStore},
+    ports::{
+        AccountStore, AppStore, JobStore, MediaStore, RelationStore, ScheduledStore, StatusStore,
+    },
     scheduled::NewScheduled,
     token::Session,
 };
@@ -245,5 +247,30 @@ fn moving_or_taking_back_a_scheduled_post_ends_the_claim_on_it() {
         assert_eq!(case.store.publish_scheduled(&job, post).await.unwrap(), None);
         assert!(!case.store.unschedule(author, kept.id, START).await.unwrap());
         assert_eq!(case.store.next_job().await.unwrap(), None);
+    });
+}
+
+#[test]
+fn unlocking_a_local_account_calls_for_whoever_waits() {
+    check(|case| async move {
+        let (ann, ben) = (member(&case, "ann").await, member(&case, "ben").await);
+        let store = &case.store;
+        let locked = |locked| model::account::ProfileChange {
+            locked: Some(locked),
+            ..model::account::ProfileChange::default()
+        };
+        store.change_profile(ann, locked(false)).await.unwrap();
+        assert_eq!(claim(&case, START).await, None, "nobody waits");
+        store.change_profile(ann, locked(true)).await.unwrap();
+        let options = model::relation::FollowOptions::default();
+        store.request_follow(ben, ann, &options, START).await.unwrap();
+        store.change_profile(ann, locked(true)).await.unwrap();
+        store.change_profile(ann, model::account::ProfileChange::default()).await.unwrap();
+        store.change_profile(ben, locked(false)).await.unwrap();
+        assert_eq!(claim(&case, START).await, None, "and still may not");
+        store.change_profile(ann, locked(false)).await.unwrap();
+        let job = claim(&case, START).await.unwrap();
+        assert_eq!((job.kind, job.subject), (model::job::JobKind::Admit, ann.get()));
+        assert!(store.end_job(&job).await.unwrap());
     });
 }

@@ -75,7 +75,11 @@ fn what_is_left_goes_in_parts_of_a_size_and_nobody_elses_goes_along() {
         let token: Option<TokenId> = case.store.token(his).await.unwrap().map(|t| t.id);
         assert_eq!(token, Some(his));
         let between = case.store.relationships(bob, &[ann]).await.unwrap();
-        assert!(between[0].note.is_empty() && !between[0].requested && !between[0].requested_by);
+        assert!(
+            between[0].note.is_empty()
+                && between[0].requested.is_none()
+                && !between[0].requested_by
+        );
     });
 }
 

@@ -3,11 +3,11 @@
 use crate::members::join;
 use model::{
     AccountId, MediaId, Timestamp,
-    media::{Finished, Media, MediaKind, MediaState, NewMedia, Size},
+    media::{Finished, Media, MediaKind, MediaState, MediaWords, NewMedia, Size},
     member::Role,
     ports::{LeavingStore, MediaStore, ScheduledStore, StatusStore},
     scheduled::NewScheduled,
-    status::NewStatus,
+    status::{NewStatus, StatusEdit},
 };
 use testkit::{
     clock::START,
@@ -92,6 +92,37 @@ fn only_the_owner_describes_and_only_before_it_is_posted() {
         assert!(!describe(1, "three cats", Some((3, 3))).await);
         let media = read(&case, id).await.unwrap();
         assert_eq!((media.description.as_str(), media.focus), ("two cats", Some((1, 2))));
+    });
+}
+
+#[test]
+fn an_edit_describes_the_pictures_of_its_own_post_alone() {
+    check(|case| async move {
+        let [id, other] = [upload(&case, 1, START).await, upload(&case, 1, START).await];
+        let post_of = post(1, id);
+        let (status, _) = case.store.create_status(post_of).await.unwrap();
+        case.store.create_status(post(1, other)).await.unwrap();
+        let words = |media, text: Option<&str>, focus| MediaWords {
+            media,
+            description: text.map(str::to_owned),
+            focus,
+        };
+        let edit = |described| StatusEdit {
+            described,
+            media: status.media.clone(),
+            ..crate::search::edit(status.id, "so")
+        };
+        for (described, expected) in [
+            (vec![words(id, Some("two cats"), None)], ("two cats", Some((-500, 250)))),
+            (vec![words(id, None, Some((1, 2)))], ("two cats", Some((1, 2)))),
+            (vec![words(other, Some("no cats"), Some((3, 3)))], ("two cats", Some((1, 2)))),
+        ] {
+            assert!(case.store.edit_status(edit(described)).await.unwrap().is_some());
+            let media = read(&case, id).await.unwrap();
+            assert_eq!((media.description.as_str(), media.focus), expected);
+        }
+        let media = read(&case, other).await.unwrap();
+        assert_eq!((media.description.as_str(), media.focus), ("a cat", Some((-500, 250))));
     });
 }
 

@@ -79,7 +79,7 @@ fn a_request_waits_for_its_answer() {
             store.request_follow(asker, ann, &options, START).await.unwrap();
         }
         assert_eq!(who(&store.requests_for(ann, Page::newest(9)).await.unwrap()), [cleo, ben]);
-        assert!(store.relationships(ben, &[ann]).await.unwrap()[0].requested);
+        assert!(store.relationships(ben, &[ann]).await.unwrap()[0].requested.is_some());
         assert!(store.relationships(ann, &[ben]).await.unwrap()[0].requested_by);
         assert!(store.answer_request(ben, ann, true, START).await.unwrap());
         assert!(!store.answer_request(ben, ann, true, START).await.unwrap());

@@ -20,7 +20,7 @@ async fn post(case: &Case, author: i64, text: &str) -> StatusId {
     case.store.create_status(new).await.unwrap().0.id
 }
 
-fn edit(id: StatusId, text: &str) -> StatusEdit {
+pub(crate) fn edit(id: StatusId, text: &str) -> StatusEdit {
     StatusEdit {
         id,
         edited: START.plus_ms(1),
@@ -29,6 +29,7 @@ fn edit(id: StatusId, text: &str) -> StatusEdit {
         text: text.into(),
         language: None,
         media: Default::default(),
+        described: vec![],
         mentions: Default::default(),
         tags: Vec::new(),
         poll: None,

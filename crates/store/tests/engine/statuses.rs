@@ -59,10 +59,16 @@ fn a_thread_is_read_in_the_order_of_posting_without_reblogs() {
         let place = |status: &Status| ThreadPost {
             id: status.id,
             answers: status.in_reply_to.map(|to| to.status),
+            goes_on: status.in_reply_to.is_some_and(|to| to.account == status.account),
             visibility: status.visibility,
         };
+        let fourth = stored(&case, reply(ann, &first)).await;
         let thread = store.thread(first.conversation, 9).await.unwrap();
-        assert_eq!(thread, [&first, &second, &third].map(place));
+        assert_eq!(thread, [&first, &second, &third, &fourth].map(place));
+        assert_eq!(
+            thread.iter().map(|post| post.goes_on).collect::<Vec<_>>(),
+            [false, false, false, true]
+        );
         let begun = store.thread(first.conversation, 2).await.unwrap();
         assert_eq!(begun, [&first, &second].map(place));
         let absent = StatusId::new(77).unwrap();
@@ -270,6 +276,7 @@ fn an_edit_keeps_the_wording_that_goes() {
             text: text.into(),
             language: Some("en".into()),
             media: Default::default(),
+            described: vec![],
             mentions: Default::default(),
             tags: vec![],
             poll: None,

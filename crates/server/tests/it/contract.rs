@@ -1,0 +1,380 @@
+//! What apps rely on that no entity's description says: what Mastodon does with what they send.
+
+use crate::{instance::Instance, media};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Two who know each other: `bob` follows `ann`, `ann` follows `bob`.
+struct Town {
+    here: Instance,
+    ann: String,
+    bob: String,
+}
+
+fn id(entity: &Value) -> String {
+    entity["id"].as_str().unwrap_or_else(|| panic!("an id, not {entity}")).to_owned()
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    list.as_array().unwrap_or_else(|| panic!("a list, not {list}")).iter().map(id).collect()
+}
+
+impl Town {
+    fn new() -> Self {
+        let here = Instance::new();
+        let (ann, bob) = (here.member("ann"), here.member("bob"));
+        let town = Self { here, ann, bob };
+        let (ann_id, bob_id) = (town.id_of(&town.ann), town.id_of(&town.bob));
+        town.good("POST", &format!("/api/v1/accounts/{ann_id}/follow"), &town.bob, json!({}));
+        town.good("POST", &format!("/api/v1/accounts/{bob_id}/follow"), &town.ann, json!({}));
+        town
+    }
+
+    fn id_of(&self, token: &str) -> String {
+        id(&self.get("/api/v1/accounts/verify_credentials", token))
+    }
+
+    /// What is asked for must be given.
+    fn good(&self, method: &str, path: &str, token: &str, form: Value) -> Value {
+        let answer = self.here.ask(method, path, token, Some(form));
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        answer.body
+    }
+
+    fn get(&self, path: &str, token: &str) -> Value {
+        let answer = self.here.ask("GET", path, token, None);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    fn post(&self, token: &str, form: Value) -> Value {
+        self.good("POST", "/api/v1/statuses", token, form)
+    }
+
+    fn reply(&self, token: &str, to: &Value, text: &str) -> Value {
+        self.post(token, json!({ "status": text, "in_reply_to_id": id(to) }))
+    }
+
+    fn edit(&self, token: &str, status: &Value, form: Value) -> Value {
+        self.good("PUT", &format!("/api/v1/statuses/{}", id(status)), token, form)
+    }
+
+    fn about(&self, token: &str, status: &Value, what: &str) -> Value {
+        self.get(&format!("/api/v1/statuses/{}/{what}", id(status)), token)
+    }
+
+    /// Waits until it is so; what is done beside the answer is done soon.
+    fn comes(&self, what: &str, is_so: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            assert!(Instant::now() < until, "{what} does not come");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_picture_is_described_anew_after_it_was_posted() {
+    let town = Town::new();
+    let picture = media::uploaded(&town.here, &town.ann, &[("description", "old words")]);
+    let other = media::uploaded(&town.here, &town.ann, &[("description", "another's")]);
+    town.post(&town.ann, json!({ "media_ids": [id(&other)] }));
+    let post = town.post(&town.ann, json!({ "status": "see", "media_ids": [id(&picture)] }));
+    let says = |status: &Value| status["media_attributes"].clone();
+    assert!(says(&post).is_null());
+    let form = |words: Value| json!({ "status": "see", "media_ids": [id(&picture)], "media_attributes": words });
+    let same = json!([{ "id": id(&picture), "description": "old words" }]);
+    assert!(town.edit(&town.ann, &post, form(same))["edited_at"].is_null());
+    // Only of what the post has, and nothing is lost of what is left out.
+    let words = json!([
+        { "id": id(&picture), "description": "new words" },
+        { "id": id(&other), "description": "taken over" }
+    ]);
+    let edited = town.edit(&town.ann, &post, form(words));
+    assert!(edited["edited_at"].is_string());
+    assert_eq!(edited["media_attachments"][0]["description"], "new words");
+    let focus = json!([{ "id": id(&picture), "focus": "0.5,-0.5" }]);
+    let shown = &town.edit(&town.ann, &post, form(focus))["media_attachments"][0];
+    assert_eq!(shown["description"], "new words");
+    assert_eq!(shown["meta"]["focus"], json!({ "x": 0.5, "y": -0.5 }));
+    let seen = town.get(&format!("/api/v1/statuses/{}", id(&post)), &town.bob);
+    assert_eq!(seen["media_attachments"][0]["description"], "new words");
+    let own = town.get(&format!("/api/v1/accounts/{}/statuses", town.id_of(&town.ann)), &town.ann);
+    assert_eq!(own[1]["media_attachments"][0]["description"], "another's");
+    let path = format!("/api/v1/statuses/{}", id(&post));
+    let long = "x".repeat(1_501);
+    for words in [
+        json!([{ "id": id(&picture), "description": long }]),
+        json!([{ "id": id(&picture), "focus": "north" }]),
+    ] {
+        let answer = town.here.ask("PUT", &path, &town.ann, Some(form(words)));
+        assert_eq!(answer.status, 422, "{}", answer.body);
+    }
+    // The same as a form, as older apps send it.
+    let body = format!(
+        "status=see&media_ids[]={0}&media_attributes[][id]={0}&media_attributes[][description]=last",
+        id(&picture)
+    );
+    let kind = "content-type: application/x-www-form-urlencoded\r\n";
+    town.here.exchange("PUT", &path, &town.ann, kind, body.as_bytes());
+    let seen = town.get(&path, &town.bob);
+    assert_eq!(seen["media_attachments"][0]["description"], "last");
+}
+
+#[test]
+fn a_list_is_given_whole_where_all_of_it_is_asked_for() {
+    let town = Town::new();
+    let list = town.good("POST", "/api/v1/lists", &town.ann, json!({ "title": "l" }));
+    let path = format!("/api/v1/lists/{}/accounts", id(&list));
+    let cid = town.here.member("cid");
+    let cid_id = town.id_of(&cid);
+    town.good("POST", &format!("/api/v1/accounts/{cid_id}/follow"), &town.ann, json!({}));
+    let both = json!({ "account_ids": [town.id_of(&town.bob), cid_id] });
+    town.good("POST", &path, &town.ann, both);
+    for (query, count, paged) in [("", 2, true), ("?limit=0", 2, false), ("?limit=1", 1, true)] {
+        let answer = town.here.ask("GET", &format!("{path}{query}"), &town.ann, None);
+        assert_eq!(ids(&answer.body).len(), count, "{query}");
+        assert_eq!(answer.head.to_lowercase().contains("\nlink:"), paged, "{query}");
+    }
+}
+
+#[test]
+fn a_thread_is_a_tree_without_those_whom_its_reader_mutes() {
+    let town = Town::new();
+    let (ann, bob) = (&town.ann, &town.bob);
+    let root = town.post(ann, json!({ "status": "root" }));
+    let first = town.reply(bob, &root, "first");
+    let second = town.reply(bob, &root, "second");
+    let inner = town.reply(ann, &first, "to the first");
+    let own = town.reply(ann, &root, "and then");
+    let below = |token: &str, of: &Value| ids(&town.about(token, of, "context")["descendants"]);
+    let above = |token: &str, of: &Value| ids(&town.about(token, of, "context")["ancestors"]);
+    assert_eq!(below(ann, &root), [&own, &first, &inner, &second].map(id));
+    assert_eq!(below("", &root), [&own, &first, &inner, &second].map(id));
+    let mute = format!("/api/v1/accounts/{}/mute", town.id_of(bob));
+    town.good("POST", &mute, ann, json!({}));
+    assert_eq!(below(ann, &root), [&own, &inner].map(id));
+    assert_eq!(above(ann, &inner), [id(&root)]);
+    assert_eq!(below(bob, &root), [&own, &first, &inner, &second].map(id));
+    // What was asked for by name is shown.
+    assert_eq!(below(ann, &first), [id(&inner)]);
+}
+
+#[test]
+fn a_warning_veils_whenever_it_comes_and_is_the_text_where_there_is_none() {
+    let town = Town::new();
+    let ann = &town.ann;
+    let post = town.post(ann, json!({ "status": "x" }));
+    for (form, sensitive) in [
+        (json!({ "status": "x", "spoiler_text": "careful" }), true),
+        (json!({ "status": "x" }), false),
+        (json!({ "status": "x", "spoiler_text": "careful", "sensitive": false }), true),
+        (json!({ "status": "x", "sensitive": true }), true),
+        (json!({ "status": "x", "spoiler_text": "" }), false),
+    ] {
+        let edited = town.edit(ann, &post, form.clone());
+        assert_eq!(edited["sensitive"], sensitive, "{form}");
+    }
+    for status in [
+        town.post(ann, json!({ "spoiler_text": "only" })),
+        town.post(ann, json!({ "status": " ", "spoiler_text": "only" })),
+        town.edit(ann, &post, json!({ "spoiler_text": "only" })),
+    ] {
+        assert_eq!(status["content"], "<p>only</p>");
+        assert_eq!((&status["spoiler_text"], &status["sensitive"]), (&json!(""), &json!(true)));
+    }
+    let nothing = town.here.ask("POST", "/api/v1/statuses", ann, Some(json!({ "status": " " })));
+    assert_eq!(nothing.status, 422);
+}
+
+#[test]
+fn a_boost_is_no_post_to_be_edited() {
+    let town = Town::new();
+    let post = town.post(&town.ann, json!({ "status": "x" }));
+    let path = format!("/api/v1/statuses/{}/reblog", id(&post));
+    let boost = town.good("POST", &path, &town.bob, json!({}));
+    let path = format!("/api/v1/statuses/{}", id(&boost));
+    let edited = town.here.ask("PUT", &path, &town.bob, Some(json!({ "status": "@ann spoof" })));
+    assert_eq!(edited.status, 422, "{}", edited.body);
+    let source = town.here.ask("GET", &format!("{path}/source"), &town.bob, None);
+    assert_eq!(source.status, 404);
+    let told = town.get("/api/v1/notifications?types[]=mention", &town.ann);
+    assert_eq!(ids(&told).len(), 0, "{told}");
+}
+
+#[test]
+fn the_language_of_a_post_is_the_one_meant() {
+    let town = Town::new();
+    let of = |form: Value| town.post(&town.ann, form)["language"].clone();
+    let english = "I think that we should go to the park in the evening when it is not so hot";
+    assert_eq!(of(json!({ "status": "ok ok" })), Value::Null);
+    assert_eq!(of(json!({ "status": english })), "en");
+    let update = "/api/v1/accounts/update_credentials";
+    let french = json!({ "source": { "language": "fr" } });
+    town.good("PATCH", update, &town.ann, french);
+    for (language, expected) in [
+        (Value::Null, "fr"),
+        (json!(""), "fr"),
+        (json!("english"), "fr"),
+        (json!("en_US"), "en"),
+        (json!("de"), "de"),
+        (json!("pt-BR"), "pt-BR"),
+    ] {
+        let found = of(json!({ "status": english, "language": language.clone() }));
+        assert_eq!(found, expected, "{language}");
+    }
+    // An edit that says nothing of it keeps it.
+    let post = town.post(&town.ann, json!({ "status": english, "language": "de" }));
+    let edited = town.edit(&town.ann, &post, json!({ "status": "x", "language": "english" }));
+    assert_eq!(edited["language"], "de");
+}
+
+#[test]
+fn whoever_goes_on_after_answering_still_answers() {
+    let town = Town::new();
+    let (ann, bob) = (&town.ann, &town.bob);
+    let dave = town.here.member("dave");
+    let bob_id = town.id_of(bob);
+    town.good("POST", &format!("/api/v1/accounts/{bob_id}/follow"), &dave, json!({}));
+    let root = town.post(ann, json!({ "status": "root" }));
+    let answer = town.reply(bob, &root, "answer");
+    let more = town.reply(bob, &answer, "more of it");
+    assert_eq!(more["in_reply_to_account_id"], json!(town.id_of(ann)));
+    assert_eq!(more["in_reply_to_id"], json!(id(&answer)));
+    let own = town.post(bob, json!({ "status": "own" }));
+    let own_more = town.reply(bob, &own, "own thread");
+    assert_eq!(own_more["in_reply_to_account_id"], json!(bob_id));
+    let path = format!("/api/v1/accounts/{bob_id}/statuses?exclude_replies=true");
+    assert_eq!(ids(&town.get(&path, &dave)), [&own_more, &own].map(id));
+    assert_eq!(ids(&town.get("/api/v1/timelines/home", &dave)), [&own_more, &own].map(id));
+}
+
+#[test]
+fn a_direct_post_of_somebody_followed_comes_home_to_whom_it_was_sent() {
+    let town = Town::new();
+    let (ann, bob) = (&town.ann, &town.bob);
+    let (dave, eve) = (town.here.member("dave"), town.here.member("eve"));
+    // Dave follows bob and is not named; eve is named and follows nobody.
+    let follow = format!("/api/v1/accounts/{}/follow", town.id_of(bob));
+    town.good("POST", &follow, &dave, json!({}));
+    let home = |token: &str| ids(&town.get("/api/v1/timelines/home", token));
+    // Once built of what is there, and once pushed to.
+    let mut sent = Vec::new();
+    for text in ["@ann @eve one", "@ann @eve two"] {
+        let post = town.post(bob, json!({ "status": text, "visibility": "direct" }));
+        sent.insert(0, id(&post));
+        assert_eq!(home(ann), sent, "{text}");
+        assert_eq!(home(bob), sent, "{text}");
+        for (who, token) in [("dave", &dave), ("eve", &eve)] {
+            assert!(home(token).is_empty(), "{who}: {text}");
+        }
+    }
+    // Who is named no more sees it no more.
+    let path = format!("/api/v1/statuses/{}", sent[0]);
+    town.good("PUT", &path, bob, json!({ "status": "@eve two" }));
+    assert_eq!(home(ann), sent[1..]);
+    for (place, token) in [("public", ann), ("public?local=true", &dave)] {
+        assert!(ids(&town.get(&format!("/api/v1/timelines/{place}"), token)).is_empty(), "{place}");
+    }
+}
+
+#[test]
+fn what_was_to_be_posted_before_now_is_posted_now() {
+    let town = Town::new();
+    let ann = &town.ann;
+    for at in ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00"] {
+        let post = town.post(ann, json!({ "status": "late", "scheduled_at": at }));
+        assert_eq!(post["content"], "<p>late</p>", "{at}");
+    }
+    let later = town.post(ann, json!({ "status": "l", "scheduled_at": "2099-01-01T10:00:00" }));
+    assert_eq!(later["scheduled_at"], "2099-01-01T10:00:00.000Z");
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(60);
+    for at in [soon.to_string(), "tomorrow".to_owned()] {
+        let form = json!({ "status": "x", "scheduled_at": at });
+        assert_eq!(town.here.ask("POST", "/api/v1/statuses", ann, Some(form)).status, 422, "{at}");
+    }
+}
+
+#[test]
+fn what_is_for_followers_can_be_pinned_and_stays_theirs_when_boosted() {
+    let town = Town::new();
+    let ann = &town.ann;
+    let pin = |form: Value| {
+        let post = town.post(ann, form);
+        let path = format!("/api/v1/statuses/{}/pin", id(&post));
+        (id(&post), town.here.ask("POST", &path, ann, None).status)
+    };
+    let (closed, status) = pin(json!({ "status": "x", "visibility": "private" }));
+    assert_eq!(status, 200);
+    assert_eq!(pin(json!({ "status": "x", "visibility": "direct" })).1, 422);
+    let pinned = format!("/api/v1/accounts/{}/statuses?pinned=true", town.id_of(ann));
+    let dave = town.here.member("dave");
+    for (token, expected) in [(&town.bob, 1), (&dave, 0), (&String::new(), 0)] {
+        assert_eq!(ids(&town.get(&pinned, token)).len(), expected);
+    }
+    let form = json!({ "visibility": "public" });
+    let boost = town.good("POST", &format!("/api/v1/statuses/{closed}/reblog"), ann, form);
+    assert_eq!(boost["visibility"], "private");
+}
+
+#[test]
+fn whoever_unlocks_keeps_nobody_waiting() {
+    let town = Town::new();
+    let update = "/api/v1/accounts/update_credentials";
+    let (dave, eve) = (town.here.member("dave"), town.here.member("eve"));
+    town.good("PATCH", update, &dave, json!({ "locked": true }));
+    let dave_id = town.id_of(&dave);
+    let follow = format!("/api/v1/accounts/{dave_id}/follow");
+    let asked = town.good("POST", &follow, &town.bob, json!({ "notify": true }));
+    // What was asked for is shown before it is granted.
+    for (name, value) in
+        [("requested", true), ("following", false), ("notifying", true), ("showing_reblogs", true)]
+    {
+        assert_eq!(asked[name], value, "{name}: {asked}");
+    }
+    town.good("POST", &follow, &eve, json!({}));
+    town.good("PATCH", update, &dave, json!({ "display_name": "Dave" }));
+    assert_eq!(ids(&town.get("/api/v1/follow_requests", &dave)).len(), 2);
+    town.good("PATCH", update, &dave, json!({ "locked": false }));
+    let waiting = || ids(&town.get("/api/v1/follow_requests", &dave)).len();
+    town.comes("their turn", || waiting() == 0);
+    let path = format!("/api/v1/accounts/relationships?id[]={dave_id}");
+    for (token, notify) in [(&town.bob, true), (&eve, false)] {
+        let standing = town.get(&path, token);
+        assert_eq!(standing[0]["following"], true);
+        assert_eq!(standing[0]["notifying"], notify);
+    }
+}
+
+#[test]
+fn whoever_sees_a_post_sees_its_source() {
+    let town = Town::new();
+    let open = town.post(&town.ann, json!({ "status": "a #tag", "spoiler_text": "s" }));
+    let source = town.about(&town.bob, &open, "source");
+    assert_eq!(source, json!({ "id": id(&open), "text": "a #tag", "spoiler_text": "s" }));
+    let closed = town.post(&town.ann, json!({ "status": "b", "visibility": "direct" }));
+    let path = format!("/api/v1/statuses/{}/source", id(&closed));
+    assert_eq!(town.here.ask("GET", &path, &town.bob, None).status, 404);
+}
+
+#[test]
+fn names_and_addresses_in_a_text_are_those_of_their_owners() {
+    let town = Town::new();
+    let post = town.post(&town.ann, json!({ "status": "@BOB https://пример.рф/путь" }));
+    let html = post["content"].as_str().expect("text");
+    assert!(html.contains("@<span>bob</span>"), "{html}");
+    assert!(html.contains("href=\"https://пример.рф/путь\""), "{html}");
+}
+
+#[test]
+fn an_app_may_ask_for_what_it_will_not_get_to_use() {
+    let here = Instance::new();
+    let scopes = "read admin:read:accounts admin:write write:collections";
+    let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",
+        "scopes": scopes });
+    let app = here.ask("POST", "/api/v1/apps", "", Some(form));
+    assert_eq!(app.status, 200, "{}", app.body);
+    let wrong = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob",
+        "scopes": "read admin:read:everything" });
+    assert_eq!(here.ask("POST", "/api/v1/apps", "", Some(wrong)).status, 422);
+}
