@@ -107,17 +107,18 @@ fn an_edit_describes_the_pictures_of_its_own_post_alone() {
             description: text.map(str::to_owned),
             focus,
         };
-        let edit = |described| StatusEdit {
+        let edit = |described, ms| StatusEdit {
             described,
+            edited: START.plus_ms(ms),
             media: status.media.clone(),
             ..crate::search::edit(status.id, "so")
         };
-        for (described, expected) in [
+        for (ms, (described, expected)) in (1..).zip([
             (vec![words(id, Some("two cats"), None)], ("two cats", Some((-500, 250)))),
             (vec![words(id, None, Some((1, 2)))], ("two cats", Some((1, 2)))),
             (vec![words(other, Some("no cats"), Some((3, 3)))], ("two cats", Some((1, 2)))),
-        ] {
-            assert!(case.store.edit_status(edit(described)).await.unwrap().is_some());
+        ]) {
+            assert!(case.store.edit_status(edit(described, ms)).await.unwrap().is_some());
             let media = read(&case, id).await.unwrap();
             assert_eq!((media.description.as_str(), media.focus), expected);
         }
