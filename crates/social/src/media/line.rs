@@ -84,7 +84,11 @@ mod tests {
         }
         assert_eq!(held.len(), PICTURES_WAITING_MAX);
         drop(held);
-        assert_eq!((line.0.lock().all, line.0.lock().by.len()), (0, 0));
+        let left = |line: &Line| {
+            let taken = line.0.lock();
+            (taken.all, taken.by.len())
+        };
+        assert_eq!(left(&line), (0, 0));
         assert!(line.join(account(0)).is_ok());
     }
 }
