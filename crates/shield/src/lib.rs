@@ -1,8 +1,10 @@
 //! The shield: how Fulmar stays up. `edge` is the only way in: it accepts, times and counts.
-//! `decide` says who is served when not all can be, and `gate` asks it about every request.
+//! `decide` says who is served when not all can be, and `gate` asks it about every request;
+//! `sim` searches for attacks that such decisions do not withstand.
 //! Leaves to its callers what a request means; knows nothing of accounts, posts or storage.
 
 pub mod decide;
 pub mod edge;
 pub mod gate;
 pub mod limits;
+pub mod sim;

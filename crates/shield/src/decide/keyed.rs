@@ -3,8 +3,7 @@
 //!
 //! Two strengths. SipHash-1-3 for principals, where a collision would put an innocent in a
 //! bot's place. A folded multiplication under a secret for the traits of a request, of which there
-//! are eleven
-//! a decision and whose thousand bins collide anyway.
+//! are eleven a decision and whose thousand bins collide anyway.
 
 /// A secret that hashes principals.
 #[derive(Clone, Copy)]

@@ -21,6 +21,9 @@ const BINS: usize = limits::TRAIT_BINS;
 const SMOOTH_PEACE: f64 = 0.000_5;
 const SMOOTH_NOW: f64 = 0.001;
 
+/// Requests that share a value, or would in peace, at which it counts half.
+const EVIDENCE: f64 = 8.0;
+
 /// The bins of one request.
 pub(super) type Bins = [usize; SCORED];
 
@@ -99,7 +102,11 @@ impl Legitimacy {
             let Some(bin) = self.bins.get(*at) else { return 0.0 };
             let peace = f64::from(bin.peace) / peace_all + SMOOTH_PEACE;
             let now = f64::from(bin.now + bin.before) / now_all + SMOOTH_NOW;
-            (peace / now).ln().clamp(-limits::TRAIT_BOUND, limits::TRAIT_BOUND)
+            let term = (peace / now).ln().clamp(-limits::TRAIT_BOUND, limits::TRAIT_BOUND);
+            // Few requests say little: on a quiet day everybody's own visit makes their own traits
+            // more common than they ever were.
+            let evidence = f64::from(bin.now + bin.before).max(peace * now_all);
+            term * evidence / (evidence + EVIDENCE)
         };
         bins.iter().map(one).sum()
     }
@@ -162,5 +169,97 @@ impl Legitimacy {
         self.bins.iter_mut().zip(read).for_each(|(bin, peace)| bin.peace = peace);
         self.totals.peace = total;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::{Credentials, Criticality, Door, Route, RouteId, Work};
+    use super::super::keyed::Key;
+    use super::*;
+
+    const MIX: u64 = 20;
+
+    fn facts(value: u64) -> Facts {
+        let route = Route {
+            id: RouteId(1),
+            criticality: Criticality::Usual,
+            work: Work::Plain,
+            door: Door::Page,
+        };
+        Facts {
+            address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            direct: true,
+            credentials: Credentials::default(),
+            route,
+            traits: [value; TRAITS],
+        }
+    }
+
+    /// A profile of a thousand requests of twenty kinds, and of one kind for a part of them.
+    fn learnt(poisoned: u64) -> (Legitimacy, u64) {
+        let mut legitimacy = Legitimacy::new(Key::new([5; 16]).mixer(), 0, 0);
+        for at in 0..1_000 {
+            let value = if at % 100 < poisoned { 999 } else { at % MIX };
+            let bins = legitimacy.bins(&facts(value), at);
+            legitimacy.learn(&bins, 1.0);
+        }
+        let later = limits::PROFILE_STAGED_S;
+        legitimacy.turn(later * 1_000_000, later, false);
+        (legitimacy, later)
+    }
+
+    fn score(legitimacy: &Legitimacy, value: u64) -> f64 {
+        legitimacy.score(&legitimacy.bins(&facts(value), 5_000))
+    }
+
+    #[test]
+    fn what_is_over_represented_sinks_and_others_rise() {
+        let (mut legitimacy, _) = learnt(0);
+        for at in 0..2_000 {
+            let value = if at % 20 == 0 { at / 20 % MIX } else { 7 };
+            let bins = legitimacy.bins(&facts(value), at);
+            legitimacy.see(&bins);
+        }
+        assert!(score(&legitimacy, 7) < -15.0, "{}", score(&legitimacy, 7));
+        assert!(score(&legitimacy, 3) > 5.0, "{}", score(&legitimacy, 3));
+    }
+
+    #[test]
+    fn on_a_quiet_day_nobody_sinks_for_being_alone() {
+        let (mut legitimacy, _) = learnt(0);
+        for at in 0..10 {
+            let bins = legitimacy.bins(&facts(at), at);
+            legitimacy.see(&bins);
+        }
+        assert!(score(&legitimacy, 3).abs() < 4.0, "{}", score(&legitimacy, 3));
+    }
+
+    #[test]
+    fn a_third_of_the_profile_does_not_make_a_flood_look_like_people() {
+        let (mut legitimacy, _) = learnt(33);
+        for at in 0..2_000 {
+            let value = if at % 20 == 0 { at / 20 % MIX } else { 999 };
+            let bins = legitimacy.bins(&facts(value), at);
+            legitimacy.see(&bins);
+        }
+        assert!(score(&legitimacy, 999) < -5.0, "{}", score(&legitimacy, 999));
+        assert!(score(&legitimacy, 3) > score(&legitimacy, 999) + 10.0);
+    }
+
+    #[test]
+    fn what_comes_before_pressure_is_not_learnt() {
+        let (mut legitimacy, later) = learnt(0);
+        let known = legitimacy.known();
+        for at in 0..500 {
+            let bins = legitimacy.bins(&facts(999), at);
+            legitimacy.learn(&bins, 1.0);
+        }
+        let soon = later + limits::PROFILE_STAGED_S - 1;
+        legitimacy.turn(soon * 1_000_000, soon, false);
+        legitimacy.turn(soon * 1_000_000, soon, true);
+        let much_later = soon + limits::PROFILE_STAGED_S;
+        legitimacy.turn(much_later * 1_000_000, much_later, false);
+        assert!(legitimacy.known() <= known);
     }
 }

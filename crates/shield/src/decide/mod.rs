@@ -26,7 +26,7 @@ mod flow;
 mod in_flight;
 mod keyed;
 mod legitimacy;
-mod number;
+pub(crate) mod number;
 mod offenders;
 mod queue;
 mod rank;
@@ -214,9 +214,10 @@ impl State {
             return Some((place, Called::Refuse(self.dismiss(&waiting.admission))));
         }
         let depth = self.flow.depth_ms();
-        let whom = if depth < limits::DEPTH_STRANGERS_MS {
+        let stranger = self.queue.next_stranger_ns();
+        let whom = if stranger.is_some_and(|cost| depth < self.strangers_depth_ms(cost)) {
             queue::Whom::Anybody
-        } else if self.queue.next_stranger_ns().is_some_and(|cost| self.floor_covers(cost)) {
+        } else if stranger.is_some_and(|cost| self.floor_covers(cost)) {
             queue::Whom::Strangers
         } else if depth < limits::DEPTH_KNOWN_MS {
             queue::Whom::Known
@@ -272,11 +273,17 @@ impl State {
         self.challenge_ns = (self.challenge_ns + work * limits::CHALLENGE_SHARE).min(saved);
     }
 
+    /// The depth below which a stranger's request of this cost is served.
+    fn strangers_depth_ms(&self, cost_ns: u64) -> f64 {
+        let cost_ms = real(cost_ns) * 1_000.0 / self.flow.capacity();
+        limits::DEPTH_STRANGERS_MS - cost_ms.min(limits::DEPTH_DEAR_MS)
+    }
+
     /// Whether strangers are owed so much by their floor, now.
     fn floor_covers(&self, cost_ns: u64) -> bool {
         let saved = limits::FLOOR_SAVED_MS / 1_000.0 * self.flow.capacity();
         self.floor_ns >= real(cost_ns).min(saved * 0.9)
-            && self.flow.depth_ms() < 2.0 * limits::DEPTH_KNOWN_MS
+            && self.flow.depth_ms() < limits::DEPTH_KNOWN_MS
     }
 
     /// Takes work on.
@@ -294,7 +301,7 @@ impl State {
 pub fn decide(state: &mut State, facts: &Facts, now: Now) -> Decision {
     state.flow_on(now);
     let who = rank::recognise(state, facts, now);
-    let estimate_ns = state.costs.estimate_ns(facts.route.id);
+    let estimate_ns = state.costs.estimate_ns(facts.route);
     let bins = (who.standing != Standing::Member && who.standing != Standing::Peer)
         .then(|| state.legitimacy.bins(facts, who.origin.network));
     state.note(facts, &who, bins.as_ref(), estimate_ns);
@@ -352,7 +359,8 @@ impl State {
             self.learn(request);
             return self.serve(request);
         }
-        let rank = rank::of_standing(&request.who);
+        let bins = request.bins.as_ref();
+        let (rank, _) = rank::of(self, request.facts, &request.who, bins, request.now);
         if let Some(place) = self.enqueue(request, rank) {
             return Decision::Queue(place);
         }
@@ -392,7 +400,7 @@ impl State {
         }
         let deepest = match lane {
             Lane::Known => limits::DEPTH_KNOWN_MS,
-            Lane::Cleared | Lane::Unknown => limits::DEPTH_STRANGERS_MS,
+            Lane::Cleared | Lane::Unknown => self.strangers_depth_ms(request.estimate_ns),
         };
         let owed = lane != Lane::Known && self.floor_covers(request.estimate_ns);
         if (depth < deepest && self.queue.is_empty()) || owed {
@@ -441,11 +449,13 @@ impl State {
         let wait =
             if lane == Lane::Known { limits::QUEUE_WAIT_KNOWN_US } else { limits::QUEUE_WAIT_US };
         let wait_us = if self.pressed { wait.1 } else { wait.0 };
+        let deadline_us = request.now.us + wait_us;
         let waiting = Waiting {
             admission: self.admission(request),
             lane,
             network: request.who.origin.network,
-            deadline_us: request.now.us + wait_us,
+            deadline_us,
+            expires_us: deadline_us,
         };
         let (place, gone) = self.queue.push(waiting, rank);
         if let Some((place, waiting)) = gone {
@@ -494,7 +504,9 @@ impl State {
         self.flow.admit(limits::CHALLENGE_NS);
         self.turns.overhead_ns += limits::CHALLENGE_NS;
         if waits {
-            return Some(Decision::WaitingRoom { retry_after_s: WAITING_S });
+            let cleared = who.standing == Standing::Cleared;
+            let retry_after_s = if cleared { CLEARED_WAITING_S } else { WAITING_S };
+            return Some(Decision::WaitingRoom { retry_after_s });
         }
         self.offenders.challenged(who.origin.address, now.us);
         self.challenged_us = now.us;
@@ -525,8 +537,9 @@ impl State {
     }
 }
 
-/// Seconds until the waiting room comes back by itself.
-const WAITING_S: u32 = 5;
+/// Seconds until the waiting room comes back by itself, and for who has passed a challenge.
+const WAITING_S: u32 = 3;
+const CLEARED_WAITING_S: u32 = 1;
 
 /// A refusal; when to come back differs by principal, so that not all come back at once.
 fn refusal(reason: Reason, spread: u64) -> Refusal {

@@ -23,7 +23,9 @@ pub(super) struct Waiting {
     pub(super) admission: Admission,
     pub(super) lane: Lane,
     pub(super) network: u64,
+    /// As its place says, and earlier where pressure came since.
     pub(super) deadline_us: u64,
+    pub(super) expires_us: u64,
 }
 
 /// Who of those that wait is wanted.
@@ -163,13 +165,21 @@ impl Queue {
             let mut at = self.lists.get(list)?.oldest;
             for _ in 0..4 {
                 let Some(slot) = self.slots.get(at as usize) else { break };
-                if slot.held.as_ref().is_some_and(|held| held.deadline_us <= now_us) {
+                if slot.held.as_ref().is_some_and(|held| held.expires_us <= now_us) {
                     return self.take(at);
                 }
                 at = slot.newer;
             }
         }
         None
+    }
+
+    /// Shortens what waits: who came in peace was given more time than there is.
+    pub(super) fn hurry(&mut self, known_us: u64, strangers_us: u64) {
+        for held in self.slots.iter_mut().filter_map(|slot| slot.held.as_mut()) {
+            let latest = if held.lane == Lane::Known { known_us } else { strangers_us };
+            held.expires_us = held.expires_us.min(latest);
+        }
     }
 
     /// Gives up a place whose caller has left.
@@ -278,7 +288,7 @@ mod tests {
         let standing = if lane == Lane::Known { Standing::Member } else { Standing::Stranger };
         let principal = Principal(network);
         let admission = Admission { principal, standing, route: RouteId(0), estimate_ns: COST };
-        Waiting { admission, lane, network, deadline_us }
+        Waiting { admission, lane, network, deadline_us, expires_us: deadline_us }
     }
 
     fn networks(queue: &mut Queue, newest_first: bool, whom: Whom) -> Vec<u64> {
@@ -349,5 +359,10 @@ mod tests {
         assert!(queue.expired(4).is_none());
         assert_eq!(queue.expired(5).map(|(_, held)| held.network), Some(2));
         assert!(queue.expired(5).is_none());
+        queue.push(waiting(3, Lane::Known, 90), 900);
+        queue.push(waiting(4, Lane::Unknown, 90), 100);
+        queue.hurry(50, 20);
+        assert_eq!(queue.expired(20).map(|(_, held)| held.network), Some(4));
+        assert_eq!(queue.expired(50).map(|(_, held)| held.network), Some(3));
     }
 }

@@ -16,15 +16,17 @@ const POINTS_MAX: f64 = 4_095.0;
 /// Points for each doubling of a fair share: of those known from before, who lose much of what they
 /// have, and of strangers.
 const OVERUSE: (f64, f64) = (300.0, 150.0);
-/// Points for each nat of legitimacy, and at most.
+/// Points for each nat of legitimacy, half of it for who was here in peace, and at most.
 const NAT: f64 = 35.0;
 const LEGITIMACY_MAX: f64 = 600.0;
 /// Points for each second that a waiting-room ticket has waited.
-const WAITED: f64 = 20.0;
+const WAITED: f64 = 130.0;
 /// Days after which an account or a cookie has all its seniority.
 const SENIOR_ACCOUNT_DAYS: f64 = 30.0;
 const SENIOR_ACTIVE_DAYS: f64 = 10.0;
 const SENIOR_COOKIE_DAYS: f64 = 14.0;
+/// An account that is old or much used is not half of one that is both.
+const SENIOR_CURVE: f64 = 1.5;
 const DAY_S: u64 = 86_400;
 
 /// Who a request is from.
@@ -104,7 +106,7 @@ fn shown(state: &State, facts: &Facts, now: Now) -> Option<(Standing, Principal,
         }
         let age = (days(member.created_unix_s) / SENIOR_ACCOUNT_DAYS).min(1.0);
         let used = (f64::from(member.active_days) / SENIOR_ACTIVE_DAYS).min(1.0);
-        return Some((Standing::Member, principal, age * used));
+        return Some((Standing::Member, principal, (age * used).powf(SENIOR_CURVE)));
     }
     if let Some(host) = shown.peer {
         return Some((Standing::Peer, of(Domain::Peer, host), 1.0));
@@ -140,7 +142,8 @@ pub(super) fn of(
         Criticality::Last => -200.0,
     };
     if let Some(bins) = bins {
-        let score = state.legitimacy.score(bins) * NAT;
+        let known = who.standing.lane() == Lane::Known;
+        let score = state.legitimacy.score(bins) * if known { NAT / 2.0 } else { NAT };
         points += score.clamp(-LEGITIMACY_MAX, LEGITIMACY_MAX);
     }
     if who.standing.lane() == Lane::Unknown {
@@ -151,10 +154,12 @@ pub(super) fn of(
 
 const fn standing_points(who: &Who) -> f64 {
     match who.standing {
-        Standing::Member => 2_000.0 + 1_200.0 * who.seniority,
+        // A young account that nobody uses is cheap to have by the thousand: it ranks below
+        // visitors who were here in peace.
+        Standing::Member => 1_300.0 + 1_900.0 * who.seniority,
         Standing::Peer => 2_700.0,
-        Standing::FamiliarCookie => 1_900.0 + 600.0 * who.seniority,
-        Standing::FamiliarAddress => 1_700.0,
+        Standing::FamiliarCookie => 1_600.0 + 900.0 * who.seniority,
+        Standing::FamiliarAddress => 1_600.0,
         Standing::Cleared => 1_500.0,
         Standing::Stranger => 1_000.0,
         Standing::Suspect => 200.0,

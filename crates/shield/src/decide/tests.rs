@@ -176,16 +176,17 @@ fn at_ten_times_the_capacity_members_are_served_and_strangers_share_the_rest() {
 
 #[test]
 fn an_account_made_since_the_attack_began_is_a_stranger() {
-    let mut run = Run::overloaded(5_000);
-    let fresh = |account| {
-        let mut facts = member(u64::from(account) + 5_000);
+    let run = Run::overloaded(5_000);
+    let since = run.state.snapshot(run.now()).pressed_since_unix_s.expect("pressed");
+    let standing = |created_unix_s| {
+        let mut facts = member(5_000);
         if let Some(member) = &mut facts.credentials.member {
-            member.created_unix_s = START_S + 3;
+            member.created_unix_s = created_unix_s;
         }
-        facts
+        rank::recognise(&run.state, &facts, run.now()).standing
     };
-    let part = run.part_taken(fresh);
-    assert!(part < 0.6, "{part}");
+    assert_eq!(standing(since - 1), Standing::Member);
+    assert_eq!(standing(since), Standing::Stranger);
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) struct Ranks {
     cuts: [Cut; LANES],
     challenge: Cut,
     fraction: f64,
+    /// Requests of the unknown in this turn, and their mean a second.
+    unknown: (u32, f64),
 }
 
 /// The capacity as the thresholds are to use it, in ns per second.
@@ -52,8 +54,8 @@ pub(super) struct Ranks {
 pub(super) struct Budget {
     /// For everybody together.
     pub all: f64,
-    /// What challenges may be given for, beyond.
-    pub challenged: f64,
+    /// How many challenges may be given, a second.
+    pub challenges: f64,
 }
 
 impl Ranks {
@@ -66,6 +68,7 @@ impl Ranks {
             cuts: [Cut::OPEN; LANES],
             challenge: Cut::OPEN,
             fraction: 1.0,
+            unknown: (0, 0.0),
         }
     }
 
@@ -74,6 +77,7 @@ impl Ranks {
     pub(super) fn offer(&mut self, lane: Lane, rank: u16, cost_ns: u64) {
         let at = lane as usize * RANKS + place(u64::from(rank), RANKS - 1);
         let cost_us = small(cost_ns / 1_000).max(1);
+        self.unknown.0 = self.unknown.0.saturating_add(u32::from(lane == Lane::Unknown));
         if let Some(sum) = self.sums.get_mut(at) {
             *sum += u64::from(cost_us);
         }
@@ -117,6 +121,8 @@ impl Ranks {
     /// Moves the thresholds to what was offered, then begins the next turn.
     pub(super) fn turn(&mut self, budget: Budget) {
         self.filled = (self.filled + 1).min(limits::TURNS_KEPT);
+        let per_s = f64::from(std::mem::take(&mut self.unknown.0)) * 1e6 / real(limits::TURN_US);
+        self.unknown.1 += (per_s - self.unknown.1) * 0.3;
         self.aim(budget);
         self.turn = (self.turn + 1) % limits::TURNS_KEPT;
         let from = self.turn * RANKS * LANES;
@@ -144,7 +150,8 @@ impl Ranks {
         self.aim_strangers(strangers);
         // Who is just below their own cut is challenged: so much cost further down.
         let pass = self.above(&[Lane::Unknown], self.cut(Lane::Unknown));
-        self.challenge = self.quantile(&[Lane::Unknown], pass + budget.challenged);
+        let mean = self.offered(Lane::Unknown) / self.unknown.1.max(1.0);
+        self.challenge = self.quantile(&[Lane::Unknown], pass + budget.challenges * mean);
     }
 
     /// Gives each half of the strangers what it is to keep.
@@ -202,7 +209,7 @@ mod tests {
     /// Offers the same each turn for two seconds, then reads the cuts.
     fn aimed(offers: &[(Lane, u16, u64)], capacity_ms: f64) -> Ranks {
         let mut ranks = Ranks::new();
-        let budget = Budget { all: capacity_ms * 1e6, challenged: 50.0 * 1e6 };
+        let budget = Budget { all: capacity_ms * 1e6, challenges: 1.0 };
         for _ in 0..20 {
             for (lane, rank, cost_ms) in offers {
                 ranks.offer(*lane, *rank, cost_ms * MS / 10);
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn what_was_offered_is_forgotten_after_a_second() {
         let mut ranks = aimed(&[(Lane::Unknown, 300, 5_000)], 1_000.0);
-        let budget = Budget { all: 1e9, challenged: 0.0 };
+        let budget = Budget { all: 1e9, challenges: 0.0 };
         (0..10).for_each(|_| ranks.turn(budget));
         assert!(ranks.offered_all() < 1.0 && ranks.cut(Lane::Unknown) == Cut::OPEN);
     }

@@ -13,8 +13,9 @@ pub(super) struct Turns {
     turned_us: u64,
     windowed_us: u64,
     reshared_s: u64,
-    /// Turns in a row with too much, and with clearly less than the capacity.
+    /// Turns in a row with too much, with clearly too much, and with clearly little enough.
     over: u32,
+    clearly: u32,
     under: u32,
     /// What refusals and challenges cost since the last turn, and their mean, in ns per second.
     pub(super) overhead_ns: u64,
@@ -29,6 +30,7 @@ impl Turns {
             windowed_us: now.us,
             reshared_s: now.unix_s,
             over: 0,
+            clearly: 0,
             under: 0,
             overhead_ns: 0,
             overhead: 0.0,
@@ -64,8 +66,7 @@ impl State {
         let capacity = self.flow.capacity();
         let all = (capacity - self.turns.overhead).max(capacity * LEFT_LEAST);
         let challenges = limits::CHALLENGE_SHARE * capacity / real(limits::CHALLENGE_NS);
-        let challenged = challenges * real(limits::COST_UNKNOWN_NS);
-        self.ranks.turn(Budget { all, challenged });
+        self.ranks.turn(Budget { all, challenges });
         let shed = if self.pressed { 1.0 - self.ranks.admitted_fraction() } else { 0.0 };
         self.ladder.turn(shed);
         self.legitimacy.turn(now.us, now.unix_s, self.pressed);
@@ -82,13 +83,18 @@ impl State {
     fn weigh(&mut self, now: Now) {
         let (capacity, offered) = (self.flow.capacity(), self.ranks.offered_all());
         let queued_ms = real(self.queue.cost_ns()) / capacity * 1_000.0;
-        let over = offered > capacity
+        let clearly = offered > capacity * limits::CLEARLY;
+        let over = clearly
             || queued_ms > limits::DEPTH_KNOWN_MS
             || self.flow.delay_ms() > 3.0 * limits::DELAY_TARGET_MS;
         self.turns.over = if over { self.turns.over.saturating_add(1) } else { 0 };
+        self.turns.clearly = if clearly { self.turns.clearly.saturating_add(1) } else { 0 };
         let under = offered < capacity * limits::RELIEF.0 && self.queue.is_empty();
         self.turns.under = if under { self.turns.under.saturating_add(1) } else { 0 };
-        if self.turns.over >= limits::TURNS_TO_PRESS || queued_ms > limits::QUEUED_TO_PRESS_MS {
+        if self.turns.over >= limits::TURNS_TO_PRESS
+            || self.turns.clearly >= limits::TURNS_CLEARLY_TO_PRESS
+            || queued_ms > limits::QUEUED_TO_PRESS_MS
+        {
             self.press(now);
         } else if self.pressed && self.turns.under >= limits::RELIEF.1 {
             self.pressed = false;
@@ -100,6 +106,8 @@ impl State {
         if !self.pressed {
             self.pressed = true;
             self.pressed_since_s = now.unix_s;
+            let (known, strangers) = (limits::QUEUE_WAIT_KNOWN_US.1, limits::QUEUE_WAIT_US.1);
+            self.queue.hurry(now.us + known, now.us + strangers);
         }
         self.turns.under = 0;
     }

@@ -16,8 +16,11 @@ pub const IN_FLIGHT_KNOWN_MAX: u16 = 96;
 /// Requests of any other principal in flight under pressure: two browsers behind one address.
 pub const IN_FLIGHT_STRANGER_MAX: u16 = 24;
 
-/// Charged for a route of which nothing is known yet, in ns.
+/// Charged for a route of which nothing is known yet, in ns: one that is plain, and one that
+/// searches, decodes or fetches.
 pub const COST_UNKNOWN_NS: u64 = 500_000;
+/// See `COST_UNKNOWN_NS`.
+pub const COST_UNKNOWN_DEAR_NS: u64 = 10_000_000;
 /// Requests over which a route's mean cost is taken.
 pub const COST_MEMORY: f64 = 64.0;
 /// Times the mean that one request may count for.
@@ -32,6 +35,9 @@ pub const TURNS_KEPT: usize = 10;
 pub const DEPTH_KNOWN_MS: f64 = 10.0;
 /// The same for strangers. What lies between is the members' own.
 pub const DEPTH_STRANGERS_MS: f64 = 5.0;
+/// What the cost of a stranger's request counts towards `DEPTH_STRANGERS_MS`, at most, in ms: a
+/// dear one waits until nearly nothing is in hand, since nobody can overtake it once it runs.
+pub const DEPTH_DEAR_MS: f64 = 4.0;
 /// Below it anybody is served who is not denied, in ms: an idle machine refuses nobody.
 pub const DEPTH_SPARE_MS: f64 = 1.0;
 /// Queueing delay of admitted work that the controller steers to, in ms.
@@ -45,10 +51,16 @@ pub const GAIN_INTEGRAL: f64 = 0.018;
 pub const ERROR_MAX: f64 = 4.0;
 /// Range of what the controller makes of the capacity it was told.
 pub const TRIM: (f64, f64) = (0.1, 1.5);
-/// Turns in a row that overload must last before anybody is refused for it: a burst is queued.
-pub const TURNS_TO_PRESS: u32 = 3;
-/// Work in the queue at which pressure is on at once, in ms.
-pub const QUEUED_TO_PRESS_MS: f64 = 400.0;
+/// Turns in a row that overload must last before anybody is refused for it: a burst is queued, and
+/// who is known goes first in the queue.
+pub const TURNS_TO_PRESS: u32 = 50;
+/// The same where so many times the capacity is offered.
+pub const CLEARLY: f64 = 4.0;
+/// See `CLEARLY`.
+pub const TURNS_CLEARLY_TO_PRESS: u32 = 3;
+/// Work in the queue at which pressure is on at once, in ms: what a server's members ask for when
+/// all of them reconnect after a restart.
+pub const QUEUED_TO_PRESS_MS: f64 = 2_500.0;
 /// Share of the capacity below which offered work must stay, and how many turns, until pressure
 /// is off.
 pub const RELIEF: (f64, u32) = (0.8, 30);
@@ -56,7 +68,7 @@ pub const RELIEF: (f64, u32) = (0.8, 30);
 /// Requests in the queue. Past it the lowest rank makes way.
 pub const QUEUE_MAX: usize = 4_096;
 /// How long a request may wait, in us, in peace and under pressure.
-pub const QUEUE_WAIT_US: (u64, u64) = (10_000_000, 1_500_000);
+pub const QUEUE_WAIT_US: (u64, u64) = (10_000_000, 400_000);
 /// The same for members and others known from before.
 pub const QUEUE_WAIT_KNOWN_US: (u64, u64) = (10_000_000, 3_000_000);
 /// Entries of a band that are looked at for the network that was served least.
@@ -69,7 +81,7 @@ pub const FLOOR_STRANGERS: f64 = 0.10;
 /// Share of the strangers' floor that each of the cleared and the others keep.
 pub const FLOOR_HALF: f64 = 0.5;
 /// Work that a floor may save up, in ms.
-pub const FLOOR_SAVED_MS: f64 = 50.0;
+pub const FLOOR_SAVED_MS: f64 = 10.0;
 /// What one address may use over a window without falling in rank, in ms, however many share.
 pub const SHARE_LEAST_MS: f64 = 20.0;
 /// The same for an account.
@@ -103,8 +115,9 @@ pub const PROFILE_NETWORK_DAY: f64 = 16.0;
 /// Over which what is common now is counted, in us.
 pub const TRAITS_WINDOW_US: u64 = 2_000_000;
 
-/// Share of the capacity that challenges and waiting rooms may cost.
-pub const CHALLENGE_SHARE: f64 = 0.05;
+/// Share of the capacity that challenges and waiting rooms may cost. They are what tells newcomers
+/// from bots that look like them: better spent than on pages for these bots.
+pub const CHALLENGE_SHARE: f64 = 0.15;
 /// What a challenge page costs, in ns; it is one cached answer.
 pub const CHALLENGE_NS: u64 = 20_000;
 /// What a refusal costs, in ns.
@@ -116,8 +129,8 @@ pub const DOUBT_SUSPECT: u32 = 24;
 /// Doubt from which it is denied: a suspect that goes on for 200 requests more.
 pub const DOUBT_DENIED: u32 = 224;
 /// Seconds that a ticket must have waited before it outweighs doubt about its address, and after
-/// which waiting adds no more.
-pub const WAITED_S: (u64, u64) = (4, 25);
+/// which waiting adds no more. Short: who could earn rank by waiting longer would be a bot.
+pub const WAITED_S: (u64, u64) = (3, 3);
 
 /// Addresses denied at once. Past it the one nearest to its end makes way.
 pub const DENIED_MAX: usize = 16_384;
