@@ -85,7 +85,9 @@ async fn assert_exact(store: &SqlStore, kind: Kind, when: &str) {
 fn fine<T>(result: Result<T, StoreError>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
-        Err(StoreError::Away { .. } | StoreError::Conflict(_)) => None,
+        Err(StoreError::Away { .. } | StoreError::Unsettled { .. } | StoreError::Conflict(_)) => {
+            None
+        }
         Err(other) => panic!("{other}"),
     }
 }
