@@ -40,7 +40,6 @@ pub struct Block {
     pub bots: u16,
 }
 
-#[expect(clippy::too_many_arguments, reason = "a line of a table")]
 const fn block(
     first: u8,
     last: u8,

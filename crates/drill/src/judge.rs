@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::{
-    limits::{GENERATED_LEAST, LAG_MS_MAX, OVERLOAD_LEAST},
+    limits::{CALM_FAILURES, CALM_P99_MS_MAX, GENERATED_LEAST, LAG_MS_MAX, OVERLOAD_LEAST},
     measure::{failures_lower, failures_upper},
 };
 
@@ -75,6 +75,8 @@ pub struct Evidence {
     pub generated: f64,
     /// How late the populations' requests began, in ms.
     pub lag_ms: f64,
+    /// Members in calm: tried, and not served.
+    pub calm: (u64, u64),
 }
 
 /// Peak memory of the server, in MiB.
@@ -117,7 +119,11 @@ pub fn judge(shown: &Evidence) -> (Verdict, Vec<Bound>, Vec<String>) {
     if !unjudged.is_empty() {
         why.push(format!("too short to judge: {}", unjudged.join(", ")));
     }
-    let is_void = shown.generated < GENERATED_LEAST || shown.lag_ms > LAG_MS_MAX;
+    let no_calm = !was_calm(shown);
+    if no_calm {
+        why.push("there was no calm to compare with: members were not well before it".to_owned());
+    }
+    let is_void = no_calm || shown.generated < GENERATED_LEAST || shown.lag_ms > LAG_MS_MAX;
     let fails = bounds.iter().any(|bound| bound.ok == Some(false));
     let verdict = match () {
         () if is_void => Verdict::Void,
@@ -130,6 +136,14 @@ pub fn judge(shown: &Evidence) -> (Verdict, Vec<Bound>, Vec<String>) {
         why.push(format!("{:.2} times the capacity was offered", shown.overload));
     }
     (verdict, bounds, why)
+}
+
+/// Whether members were well before the attack. What is broken then is no work of the attack's.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+fn was_calm(shown: &Evidence) -> bool {
+    let (tried, failed) = shown.calm;
+    let is_served = failed as f64 <= tried as f64 * CALM_FAILURES;
+    is_served && shown.members_p99_ms.0.is_none_or(|p99| p99 <= CALM_P99_MS_MAX)
 }
 
 /// A bound on a rate of success: it holds where the upper limit of failures does, is broken where
@@ -186,6 +200,7 @@ mod tests {
             overload: 10.0,
             generated: 1.0,
             lag_ms: 1.0,
+            calm: (1_500, 0),
         }
     }
 
@@ -223,6 +238,8 @@ mod tests {
         check(|it| it.members.0 = 2_000, Verdict::Void, &[]);
         check(|it| it.no_script = (0, 0), Verdict::Void, &[]);
         check(|it| it.members_p99_ms.0 = None, Verdict::Void, &[]);
+        check(|it| it.members_p99_ms.0 = Some(400.0), Verdict::Void, &[]);
+        check(|it| it.calm.1 = 20, Verdict::Void, &[]);
     }
 
     #[test]

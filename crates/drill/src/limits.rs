@@ -63,6 +63,13 @@ pub const SECONDS_MAX: usize = 1_800;
 pub const LATENCY_US_MAX: u64 = 120_000_000;
 /// How long it is measured what one request costs, in ms.
 pub const CALIBRATION_MS: u64 = 1_500;
+/// How long the populations live before a run, in ms, twice: once to open their connections, and
+/// once to measure what they need of the server.
+pub const REHEARSAL_MS: u64 = 1_500;
+/// The part of members' requests that may fail in calm. Past it the run is void: there was no calm.
+pub const CALM_FAILURES: f64 = 0.01;
+/// Members' latency in calm (99 of 100), in ms. Past it the run is void: twice of that is no bound.
+pub const CALM_P99_MS_MAX: f64 = 250.0;
 /// Requests per second while it is measured: far from any pressure.
 pub const CALIBRATION_PER_S: f64 = 160.0;
 /// The same of streams and frames, which are cheaper than the connections that carry them: enough

@@ -60,7 +60,11 @@ mod tests {
         for plan in [Plan::FULL, Plan::QUICK] {
             let attack = plan.seconds[1] as f64;
             // Four deviations below the mean of what a Poisson process brings.
-            let least = |per_s: f64| (per_s * attack - 4.0 * (per_s * attack).sqrt()) as u64;
+            let least = |per_s: f64| {
+                let least = per_s * attack - 4.0 * (per_s * attack).sqrt();
+                (0_u32..).take_while(|count| f64::from(*count) <= least).map(u64::from).last()
+            };
+            let least = |per_s| least(per_s).expect("some");
             let Crowd { members_per_s, returning_per_s, newcomers_per_s, .. } = plan.crowd;
             if plan.seconds[1] > 30 {
                 assert!(failures_upper(0, least(members_per_s)) < 0.001);

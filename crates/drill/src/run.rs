@@ -19,7 +19,7 @@ use crate::{
     clock,
     limits::{
         ATTACK_SHARE, CALIBRATION_MS, CALIBRATION_PER_S, CALIBRATION_STREAMS_PER_S, HOARDERS_MAX,
-        LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_WANTED, SOURCES,
+        LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_WANTED, REHEARSAL_MS, SOURCES,
     },
     measure::{Board, Marks, Phase, Population},
     people::{self, Town},
@@ -135,6 +135,8 @@ pub(crate) struct Measured<'m> {
     pub cost: Cost,
     /// The part of a core that the server had.
     pub capacity: f64,
+    /// The part of a core that the populations alone needed.
+    pub needed: f64,
     pub seats: Option<u64>,
     pub peak_bytes: u64,
     pub generator_share: f64,
@@ -152,7 +154,8 @@ impl Run<'_> {
         watch.glance(&self.starting());
         let cost = self.calibrate(&dialer, stop);
         let offer = self.offer(cost);
-        let brake = self.brake(cost, offer);
+        let needed = self.rehearse(&dialer, stop);
+        let brake = self.brake(cost, offer, needed);
         let start = clock::now() + Duration::from_millis(500);
         let lengths = [0, 1, 2].map(|phase| self.plan.length(phase));
         let attack = start + lengths.first().copied().unwrap_or_default();
@@ -196,6 +199,7 @@ impl Run<'_> {
             offer,
             cost,
             capacity,
+            needed,
             seats,
             peak_bytes,
             generator_share,
@@ -248,6 +252,27 @@ impl Run<'_> {
         Cost { server_s: each(used.as_secs_f64()), generator_s: each(*busy.lock()) }
     }
 
+    /// The part of a core that the server needs for the populations alone.
+    fn rehearse(&self, dialer: &Dialer, stop: &Stop) -> f64 {
+        let half = Duration::from_millis(REHEARSAL_MS);
+        let start = clock::now();
+        let end = start + 2 * half;
+        let board = Board::new(Marks { start, attack: end, recovery: end, end });
+        let town = Arc::new(Town::new(self.scene, dialer.clone(), board, self.seed));
+        let (crowd, stopped) = (self.plan.crowd, stop.clone());
+        let everybody = thread::spawn(move || {
+            system::load_core_here();
+            on_one_thread(&stopped, people::live(town, crowd));
+        });
+        pause(half);
+        let before = (clock::now(), self.scene.process.time());
+        pause(half);
+        let used = self.scene.process.time().saturating_sub(before.1);
+        let passed = clock::now().saturating_duration_since(before.0);
+        let _panicked = everybody.join();
+        used.as_secs_f64() / passed.as_secs_f64().max(0.001)
+    }
+
     /// How much is offered: ten times what the server can do, or what the generator can.
     fn offer(&self, cost: Cost) -> Offer {
         match self.vector.resource {
@@ -275,14 +300,14 @@ impl Run<'_> {
 
     /// Lowers what the server can do, where it takes processor time to overload it and one core of
     /// attackers does not have enough.
-    fn brake(&self, cost: Cost, offer: Offer) -> Brake {
+    fn brake(&self, cost: Cost, offer: Offer, needed: f64) -> Brake {
         let expected = match self.vector.resource {
             Resource::Processor | Resource::Streams if self.plan.brakes => {
                 offer.per_s * cost.server_s
             }
             _ => f64::INFINITY,
         };
-        Brake::apply(self.scene.process, expected)
+        Brake::apply(self.scene.process, expected, needed)
     }
 
     fn starting(&self) -> Glance {

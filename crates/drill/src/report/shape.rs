@@ -71,6 +71,8 @@ pub struct VectorReport {
     pub seats: Option<u64>,
     /// The part of a core that the server had; less than 1 where it was lowered for the run.
     pub capacity_cores: f64,
+    /// The part of a core that the populations alone needed of the server, before the attack.
+    pub calm_cores: f64,
     /// Processor time that one request cost the server in peace, in microseconds.
     pub cost_us: f64,
     /// What the best policy could give, by simulation; none where it was not simulated.
@@ -220,7 +222,7 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
     let recover_s = settled(seconds.get(to..).unwrap_or_default(), limit_ms);
     let (overload, generated) = offered(measured);
     let peak_rss_mb = mebibytes(measured.peak_bytes);
-    let of = |population| tried(measured, population);
+    let of = |population| tried(measured, population, Phase::Attack);
     let shown = Evidence {
         members: of(Population::Members),
         returning: of(Population::Returning),
@@ -234,6 +236,7 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
         overload,
         generated,
         lag_ms: measured.board.lag_ms(),
+        calm: tried(measured, Population::Members, Phase::Calm),
     };
     let (verdict, bounds, why) = judge(&shown);
     let vector = measured.vector;
@@ -250,6 +253,7 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
         resource: vector.resource,
         seats: measured.seats,
         capacity_cores: measured.capacity,
+        calm_cores: measured.needed,
         cost_us: measured.cost.server_s * 1e6,
         ceiling: None,
         generated,
@@ -273,8 +277,8 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
-fn tried(measured: &Measured<'_>, population: Population) -> (u64, u64) {
-    let counts = measured.board.tally(population, Phase::Attack, |tally| tally.counts);
+fn tried(measured: &Measured<'_>, of: Population, in_: Phase) -> (u64, u64) {
+    let counts = measured.board.tally(of, in_, |tally| tally.counts);
     (counts.attempted, counts.attempted - counts.served.min(counts.attempted))
 }
 

@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             (_, true, _) => self.chunks(&mut answer).await?,
             (_, _, Some(Ok(length))) => self.exactly(&mut answer, length).await?,
             (_, _, Some(Err(_))) => return Err(io::ErrorKind::InvalidData.into()),
-            (_, _, None) => self.to_the_end(&mut answer).await?,
+            (_, _, None) => self.until_closed(&mut answer).await?,
         }
         self.answers += 1;
         Ok(answer)
@@ -199,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    async fn to_the_end(&mut self, answer: &mut Answer) -> io::Result<()> {
+    async fn until_closed(&mut self, answer: &mut Answer) -> io::Result<()> {
         answer.is_kept = false;
         let mut total = 0;
         loop {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_are_read_by_length_by_chunks_and_to_the_end() {
+    async fn answers_are_read_by_length_by_chunks_and_until_closed() {
         let table = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", true),
             ("HTTP/1.1 503 x\r\ncontent-length: 0\r\nConnection: close\r\n\r\n", 503, "", false),
