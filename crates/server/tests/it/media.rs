@@ -319,3 +319,30 @@ fn an_account_sends_a_few_files_at_once_and_others_are_not_kept_waiting() {
         assert!(std::time::Instant::now() < until, "the places come back");
     }
 }
+
+#[test]
+fn a_redraft_keeps_its_pictures_however_old_the_post_was() {
+    let mut here = Instance::new();
+    let ann = here.member("ann");
+    let old = uploaded(&here, &ann, &[]);
+    let with_it = || Some(json!({ "status": "which?", "media_ids": [old["id"]] }));
+    let post = here.ask("POST", "/api/v1/statuses", &ann, with_it()).body;
+    here.change_while_killed(&["UPDATE media SET created_ms = 1"]);
+    let at = format!("/api/v1/statuses/{}", post["id"].as_str().expect("an id"));
+    let gone = here.ask("DELETE", &at, &ann, None).body;
+    let kept = (&gone["text"], &gone["media_attachments"][0]["id"]);
+    assert_eq!(kept, (&json!("which?"), &old["id"]), "{gone}");
+    // An upload that nobody posts shows when the clean-up has been here.
+    let other = uploaded(&here, &ann, &[]);
+    let newest = "UPDATE media SET created_ms = 1 WHERE id = (SELECT MAX(id) FROM media)";
+    here.change_while_killed(&[newest]);
+    let at = format!("/api/v1/media/{}", other["id"].as_str().expect("an id"));
+    let until = std::time::Instant::now() + testkit::PATIENCE;
+    while here.ask("GET", &at, &ann, None).status != 404 {
+        assert!(std::time::Instant::now() < until, "what nobody posts is cleaned away");
+    }
+    let again = here.ask("POST", "/api/v1/statuses", &ann, with_it());
+    assert_eq!(again.status, 200, "{}", again.body);
+    let file = path(&again.body["media_attachments"][0]["url"]);
+    assert_eq!(status(&here.exchange("GET", &file, "", "", b"").0), 200);
+}
