@@ -206,7 +206,7 @@ fn charts(page: &mut String, vector: &VectorReport) {
     let memory = Line { name: "resident", class: "c", values: memory };
     page.push_str(&chart("The server's memory", "MiB", None, vec![memory]).draw());
     let core = Line { name: "server", class: "a", values: series.processor.clone() };
-    page.push_str(&chart("The server's processor time", "cores", None, vec![core]).draw());
+    page.push_str(&chart("The server's processor time, in cores", "", None, vec![core]).draw());
     let files = Line { name: "open files", class: "d", values: whole(&series.open_files) };
     page.push_str(&chart("The server's open files", "", None, vec![files]).draw());
     page.push_str("</div>");

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: DrillArgs) -> anyhow::Result<()> {
         drill::limits::FILES_MAX,
         drill::limits::FILES_MAX
     );
-    let total: u64 = plan.seconds.iter().sum::<u64>() + 8;
+    let total: u64 = plan.seconds.iter().sum::<u64>() + 11;
     eprintln!("{} vectors, about {} s each; seed {seed}", vectors.len(), total);
     let scratch = stage::Scratch::make(seed).await?;
     let report = attack(scratch, vectors, plan, seed).await?;

@@ -1,6 +1,6 @@
 //! The scratch instance: this very program, started as a host starts it, on data of its own and a
 //! free port, with a certificate of an authority that lives as long as the drill. One folder holds
-//! all of it, and goes when the drill ends, however it ends but by SIGKILL.
+//! all of it, and goes when the drill ends. One that a killed drill left goes when the next begins.
 
 use super::community::{self, Community};
 use crate::{Place, config, open};
@@ -10,7 +10,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    os::unix::{fs::DirBuilderExt as _, process::CommandExt as _},
+    os::unix::{fs::DirBuilderExt as _, fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -43,6 +43,7 @@ impl Scratch {
             .mode(0o700)
             .create(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
+        sweep(&folder)?;
         // From here on dropping it removes the folder.
         let mut scratch = Self {
             config: folder.join("fulmar.toml"),
@@ -131,6 +132,29 @@ impl Drop for Scratch {
     }
 }
 
+/// Removes what drills have left that were killed: folders beside ours, of the same owner, whose
+/// process is gone.
+fn sweep(own: &Path) -> std::io::Result<()> {
+    let owner = fs::symlink_metadata(own)?.uid();
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return Ok(());
+    }
+    let beside = own.parent().map(fs::read_dir).transpose()?.into_iter().flatten().flatten();
+    for entry in beside {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix("fulmar-drill-"));
+        let Some((process, _)) = process.and_then(|rest| rest.split_once('-')) else { continue };
+        let is_number = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+        let is_gone = is_number && !processes.join(process).exists();
+        let is_ours = |found: fs::Metadata| found.is_dir() && found.uid() == owner;
+        if is_gone && fs::symlink_metadata(entry.path()).is_ok_and(is_ours) {
+            let _left = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
 /// Where it listens, once it says so.
 fn ready(output: std::process::ChildStdout) -> anyhow::Result<SocketAddr> {
     let (tell, told) = mpsc::channel();
@@ -174,4 +198,33 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_dead_drills_left_is_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let living = std::process::id();
+        let names = [
+            // Linux gives no process a number above 2^22.
+            ("fulmar-drill-4194309-7".to_owned(), false),
+            (format!("fulmar-drill-{living}-7"), true),
+            ("fulmar-drill-4194309".to_owned(), true),
+            ("fulmar-drill--7".to_owned(), true),
+            ("fulmar-data-4194309-7".to_owned(), true),
+        ];
+        for (name, _) in &names {
+            fs::create_dir_all(folder.path().join(name).join("data")).expect("made");
+        }
+        let file = folder.path().join("fulmar-drill-4194310-1");
+        fs::write(&file, "").expect("written");
+        sweep(&folder.path().join(&names[1].0)).expect("swept");
+        for (name, stays) in &names {
+            assert_eq!(folder.path().join(name).exists(), *stays, "{name}");
+        }
+        assert!(file.exists());
+    }
 }
