@@ -93,9 +93,9 @@ pub const SHARES_OF_A_NETWORK: f64 = 4.0;
 /// Part of its estimate that a refused request is charged: knocking is not free.
 pub const KNOCK: f64 = 0.25;
 
-/// Period of the hash that splits ties between strangers, in s: who loses has another chance soon,
-/// who wins loads a whole page.
-pub const TIE_PERIOD_S: u64 = 4;
+/// Period of the hash that splits ties between strangers, in s: who loses has another chance when
+/// the waiting room comes back, who wins loads a whole page.
+pub const TIE_PERIOD_S: u64 = 3;
 /// The same between known standings, in s.
 pub const TIE_PERIOD_KNOWN_S: u64 = 3_600;
 

@@ -11,7 +11,9 @@ use super::vectors::{Ability, Looks, Vector};
 use crate::decide::number::{real, whole};
 
 /// Seconds of requests that are drawn.
-const DRAWN_S: f64 = 40.0;
+const DRAWN_S: f64 = 20.0;
+/// People are few: so many times more are drawn, each of so much less cost.
+const FINER: f64 = 10.0;
 /// Seconds between two tries of a newcomer: reloading by hand, or by the waiting room.
 const TRY_S: (f64, f64) = (1.5, 3.0);
 /// Requests of one address in ten seconds above which it is no person's.
@@ -32,7 +34,7 @@ pub fn ceiling(vector: &Vector, seed: u64) -> [f64; Population::ALL.len()] {
     let mut drawn = Vec::new();
     for population in Population::ALL {
         let bots = population == Population::Bots;
-        let per_s = if bots { vector.per_s() } else { population.per_s() };
+        let per_s = if bots { vector.per_s() } else { population.per_s() * FINER };
         for _ in 0..whole(per_s * DRAWN_S) {
             drawn.push(if bots {
                 bot(vector, &mut chance)
@@ -58,7 +60,9 @@ pub fn ceiling(vector: &Vector, seed: u64) -> [f64; Population::ALL.len()] {
         let once = if all == 0 { 1.0 } else { real(served) / real(all) };
         let waits = population == Population::NewcomersNoScript;
         let apart_s = if waits { TRY_S.1 } else { TRY_S.0 };
-        let tries = (real(population.patience_us()) / 1e6 / apart_s).floor().max(1.0);
+        // The first request earns what the later ones show.
+        let tries = (real(population.patience_us()) / 1e6 / apart_s).floor() - 1.0;
+        let tries = tries.max(1.0);
         1.0 - (1.0 - once).powf(tries)
     })
 }
@@ -93,7 +97,7 @@ fn person(population: Population, vector: &Vector, chance: &mut Chance) -> Drawn
     let merit = crowd::human_likelihood(looks) - vector.likelihood(looks, 0)
         + shown(population, cookie, vector)
         + chance.unit();
-    Drawn { merit, population, cost_ns: real(visitor.cost_ns) }
+    Drawn { merit, population, cost_ns: real(visitor.cost_ns) / FINER }
 }
 
 fn bot(vector: &Vector, chance: &mut Chance) -> Drawn {

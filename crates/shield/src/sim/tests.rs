@@ -39,6 +39,24 @@ fn attacks_in_step_with_the_shield_are_held() {
 }
 
 #[test]
+fn attacks_that_stay_small_gain_nothing_by_it() {
+    hold(&["brink", "mild"]);
+}
+
+#[test]
+fn members_who_ask_for_all_there_is_leave_strangers_their_floor() {
+    let vector = Vector::named("sleepers").expect("it is there");
+    let old = Vector { ability: super::vectors::Ability::Accounts(400, 200), ..*vector };
+    for seed in [51, 52] {
+        let report = run(&Plan { seconds_max: 15, ..Plan::of(old, seed) });
+        for population in [Population::Newcomers, Population::NewcomersNoScript] {
+            let part = report.of(population, Phase::Attack).success();
+            assert!(part >= 0.95, "seed {seed}: {part} of {}", population.name());
+        }
+    }
+}
+
+#[test]
 fn bots_that_prepared_in_peace_are_held() {
     hold(&["warmed", "sleeper-cookies", "sleepers", "poison"]);
 }

@@ -84,7 +84,7 @@ const FLOOD: Vector = Vector {
 };
 
 /// All attacks, the plain ones first.
-pub const VECTORS: [Vector; 17] = [
+pub const VECTORS: [Vector; 19] = [
     FLOOD,
     Vector { name: "api-flood", models: "the same on the public API", asks: API, ..FLOOD },
     Vector {
@@ -188,6 +188,20 @@ pub const VECTORS: [Vector; 17] = [
         bots: 20_000,
         crowding: 6,
         poison: 0.33,
+        ..FLOOD
+    },
+    Vector {
+        name: "brink",
+        models: "just so much that no pressure begins",
+        bots: 20_000,
+        overload: 0.7,
+        ..FLOOD
+    },
+    Vector {
+        name: "mild",
+        models: "half as much again as there is",
+        bots: 20_000,
+        overload: 1.5,
         ..FLOOD
     },
     Vector { name: "search-flood", models: "the dearest page", asks: SEARCH, ..FLOOD },
