@@ -60,9 +60,10 @@ impl Bench {
         let _: u64 = warm.map(|facts| self.round(facts, gap_us)).sum();
         let mut took: Vec<u64> = all.iter().map(|facts| self.round(facts, gap_us)).collect();
         took.sort_unstable();
-        let at = |part: f64| took.get((took.len() as f64 * part) as usize).copied().unwrap_or(0);
+        let at =
+            |thousandths: usize| took.get(took.len() * thousandths / 1_000).copied().unwrap_or(0);
         let pressed = if self.state.pressed() { "under pressure" } else { "in peace" };
-        println!("{what:<34} {pressed:<15} {:>7} {:>7} {:>7}", at(0.5), at(0.99), at(0.999));
+        println!("{what:<34} {pressed:<15} {:>7} {:>7} {:>7}", at(500), at(990), at(999));
     }
 }
 

@@ -163,8 +163,10 @@ pub fn draw(population: Population, now_us: u64, unix_s: u64, chance: &mut Chanc
             let mut own = Chance::new(id + 77);
             let address = human_address(own.below(NETWORKS), own.below(254));
             let visit = Visit { id, given_unix_s: unix_s - 10 * DAY_S };
-            let credentials =
-                Credentials { visit: (id % 2 == 0).then_some(visit), ..Credentials::default() };
+            let credentials = Credentials {
+                visit: id.is_multiple_of(2).then_some(visit),
+                ..Credentials::default()
+            };
             let traits = human_looks(&mut own);
             visitor(facts(address, credentials, PAGE.0, traits), PAGE.1, chance)
         }

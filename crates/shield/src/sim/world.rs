@@ -317,11 +317,11 @@ impl World {
         self.at(next, Event::Arrive(at));
         let unix_s = self.now().unix_s;
         let mut visitor = crowd::draw(population, self.now_us, unix_s, &mut self.chance);
-        if let Some(vector) = self.plan.vector.filter(|_| self.learning && visits) {
-            if self.chance.unit() < vector.poison {
-                let bot = self.chance.below(vector.bots);
-                visitor.facts = vector.facts(bot, self.now_us, unix_s, &mut self.chance);
-            }
+        if let Some(vector) = self.plan.vector.filter(|_| self.learning && visits)
+            && self.chance.unit() < vector.poison
+        {
+            let bot = self.chance.below(vector.bots);
+            visitor.facts = vector.facts(bot, self.now_us, unix_s, &mut self.chance);
         }
         let place = self.welcome(visitor);
         let phase = self.phase(self.now_us);
@@ -624,9 +624,8 @@ impl World {
                 }
             }
             Some(Ability::Waits) => {
-                if self.earned.tickets.insert(bot, self.now_us).is_none() {
-                    self.earned.holders.push(bot);
-                }
+                let had = self.earned.tickets.insert(bot, self.now_us);
+                self.earned.holders.extend(had.is_none().then_some(bot));
             }
             _ => {}
         }
