@@ -4,7 +4,6 @@
 use crate::{
     Api,
     accounts::Answer,
-    caller::Viewer,
     limits::STOPPING_S,
     timelines::for_all,
     wire::{self, Urls},
@@ -15,8 +14,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use httpkit::{ApiError, PageQuery, Query, lenient};
-use model::{AccountId, limits, scope};
+use httpkit::{ApiError, Query};
+use model::{limits, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -165,7 +164,11 @@ pub(crate) async fn webfinger(
     State(api): State<Api>,
     Query(q): Query<FingerQuery>,
 ) -> Result<Response, crate::refusal::Refused> {
-    let handle = q.resource.strip_prefix("acct:").and_then(model::text::Handle::parse);
+    // An account is also asked for by the address of its page.
+    let paged = q.resource.strip_prefix(&api.base_url).and_then(|path| path.strip_prefix("/@"));
+    let paged = paged.map(|name| format!("{name}@{}", api.domain));
+    let named = paged.as_deref().or_else(|| q.resource.strip_prefix("acct:"));
+    let handle = named.and_then(model::text::Handle::parse);
     let handle =
         handle.ok_or_else(|| ApiError::bad_request("resource must be acct:name@domain"))?;
     if handle.domain.as_deref() != Some(api.domain.as_str()) {
@@ -212,108 +215,6 @@ pub(crate) async fn oauth_metadata(State(api): State<Api>) -> Json<Value> {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     }))
-}
-
-#[derive(Deserialize)]
-pub(crate) struct SearchQuery {
-    #[serde(default)]
-    q: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    account_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::integer")]
-    offset: Option<i64>,
-    #[serde(flatten)]
-    page: PageQuery,
-}
-
-/// Entries of one kind that a search answers with at most; Mastodon's bound.
-const FOUND_MAX: u32 = 40;
-
-/// Entries that a search can skip at most.
-const OFFSET_MAX: i64 = 200;
-
-impl SearchQuery {
-    /// Whether entries of this kind are asked for.
-    fn wants(&self, kind: &str) -> bool {
-        self.kind.as_deref().is_none_or(|k| k == kind)
-    }
-
-    /// How many entries to skip.
-    fn skipped(&self) -> u32 {
-        u32::try_from(self.offset.unwrap_or(0).clamp(0, OFFSET_MAX)).unwrap_or(0)
-    }
-}
-
-async fn found_statuses(
-    api: &Api,
-    viewer: Option<AccountId>,
-    q: &SearchQuery,
-) -> Result<Vec<Value>, crate::refusal::Refused> {
-    // Visitors find people and hashtags; what somebody once wrote is for those who live here.
-    let Some(viewer) = viewer else { return Ok(vec![]) };
-    let author = match q.account_id.as_deref().filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => Some(crate::accounts::id(id)?),
-    };
-    let page = q.page.page(20, FOUND_MAX);
-    let offset = usize::try_from(q.skipped()).unwrap_or(usize::MAX);
-    let views = api.social.search_statuses(viewer, &q.q, author, page, offset).await?;
-    let urls = Urls { base: &api.base_url };
-    let now = api.social.now();
-    Ok(views.iter().map(|view| wire::status::status(view, &urls, now)).collect())
-}
-
-async fn found_accounts(api: &Api, q: &SearchQuery) -> Result<Vec<Value>, crate::refusal::Refused> {
-    let limit = q.page.page(20, FOUND_MAX).limit;
-    let text = q.q.trim().trim_start_matches('@');
-    let name = text.split('@').next().unwrap_or("");
-    if name.is_empty() {
-        return Ok(vec![]);
-    }
-    let ids: Vec<AccountId> =
-        api.social.store().accounts_by_prefix(name, limit, q.skipped()).await?;
-    let urls = Urls { base: &api.base_url };
-    let views = api.social.accounts(&ids).await?;
-    Ok(views.iter().map(|v| wire::account::account(v, &urls)).collect())
-}
-
-/// `GET /api/v2/search`: people by name, posts by their words, hashtags by their beginning. An
-/// `offset` counts entries of the kind that is asked for, and nothing where all are.
-pub(crate) async fn search(
-    State(api): State<Api>,
-    viewer: Viewer,
-    Query(mut q): Query<SearchQuery>,
-) -> Answer {
-    let viewer = viewer.reading("read:search")?;
-    q.offset = q.offset.filter(|_| q.kind.is_some());
-    let accounts = if q.wants("accounts") { found_accounts(&api, &q).await? } else { vec![] };
-    let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));
-    let urls = Urls { base: &api.base_url };
-    let named = if q.wants("hashtags") && !tag.is_empty() {
-        let limit = q.page.page(20, FOUND_MAX).limit;
-        api.social.store().tags_by_prefix(&tag, limit, q.skipped()).await?
-    } else {
-        vec![]
-    };
-    let tags: Vec<Value> = named
-        .iter()
-        .map(|name| json!({ "id": name, "name": name, "url": urls.tag(name), "history": [] }))
-        .collect();
-    let statuses =
-        if q.wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
-    Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
-}
-
-/// `GET /api/v1/accounts/search`.
-pub(crate) async fn search_accounts(
-    State(api): State<Api>,
-    caller: crate::caller::Caller,
-    Query(q): Query<SearchQuery>,
-) -> Answer {
-    caller.member("read:accounts")?;
-    Ok(Json(Value::Array(found_accounts(&api, &q).await?)))
 }
 
 /// `GET /api/v1/custom_emojis`: this server has none.

@@ -19,6 +19,7 @@ mod relations;
 mod reports;
 mod routes;
 mod scheduled;
+mod search;
 mod seats;
 mod statuses;
 mod streaming;

@@ -12,7 +12,7 @@ use axum::{
     http::HeaderMap,
 };
 use httpkit::{ApiError, PageQuery, Query, lenient, paging};
-use model::{marker::MarkerTimeline, notification::NotificationKind};
+use model::{AccountId, marker::MarkerTimeline, notification::NotificationKind};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -44,7 +44,14 @@ pub(crate) async fn all(
     if kinds.is_empty() {
         return Ok((HeaderMap::new(), Json(json!([]))));
     }
-    let from = q.account_id.as_deref().map(id).transpose()?;
+    let from: Option<AccountId> = match q.account_id.as_deref() {
+        None | Some("") => None,
+        Some(text) => match text.parse() {
+            Ok(id) => Some(id),
+            // Nobody has told anything under what is no id.
+            Err(_) => return Ok((HeaderMap::new(), Json(json!([])))),
+        },
+    };
     let page = q.page.page(40, 80);
     let (found, ends) = api.social.notifications(account, &kinds, from, page).await?;
     let urls = Urls { base: &api.base_url };

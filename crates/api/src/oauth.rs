@@ -152,7 +152,12 @@ pub(crate) async fn token(
     let app = client(&api, &headers, &form).await?;
     let now = api.social.now();
     let wrong = |code: &str, text: &str| ApiError::oauth(StatusCode::BAD_REQUEST, code, text);
+    let lacking = |what: &str| wrong("invalid_request", &format!("Missing parameter: {what}."));
     let (id, scopes) = match form.grant_type.as_str() {
+        "" => return Err(lacking("grant_type").into()),
+        "authorization_code" if form.code.as_deref().is_none_or(str::is_empty) => {
+            return Err(lacking("code").into());
+        }
         "authorization_code" => {
             let code = form.code.as_deref().unwrap_or("");
             let verifier = form.code_verifier.as_deref();

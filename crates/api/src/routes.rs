@@ -3,7 +3,7 @@
 use crate::caller::{MEDIA, UploadScope};
 use crate::{
     Api, accounts, emails, instance, lists, media, notifications, oauth, relations, reports,
-    scheduled, statuses, streaming, timelines,
+    scheduled, search, statuses, streaming, timelines,
 };
 use axum::{
     Extension, Router,
@@ -59,7 +59,7 @@ routes! {
     get "/api/v2/instance" => instance::v2;
     get "/api/v1/instance" => instance::v1;
     get "/api/v1/custom_emojis" => instance::emojis;
-    get "/api/v2/search" => instance::search;
+    get "/api/v2/search" => search::search;
     post "/api/v1/apps" => oauth::create_app;
     get "/api/v1/apps/verify_credentials" => oauth::verify_app;
     post "/oauth/token" => oauth::token;
@@ -73,7 +73,7 @@ routes! {
     get "/api/v1/accounts/verify_credentials" => accounts::verify;
     patch "/api/v1/accounts/update_credentials" => accounts::update;
     get "/api/v1/accounts/lookup" => accounts::lookup;
-    get "/api/v1/accounts/search" => instance::search_accounts;
+    get "/api/v1/accounts/search" => search::search_accounts;
     get "/api/v1/accounts/relationships" => relations::relationships;
     get "/api/v1/accounts/{id}" => accounts::show;
     get "/api/v1/accounts/{id}/statuses" => accounts::statuses;

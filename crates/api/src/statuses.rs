@@ -40,6 +40,14 @@ struct PollForm {
     hide_totals: Option<bool>,
 }
 
+impl PollForm {
+    /// A group of nothing, which some apps send for none.
+    fn is_nothing(&self) -> bool {
+        let flags = [self.multiple, self.hide_totals];
+        self.options.is_empty() && self.expires_in.is_none() && flags == [None, None]
+    }
+}
+
 #[derive(Deserialize)]
 struct MediaForm {
     #[serde(default, deserialize_with = "lenient::text")]
@@ -105,7 +113,7 @@ impl StatusForm {
             in_reply_to,
             media: media.collect::<Result<_, _>>().map_err(|_| wrong("Media is not known"))?,
             described: described.into_iter().flatten().collect(),
-            poll: self.poll.map(|p| PollDraft {
+            poll: self.poll.filter(|p| !p.is_nothing()).map(|p| PollDraft {
                 options: p.options,
                 expires_in_s: p.expires_in.unwrap_or(0),
                 multiple: p.multiple.unwrap_or(false),
@@ -261,7 +269,14 @@ pub(crate) async fn history(
         media: s.media.clone(),
         poll_options: options.collect(),
     });
-    Ok(Json(versions.iter().map(|v| wire::status::version(&view, v, &urls)).collect()))
+    // What an edit has taken away still belongs to the post, and to the versions that had it.
+    let mut ids: Vec<MediaId> = versions.iter().flat_map(|v| v.media.iter().copied()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut media = api.social.store().media(&ids).await?;
+    media.retain(|m| m.status == Some(s.id));
+    let version = |v| wire::status::version(&view, v, &media, &urls);
+    Ok(Json(versions.iter().map(version).collect()))
 }
 
 /// Makes the handlers that set or take away a mark.

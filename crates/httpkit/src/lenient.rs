@@ -23,16 +23,25 @@ pub fn boolean<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error
     }
 }
 
-/// A whole number, if one was sent.
+/// A whole number, if one was sent; a fraction is cut off, as Ruby does.
 pub fn integer<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
     let wrong = || D::Error::custom("a whole number was expected");
     match Value::deserialize(d)? {
         Value::Null => Ok(None),
-        Value::Number(n) => n.as_i64().map(Some).ok_or_else(wrong),
+        Value::Number(n) => match n.as_i64() {
+            Some(n) => Ok(Some(n)),
+            None => whole(&n.to_string()).map(Some).ok_or_else(wrong),
+        },
         Value::String(s) if s.is_empty() => Ok(None),
-        Value::String(s) => s.trim().parse().map(Some).map_err(|_| wrong()),
+        Value::String(s) => whole(s.trim()).map(Some).ok_or_else(wrong),
         _ => Err(wrong()),
     }
+}
+
+/// The number before a point; what follows it must be digits.
+fn whole(text: &str) -> Option<i64> {
+    let (number, fraction) = text.split_once('.').unwrap_or((text, ""));
+    number.parse().ok().filter(|_| fraction.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// A text, if one was sent; numbers count as their digits.

@@ -1,13 +1,13 @@
 //! Accounts and members read, and the port that joins this file and `account_change`.
 
-use crate::{Batch, Row, SqlStore, count, params};
+use crate::{Batch, Row, SqlStore, params};
 use async_trait::async_trait;
 use model::{
     Account, AccountCounts, AccountId, Event, Page, StoreError, Timestamp, Visibility,
     account::{ProfileChange, ProfileField, Standing},
     marker::{Marker, MarkerTimeline},
     member::{Member, NewMember, Preferences, Role},
-    ports::{AccountStore, Stored},
+    ports::{AccountQuery, AccountStore, Stored},
 };
 use serde_json::{Value as Json, json};
 
@@ -153,22 +153,8 @@ impl AccountStore for SqlStore {
         self.read_account_counts(ids).await
     }
 
-    async fn accounts_by_prefix(
-        &self,
-        text: &str,
-        limit: u32,
-        offset: u32,
-    ) -> Stored<Vec<AccountId>> {
-        // A range on the handle's index stands in for LIKE, whose case rules differ by engine.
-        let from = text.to_lowercase();
-        let to = format!("{from}\u{10FFFF}");
-        let followers = count::followers_of_a(self.db.dialect());
-        let sql = format!(
-            "SELECT a.id FROM account a WHERE a.username_lower >= ?1 AND a.username_lower < ?2 \
-             AND a.suspended_ms IS NULL ORDER BY {followers} DESC, a.id LIMIT ?3 OFFSET ?4"
-        );
-        let values = params![from, to, limit, offset];
-        self.db.query(&sql, values).await?.iter().map(|r| r.id(0)).collect()
+    async fn find_accounts(&self, query: &AccountQuery) -> Stored<Vec<AccountId>> {
+        self.found_accounts(query).await
     }
 
     async fn create_member(&self, new: NewMember) -> Stored<AccountId> {

@@ -3,6 +3,7 @@
 use crate::{
     Batch, CommitError, Row, SqlStore, Value,
     account::{fields_text, preferences_text},
+    account_find::renew_words,
     app::ending_access,
     mail, params,
 };
@@ -41,7 +42,7 @@ impl SqlStore {
                 new.username.to_lowercase(),
                 Value::Null,
                 Value::Null,
-                new.display_name,
+                new.display_name.clone(),
                 "",
                 "[]",
                 Value::Null,
@@ -72,6 +73,7 @@ impl SqlStore {
                 new.created
             ],
         );
+        renew_words(&mut batch, &Value::Id(id), &new.display_name);
         if !new.confirmed {
             mail::enqueue(&mut batch, MailKind::Confirm, id, &new.email, new.created);
         }
@@ -127,6 +129,7 @@ impl SqlStore {
                 Value::Null
             ],
         );
+        renew_words(&mut batch, &Value::Id(id), &account.display_name);
         let done = self.db.commit(batch).await.map_err(|e| e.into_store("account"))?;
         done.id(id)
     }
@@ -138,6 +141,9 @@ impl SqlStore {
     ) -> Stored<()> {
         let unlocks = change.locked == Some(false);
         let mut batch = Batch::new();
+        if let Some(name) = &change.display_name {
+            renew_words(&mut batch, &Value::from(account), name);
+        }
         let mut set = |sql: &'static str, value: Option<Value>| {
             if let Some(value) = value {
                 batch.add(sql, vec![Value::from(account), value]);

@@ -5,6 +5,7 @@
 
 use crate::{
     Batch, CommitError, SqlStore,
+    account_find::FORGET_WORDS,
     app::ending_access,
     count,
     decision::{OWNER_LEFT, record},
@@ -106,6 +107,7 @@ const LEFT: &[&str] = &[
 /// rest.
 fn hide(batch: &mut Batch, account: AccountId, job: JobKind, at: Timestamp) {
     batch.must(ENTOMB, params![account, at]);
+    batch.add(FORGET_WORDS, params![account]);
     ending_access(batch, account, None, at);
     batch.add("DELETE FROM mail_link WHERE account_id = ?1", params![account]);
     batch.add("DELETE FROM mail WHERE account_id = ?1", params![account]);

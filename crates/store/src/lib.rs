@@ -6,6 +6,7 @@
 
 mod account;
 mod account_change;
+mod account_find;
 mod announce;
 pub mod app;
 pub mod batch;

@@ -117,6 +117,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 17,
+        sql: include_str!("../migrations/0017_account_word.sql"),
+        sqlite: include_str!("../migrations/0017_account_word_sqlite.sql"),
+        postgres: include_str!("../migrations/0017_account_word_postgres.sql"),
+    },
 ];
 
 /// Where what has been applied is recorded.

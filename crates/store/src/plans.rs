@@ -3,6 +3,7 @@
 
 use crate::{
     Batch, Value,
+    account_find::finding,
     db::Dialect,
     job::{IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP},
     migrate::MIGRATIONS,
@@ -11,7 +12,11 @@ use crate::{
     text::schema_for_sqlite,
     timeline::listing,
 };
-use model::{AccountId, Timestamp, ports::TimelineQuery, relation::FollowOptions};
+use model::{
+    AccountId, Timestamp,
+    ports::{AccountQuery, TimelineQuery},
+    relation::FollowOptions,
+};
 use rusqlite::Connection;
 
 fn fresh() -> Connection {
@@ -84,6 +89,17 @@ fn listings_for_anybody_follow_an_index_in_its_order() {
             assert!(!scans(&plan) && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
             assert!(plan.contains(index) || index.contains("PRIMARY"), "{sql}\n{plan}");
         }
+    }
+}
+
+#[test]
+fn people_are_found_by_name_along_indexes() {
+    let db = fresh();
+    for (text, followed_by) in [("ann", None), ("old ann b", None), ("ann", Some(account(1)))] {
+        let query = AccountQuery { text: text.into(), followed_by, limit: 9, offset: 0 };
+        let (sql, _): (String, Vec<Value>) = finding(Dialect::Sqlite, &query);
+        let plan = plan(&db, &sql);
+        assert!(!scans(&plan), "{sql}\n{plan}");
     }
 }
 

@@ -34,6 +34,15 @@ fn html<'a>(account: &Account, source: &'a str, urls: &Urls) -> Cow<'a, str> {
     }
 }
 
+/// A row of a profile: one line, whose link may be verified as the member's own.
+fn field<'a>(account: &Account, source: &'a str, urls: &Urls) -> Cow<'a, str> {
+    if account.is_local() {
+        text::parse(source).to_field_html(&Plain(urls)).into_string().into()
+    } else {
+        source.into()
+    }
+}
+
 fn picture(urls: &Urls, key: Option<&String>, missing: &str) -> String {
     match key {
         Some(key) => format!("{}/media/{key}", urls.base),
@@ -121,7 +130,7 @@ fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -
             .iter()
             .map(|f| Field {
                 name: &f.name,
-                value: html(a, &f.value, urls),
+                value: field(a, &f.value, urls),
                 verified_at: f.verified.map(time),
             })
             .collect(),

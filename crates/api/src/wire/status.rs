@@ -248,15 +248,10 @@ pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
     json
 }
 
-/// One wording in a status's history.
-pub fn version(view: &StatusView, v: &StatusVersion, urls: &Urls) -> Value {
-    let shown: Vec<Value> = view
-        .entry
-        .media
-        .iter()
-        .filter(|m| v.media.contains(&m.id))
-        .map(|m| media(m, urls))
-        .collect();
+/// One wording in a status's history; `all` are the media of all of them.
+pub fn version(view: &StatusView, v: &StatusVersion, all: &[Media], urls: &Urls) -> Value {
+    let of_it = v.media.iter().filter_map(|id| all.iter().find(|m| m.id == *id));
+    let shown: Vec<Value> = of_it.map(|m| media(m, urls)).collect();
     let mut json = json!({
         "content": content(view, &v.text, urls),
         "spoiler_text": v.spoiler,

@@ -9,6 +9,19 @@ use crate::{
 };
 use async_trait::async_trait;
 
+/// Which accounts are looked for by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountQuery {
+    /// How the username begins; of several words each begins a word of the shown name.
+    pub text: String,
+    /// Only those whom this account follows, and itself.
+    pub followed_by: Option<AccountId>,
+    /// How many at most.
+    pub limit: u32,
+    /// How many of the best are left out.
+    pub offset: u32,
+}
+
 /// Where accounts and members live.
 #[async_trait]
 pub trait AccountStore {
@@ -24,13 +37,9 @@ pub trait AccountStore {
     async fn local_accounts_by_name(&self, usernames: &[String]) -> Stored<Vec<Account>>;
     /// Counters; accounts without a row are left out (all zero).
     async fn account_counts(&self, ids: &[AccountId]) -> Stored<Vec<(AccountId, AccountCounts)>>;
-    /// Accounts whose handle or shown name begins with the text, best first.
-    async fn accounts_by_prefix(
-        &self,
-        text: &str,
-        limit: u32,
-        offset: u32,
-    ) -> Stored<Vec<AccountId>>;
+    /// Accounts whose username, or a word of whose shown name, begins with the text: whoever has
+    /// exactly that username first, then whom most follow. Not those that are suspended.
+    async fn find_accounts(&self, query: &AccountQuery) -> Stored<Vec<AccountId>>;
     /// Makes an account and its member in one deed. `Conflict("account_handle")` or
     /// `Conflict("member_email")` where taken.
     async fn create_member(&self, new: NewMember) -> Stored<AccountId>;

@@ -57,7 +57,7 @@ mod scheduled;
 mod search;
 mod status;
 
-pub use account::AccountStore;
+pub use account::{AccountQuery, AccountStore};
 pub use app::AppStore;
 pub use decision::DecisionStore;
 pub use job::JobStore;

@@ -381,3 +381,151 @@ fn an_app_may_ask_for_what_it_will_not_get_to_use() {
         "scopes": "read admin:read:everything" });
     assert_eq!(here.ask("POST", "/api/v1/apps", "", Some(wrong)).status, 422);
 }
+
+#[test]
+fn an_address_of_this_server_is_opened_and_no_other() {
+    let town = Town::new();
+    let open = town.post(&town.ann, json!({ "status": "open" }));
+    let closed = town.post(&town.ann, json!({ "status": "closed", "visibility": "direct" }));
+    let base = format!("http://{}", town.here.address());
+    let (open_id, closed_id) = (id(&open), id(&closed));
+    assert_eq!(open["url"], json!(format!("{base}/@ann/{open_id}")));
+    for (address, more, accounts, statuses) in [
+        (format!("{base}/@ann/{open_id}"), "", 0, 1),
+        (format!("{base}/@ann/{open_id}/?x=1"), "", 0, 1),
+        (format!("{base}/@ann/{open_id}"), "&type=statuses", 0, 1),
+        (format!("{base}/@ann/{open_id}"), "&type=accounts", 0, 0),
+        (format!("{base}/@ann/{closed_id}"), "", 0, 0),
+        (format!("{base}/@ANN"), "", 1, 0),
+        (format!("{base}/@ann"), "&type=hashtags", 0, 0),
+        (format!("{base}/@nobody"), "", 0, 0),
+        (format!("{base}/@ann/x"), "", 0, 0),
+        (format!("{base}/about"), "", 0, 0),
+        (format!("https://elsewhere.example/@ann/{open_id}"), "", 0, 0),
+    ] {
+        let q = address.replace('?', "%3F").replace('=', "%3D");
+        let path = format!("/api/v2/search?resolve=true&q={q}{more}");
+        let found = town.get(&path, &town.bob);
+        let count = |kind: &str| ids(&found[kind]).len();
+        assert_eq!((count("accounts"), count("statuses")), (accounts, statuses), "{path}");
+    }
+    let own =
+        town.get(&format!("/api/v2/search?resolve=true&q={base}/@ann/{closed_id}"), &town.ann);
+    assert_eq!(ids(&own["statuses"]), [closed_id]);
+}
+
+#[test]
+fn who_is_looked_for_by_name_is_found_first_and_nobody_in_their_place() {
+    let town = Town::new();
+    let annette = town.here.member("annette");
+    let update = "/api/v1/accounts/update_credentials";
+    town.good("PATCH", update, &town.bob, json!({ "display_name": "Robert Tables" }));
+    // Annette has more followers than ann.
+    let follow = format!("/api/v1/accounts/{}/follow", town.id_of(&annette));
+    for other in ["cid", "dora"] {
+        town.good("POST", &follow, &town.here.member(other), json!({}));
+    }
+    let names = |query: &str| -> Vec<String> {
+        let found = town.get(&format!("/api/v1/accounts/search?{query}"), &town.ann);
+        let name = |a: &Value| a["username"].as_str().expect("a name").to_owned();
+        found.as_array().expect("a list").iter().map(name).collect()
+    };
+    let here = town.here.address();
+    for (query, expected) in [
+        ("q=ann&limit=1".to_owned(), vec!["ann"]),
+        ("q=@ann".to_owned(), vec!["ann", "annette"]),
+        ("q=robert".to_owned(), vec!["bob"]),
+        ("q=Robert%20Ta".to_owned(), vec!["bob"]),
+        (format!("q=@bob@{here}"), vec!["bob"]),
+        ("q=@bob@mastodon.social".to_owned(), vec![]),
+        ("q=bob@".to_owned(), vec!["bob"]),
+        ("q=annette&following=true".to_owned(), vec![]),
+        ("q=bo&following=true".to_owned(), vec!["bob"]),
+    ] {
+        assert_eq!(names(&query), expected, "{query}");
+    }
+    let found = town.get("/api/v2/search?q=@bob@mastodon.social", &town.ann);
+    assert!(ids(&found["accounts"]).is_empty());
+}
+
+#[test]
+fn the_history_has_the_pictures_that_each_wording_had() {
+    let town = Town::new();
+    let picture = media::uploaded(&town.here, &town.ann, &[]);
+    let post = town.post(&town.ann, json!({ "status": "see", "media_ids": [id(&picture)] }));
+    town.edit(&town.ann, &post, json!({ "status": "gone", "media_ids": [] }));
+    let history = town.about(&town.bob, &post, "history");
+    let counts: Vec<usize> = history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|version| ids(&version["media_attachments"]).len())
+        .collect();
+    assert_eq!(counts, [1, 0]);
+}
+
+#[test]
+fn rows_of_a_profile_are_lines_whose_links_may_be_verified() {
+    let town = Town::new();
+    let rows = json!({ "fields_attributes": [
+        { "name": "site", "value": "https://example.org" }, { "name": "n", "value": "1 & 2" }
+    ] });
+    town.good("PATCH", "/api/v1/accounts/update_credentials", &town.ann, rows);
+    let shown = town.get(&format!("/api/v1/accounts/{}", town.id_of(&town.ann)), &town.bob);
+    assert_eq!(shown["fields"][1]["value"], "1 &amp; 2");
+    let link = shown["fields"][0]["value"].as_str().expect("text");
+    assert!(link.starts_with("<a href=") && link.contains(" me\""), "{link}");
+}
+
+#[test]
+fn what_cannot_be_meant_otherwise_is_taken_as_it_is_meant() {
+    let town = Town::new();
+    let post = town.post(&town.ann, json!({ "status": "x", "poll": {} }));
+    assert!(post["poll"].is_null());
+    let poll = json!({ "options": ["a", "b"], "expires_in": 86400.0 });
+    assert!(town.post(&town.ann, json!({ "status": "x", "poll": poll }))["poll"].is_object());
+    let half = json!({ "status": "x", "poll": { "options": ["a"] } });
+    assert_eq!(town.here.ask("POST", "/api/v1/statuses", &town.ann, Some(half)).status, 422);
+    town.reply(&town.bob, &post, "@ann hi");
+    for (account, count) in [("", 1), (&town.id_of(&town.bob), 1), ("abc", 0), ("7", 0)] {
+        let path = format!("/api/v1/notifications?types[]=mention&account_id={account}");
+        assert_eq!(ids(&town.get(&path, &town.ann)).len(), count, "{account:?}");
+    }
+    let mute = format!("/api/v1/accounts/{}/mute", town.id_of(&town.bob));
+    town.good("POST", &mute, &town.ann, json!({ "duration": 3600.0 }));
+}
+
+#[test]
+fn an_account_is_fingered_by_its_page_too() {
+    let here = Instance::new();
+    here.member("ann");
+    let base = format!("http://{}", here.address());
+    for (resource, status) in [
+        (format!("{base}/@ann"), 200),
+        (format!("{base}/@nobody"), 404),
+        (format!("{base}/about"), 400),
+        ("https://elsewhere.example/@ann".to_owned(), 400),
+    ] {
+        let path = format!("/.well-known/webfinger?resource={resource}");
+        assert_eq!(here.ask("GET", &path, "", None).status, status, "{resource}");
+    }
+}
+
+#[test]
+fn a_token_that_is_asked_for_by_halves_is_an_invalid_request() {
+    let here = Instance::new();
+    let form = json!({ "client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob" });
+    let app = here.ask("POST", "/api/v1/apps", "", Some(form)).body;
+    for (grant, code, expected) in [
+        ("", "", "invalid_request"),
+        ("authorization_code", "", "invalid_request"),
+        ("authorization_code", "x", "invalid_grant"),
+        ("magic", "", "unsupported_grant_type"),
+    ] {
+        let form = json!({ "client_id": app["client_id"], "client_secret": app["client_secret"],
+            "grant_type": grant, "code": code, "redirect_uri": "urn:ietf:wg:oauth:2.0:oob" });
+        let answer = here.ask("POST", "/oauth/token", "", Some(form));
+        assert_eq!(answer.status, 400, "{grant} {code}");
+        assert_eq!(answer.body["error"], expected, "{grant} {code}");
+    }
+}

@@ -8,7 +8,7 @@ use model::{
     decision::{Decision, Verdict},
     marker::MarkerTimeline,
     member::{Preferences, Role},
-    ports::{AccountStore, AppStore, DecisionStore},
+    ports::{AccountQuery, AccountStore, AppStore, DecisionStore},
     token::{AuthCode, Scopes},
 };
 use testkit::{
@@ -83,15 +83,15 @@ fn accounts_are_found_by_id_handle_name_and_prefix_whatever_the_case() {
             ("anne", 9, 0, vec![annette]),
             ("%", 9, 0, vec![]),
         ] {
-            let found = store.accounts_by_prefix(text, limit, offset).await.unwrap();
+            let found = store.find_accounts(&asked(text, limit, offset)).await.unwrap();
             assert_eq!(found, expected, "{text} {limit} {offset}");
         }
         let options = model::relation::FollowOptions::default();
         model::ports::RelationStore::follow(store, ben, annette, &options, START).await.unwrap();
-        assert_eq!(store.accounts_by_prefix("an", 1, 0).await.unwrap(), [annette]);
+        assert_eq!(store.find_accounts(&asked("an", 1, 0)).await.unwrap(), [annette]);
         let away = Standing { suspended: Some(START), silenced: None };
         store.set_standing(annette, away).await.unwrap();
-        assert_eq!(store.accounts_by_prefix("an", 9, 0).await.unwrap(), [ann, far]);
+        assert_eq!(store.find_accounts(&asked("an", 9, 0)).await.unwrap(), [ann, far]);
     });
 }
 
@@ -288,5 +288,50 @@ fn an_app_is_found_and_a_code_that_was_burnt_gives_no_token() {
         assert!(!store.burn_code(&code.hash, START).await.unwrap());
         assert_eq!(store.redeem_code(&code, START).await.unwrap(), None);
         assert!(store.tokens_of(ann, 9).await.unwrap().is_empty());
+    });
+}
+
+fn asked(text: &str, limit: u32, offset: u32) -> AccountQuery {
+    AccountQuery { text: text.into(), followed_by: None, limit, offset }
+}
+
+#[test]
+fn people_are_found_by_the_words_of_their_names_and_the_exact_first() {
+    check(|case| async move {
+        let [ann, ben, annette] = people(&case).await;
+        let store = &case.store;
+        let named = |name: &str| model::account::ProfileChange {
+            display_name: Some(name.into()),
+            ..model::account::ProfileChange::default()
+        };
+        store.change_profile(ben, named("Robert \"Ann\" Tables")).await.unwrap();
+        let options = model::relation::FollowOptions::default();
+        for follower in [ann, annette] {
+            model::ports::RelationStore::follow(store, follower, ben, &options, START)
+                .await
+                .unwrap();
+        }
+        for (text, expected) in [
+            ("ann", vec![ann, ben, annette]),
+            ("ANNETTE", vec![annette]),
+            ("robert", vec![ben]),
+            ("tab", vec![ben]),
+            ("table rob", vec![ben]),
+            ("robert chairs", vec![]),
+            ("obert", vec![]),
+        ] {
+            let found = store.find_accounts(&asked(text, 9, 0)).await.unwrap();
+            assert_eq!(found, expected, "{text}");
+        }
+        for (reader, expected) in
+            [(ann, vec![ann, ben]), (ben, vec![ben]), (annette, vec![ben, annette])]
+        {
+            let query = AccountQuery { followed_by: Some(reader), ..asked("ann", 9, 0) };
+            assert_eq!(store.find_accounts(&query).await.unwrap(), expected, "{reader}");
+        }
+        // A new name takes the place of the old one.
+        store.change_profile(ben, named("Bob")).await.unwrap();
+        assert!(store.find_accounts(&asked("robert", 9, 0)).await.unwrap().is_empty());
+        assert_eq!(store.find_accounts(&asked("bob", 9, 0)).await.unwrap(), [ben]);
     });
 }
