@@ -323,7 +323,9 @@ mod tests {
     fn a_network_that_sends_more_is_not_served_more() {
         let mut queue = Queue::new(7);
         for round in 0..10 {
-            (0..3).for_each(|_| drop(queue.push(waiting(1, Lane::Unknown, 9), 100)));
+            for _ in 0..3 {
+                queue.push(waiting(1, Lane::Unknown, 9), 100);
+            }
             queue.push(waiting(2 + round % 2, Lane::Unknown, 9), 100);
         }
         let first: Vec<u64> = (0..12)
