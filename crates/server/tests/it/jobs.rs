@@ -140,9 +140,7 @@ fn what_cannot_be_scheduled_is_refused_as_mastodon_words_it() {
     let here = Instance::new();
     let ann = here.member("ann");
     let soon = "Validation failed: Scheduled at The scheduled date must be in the future";
-    for (at, expected) in
-        [("banana".to_owned(), "Record invalid"), (ahead(4), soon), (ahead(-10), soon)]
-    {
+    for (at, expected) in [("banana".to_owned(), "Record invalid"), (ahead(4), soon)] {
         let (status, body) = schedule(&here, &ann, "so", &at);
         assert_eq!((status, body["error"].as_str()), (422, Some(expected)), "{at}");
     }
