@@ -23,7 +23,8 @@ const FOLLOWS: u64 = 100;
 const POSTS_PER_ACCOUNT: u64 = 10;
 /// Rows per commit while filling.
 const GROUP: u64 = 50_000;
-/// Changes whenever what is written changes, so that an old data set is not taken for a new one.
+/// Changes whenever what is written changes, so that an old data set is not taken for a new one. A
+/// new migration makes another by itself: else each copy would be migrated as it is measured.
 const EDITION: u32 = 3;
 
 /// A filled data folder and who is in it.
@@ -41,7 +42,11 @@ impl Scene {
     /// # Errors
     /// When it cannot be made.
     pub fn of(posts: u64) -> Result<Self> {
-        let folder = ground::kept("bench-data")?.join(format!("{posts}-edition-{EDITION}"));
+        let schema = std::fs::read_dir(ground::root().join("crates/store/migrations"))
+            .context("look for the migrations")?
+            .count();
+        let name = format!("{posts}-edition-{EDITION}-{schema}");
+        let folder = ground::kept("bench-data")?.join(name);
         let done = folder.join("tokens");
         if !done.exists() {
             if folder.exists() {
