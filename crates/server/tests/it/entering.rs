@@ -97,10 +97,11 @@ fn a_block_takes_follows_lists_and_notifications_of_both_along() {
 }
 
 #[test]
-fn only_ones_own_public_posts_are_pinned_and_few_people_are_called() {
+fn what_is_for_named_people_is_not_pinned_and_few_people_are_called() {
     let here = Instance::new();
     let ann = here.member("ann");
-    for (visibility, status) in [("public", 200), ("unlisted", 200), ("private", 422)] {
+    let rows = [("public", 200), ("unlisted", 200), ("private", 200), ("direct", 422)];
+    for (visibility, status) in rows {
         let form = json!({ "status": visibility, "visibility": visibility });
         let made = id(&here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body);
         let pinned = here.ask("POST", &format!("/api/v1/statuses/{made}/pin"), &ann, None);
