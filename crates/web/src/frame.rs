@@ -117,8 +117,8 @@ pub(crate) fn shared(page: &impl Template) -> Result<SharedPage, Refused> {
 }
 
 /// A page for one reader, kept by nobody. Its address may carry the secret of a mailed link or what
-/// an app asked for: `Referrer-Policy: same-origin`, which every answer has, names it to nobody
-/// else. (`no-referrer` would have browsers say `Origin: null` of its forms, which tells nothing.)
+/// an app asked for, which browsers then name to nobody else. (With `no-referrer` they would say
+/// `Origin: null` of its forms, which tells nothing.)
 pub(crate) fn own(
     page: &impl Template,
     status: StatusCode,
@@ -130,6 +130,7 @@ pub(crate) fn own(
     headers.insert(header::CONTENT_TYPE, HTML);
     headers.insert(header::CONTENT_SECURITY_POLICY, csp.header());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
 }
 
