@@ -41,7 +41,7 @@ const OFFSET_MAX: i64 = 200;
 impl SearchQuery {
     /// Whether entries of this kind are asked for.
     fn wants(&self, kind: &str) -> bool {
-        self.kind.as_deref().is_none_or(|k| k == kind)
+        self.kind.as_deref().is_none_or(|k| k.is_empty() || k == kind)
     }
 
     /// The address that is to be opened, if that is what is asked for.
@@ -145,7 +145,7 @@ pub(crate) async fn search(
         let found = json!({ "accounts": accounts, "statuses": statuses, "hashtags": [] });
         return Ok(Json(found));
     }
-    q.offset = q.offset.filter(|_| q.kind.is_some());
+    q.offset = q.offset.filter(|_| q.kind.as_ref().is_some_and(|kind| !kind.is_empty()));
     let accounts =
         if q.wants("accounts") { found_accounts(&api, viewer, &q).await? } else { vec![] };
     let tag = model::text::normalise_tag(q.q.trim().trim_start_matches('#'));

@@ -136,7 +136,8 @@ impl Social {
             self.store.answer_request(edge.account, account.id, true, self.now()).await?;
         }
         if more {
-            return Ok(self.store.postpone_job(job, Some(self.now()), "").await?);
+            // A fresh job: to have much to do is no failure, and uses up none that are allowed.
+            return Ok(self.store.leave_on(job, self.now()).await?);
         }
         Ok(self.store.end_job(job).await?)
     }

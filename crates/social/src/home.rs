@@ -554,6 +554,10 @@ impl Homes {
     /// Puts a built ring in place, with what happened while it was built. `false`: too much did.
     fn settle(&self, reader: AccountId, mut ring: Ring, heard: u64) -> bool {
         let mut inner = self.0.lock();
+        // One that reaches further down is as true, and a stream may rely on its reach.
+        if !ring.deep && inner.ring(reader).is_some_and(|there| there.deep) {
+            return true;
+        }
         let Some(missed) = inner.since(heard) else { return false };
         for event in missed {
             match event {

@@ -207,7 +207,12 @@ impl Social {
             // Whoever waits to follow need not wait any more.
             self.jobs_changed.notify_one();
         }
-        let useless = if done.is_ok() { replaced } else { sent };
+        let useless = match &done {
+            Ok(()) => replaced,
+            // It may be stored yet: nothing goes that either outcome needs.
+            Err(StoreError::Unsettled { .. }) => [None, None],
+            Err(_) => sent,
+        };
         room.discard_files(useless.into_iter().flatten()).await;
         Ok(done?)
     }

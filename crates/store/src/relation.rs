@@ -235,10 +235,18 @@ impl RelationStore for SqlStore {
                 .map(Event::Notified)
         });
         match self.db.commit(batch).await {
-            Err(CommitError::Key(place)) if place == insert => Ok(()),
-            Err(other) => Err(other.into_store("follow_request")),
-            Ok(_) => Ok(()),
+            Err(CommitError::Key(place)) if place == insert => {}
+            Err(other) => return Err(other.into_store("follow_request")),
+            Ok(_) => return Ok(()),
         }
+        // It waits already: only how it is to follow may change.
+        let mut batch = Batch::new();
+        batch.add(
+            "UPDATE follow_request SET reblogs = ?3, notify = ?4, languages = ?5 \
+             WHERE account_id = ?1 AND target_id = ?2",
+            params![account, target, options.reblogs, options.notify, options.languages.join(" ")],
+        );
+        self.told(batch).await
     }
 
     async fn unfollow(&self, account: AccountId, target: AccountId) -> Stored<()> {

@@ -58,8 +58,24 @@ fn wants_page(path: &str, headers: &HeaderMap) -> bool {
     html && !FOR_APPS.iter().any(|start| path.starts_with(start))
 }
 
-fn titled(status: StatusCode) -> (&'static str, &'static str, &'static str) {
-    match status.as_u16() {
+fn titled(status: StatusCode, reason: Option<&str>) -> (&'static str, &'static str, &'static str) {
+    match (status.as_u16(), reason) {
+        (503, Some("store_unsettled")) => (
+            "It is not known whether this was stored",
+            "This place was not told in time.",
+            "Look before you send it again: it may be there already.",
+        ),
+        (507, _) => (
+            "No room is left",
+            "Nothing can be stored here at present.",
+            "Nothing of this was kept. Whoever runs this place has to make room; tell them.",
+        ),
+        (code, _) => by_status(code),
+    }
+}
+
+fn by_status(code: u16) -> (&'static str, &'static str, &'static str) {
+    match code {
         404 | 410 => (
             "There is no such page",
             "It may be gone, it may have been mistyped, or it is not for everybody.",
@@ -81,7 +97,7 @@ fn titled(status: StatusCode) -> (&'static str, &'static str, &'static str) {
             "More was asked for than one visitor's share.",
             "Wait a little before you try again.",
         ),
-        503 | 507 => (
+        503 => (
             "Away for a moment",
             "This place cannot answer just now.",
             "Nothing is lost. Try again in a little while.",
@@ -132,7 +148,8 @@ async fn as_page(site: Site, response: Response) -> Response {
         return response;
     }
     let (parts, body) = response.into_parts();
-    let (title, mut sentence, advice) = titled(status);
+    let reason = parts.headers.get("fulmar-reason").and_then(|reason| reason.to_str().ok());
+    let (title, mut sentence, advice) = titled(status, reason);
     // What a form was refused for is worth reading; of a failure nothing is said.
     let said = if json && matches!(status.as_u16(), 400 | 403 | 422) {
         let bytes = to_bytes(body, SENTENCE_BYTES_MAX).await.unwrap_or_default();
@@ -172,10 +189,10 @@ async fn as_page(site: Site, response: Response) -> Response {
 #[cfg(test)]
 impl crate::samples::Samples for FailurePage {
     fn samples() -> Vec<Self> {
-        let codes = [400_u16, 403, 404, 408, 418, 422, 429, 500, 503];
+        let codes = [400_u16, 403, 404, 408, 418, 422, 429, 500, 503, 507];
         let pages = codes.iter().map(|code| {
             let status = StatusCode::from_u16(*code).expect("a status");
-            let (_, _, advice) = titled(status);
+            let (_, _, advice) = titled(status, None);
             Self {
                 frame: crate::samples::frame(),
                 status: *code,
@@ -192,6 +209,19 @@ impl crate::samples::Samples for FailurePage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_told_to_try_again_who_may_do_a_deed_twice_or_in_vain() {
+        for (status, reason, again) in [
+            (StatusCode::SERVICE_UNAVAILABLE, Some("store_away"), true),
+            (StatusCode::SERVICE_UNAVAILABLE, None, true),
+            (StatusCode::SERVICE_UNAVAILABLE, Some("store_unsettled"), false),
+            (StatusCode::INSUFFICIENT_STORAGE, Some("disk_full"), false),
+        ] {
+            let (_, _, advice) = titled(status, reason);
+            assert_eq!(advice.contains("Try again"), again, "{status} {reason:?}: {advice}");
+        }
+    }
 
     #[test]
     fn pages_are_for_those_who_ask_for_pages() {

@@ -397,6 +397,7 @@ fn an_address_of_this_server_is_opened_and_no_other() {
         (format!("{base}/@ann/{open_id}"), "&type=accounts", 0, 0),
         (format!("{base}/@ann/{closed_id}"), "", 0, 0),
         (format!("{base}/@ANN"), "", 1, 0),
+        (format!("{base}/@ann"), "&type=", 1, 0),
         (format!("{base}/@ann"), "&type=hashtags", 0, 0),
         (format!("{base}/@nobody"), "", 0, 0),
         (format!("{base}/@ann/x"), "", 0, 0),

@@ -47,6 +47,21 @@ fn a_full_ring_loses_its_oldest_and_knows_it() {
 }
 
 #[test]
+fn a_first_look_does_not_take_a_deep_ring_from_under_a_stream() {
+    let reader = AccountId::new(7).unwrap();
+    let ring = |deep, raw: &[i64]| Ring { ids: ids(raw), deep, whole: true, ..Ring::default() };
+    for (there, comes, deep) in
+        [(true, false, true), (false, true, true), (false, false, false), (true, true, true)]
+    {
+        let homes = Homes::default();
+        let heard = homes.heard();
+        assert!(homes.settle(reader, ring(there, &[10, 20]), heard));
+        assert!(homes.settle(reader, ring(comes, &[20]), heard));
+        assert_eq!(homes.is_deep(reader, Timestamp::from_ms(1)), deep, "{there} {comes}");
+    }
+}
+
+#[test]
 fn after_a_gap_no_ring_is_believed_and_none_in_the_making() {
     let homes = Homes::default();
     let reader = AccountId::new(7).unwrap();

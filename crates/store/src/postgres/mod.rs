@@ -22,7 +22,7 @@ pub(crate) use dump::{dump, inspect, is_empty, look_into, restore};
 pub(crate) use connection::in_the_clear;
 use connection::{Connection, Connector, pool, spoils, take};
 use deadpool::managed::{Object, Pool};
-use error::{away, store_error};
+use error::{away, store_error, unsettled};
 use flight::Flights;
 use fold::{Folding, Moved};
 use hold::{Hold, Keeping};
@@ -109,7 +109,8 @@ impl Postgres {
             commit::run(postgres, batch, answer).await;
             drop(place);
         });
-        answered.await.unwrap_or_else(|_| Err(away().into()))
+        // The task is gone, and with it what it knew.
+        answered.await.unwrap_or_else(|_| Err(unsettled().into()))
     }
 
     pub async fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {

@@ -75,8 +75,11 @@ fn a_request_waits_for_its_answer() {
         let [ann, ben, cleo] = people(&case).await;
         let store = &case.store;
         let options = FollowOptions { notify: true, ..FollowOptions::default() };
-        for asker in [ben, cleo, ben] {
-            store.request_follow(asker, ann, &options, START).await.unwrap();
+        // Ben asks once more, for something else.
+        for (asker, options) in
+            [(ben, &FollowOptions::default()), (cleo, &options), (ben, &options)]
+        {
+            store.request_follow(asker, ann, options, START).await.unwrap();
         }
         assert_eq!(who(&store.requests_for(ann, Page::newest(9)).await.unwrap()), [cleo, ben]);
         assert!(store.relationships(ben, &[ann]).await.unwrap()[0].requested.is_some());
