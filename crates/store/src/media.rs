@@ -32,6 +32,8 @@ const DESCRIBE_POSTED: &str = "UPDATE media SET description = ?4 \
     WHERE id = ?1 AND account_id = ?2 AND status_id = ?3";
 const FOCUS_POSTED: &str = "UPDATE media SET focus_x = ?4, focus_y = ?5 \
     WHERE id = ?1 AND account_id = ?2 AND status_id = ?3";
+const GIVE_UP: &str = "UPDATE media SET state = 2, created_ms = 0 \
+    WHERE id = ?1 AND status_id IS NULL AND scheduled_id IS NULL";
 const DELETE: &str =
     "DELETE FROM media WHERE id = ?1 AND status_id IS NULL AND scheduled_id IS NULL";
 
@@ -120,6 +122,12 @@ impl MediaStore for SqlStore {
              ORDER BY created_ms, id LIMIT ?2"
         );
         self.db.query(sql, params![before, i64::from(limit)]).await?.iter().map(media_of).collect()
+    }
+
+    async fn give_up_media(&self, id: MediaId) -> Stored<bool> {
+        let mut batch = Batch::new();
+        batch.must(GIVE_UP, params![id]);
+        self.found(batch).await
     }
 
     async fn delete_media(&self, id: MediaId) -> Stored<bool> {

@@ -25,7 +25,8 @@ const ROOM_ON_DAY: &str = "UPDATE member SET locale = locale WHERE account_id = 
 const INSERT: &str = "INSERT INTO scheduled (id, account_id, at_ms, draft, media_ids) \
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const HOLD: &str = "UPDATE media SET scheduled_id = ?1 \
-    WHERE id = ?2 AND account_id = ?3 AND status_id IS NULL AND scheduled_id IS NULL";
+    WHERE id = ?2 AND account_id = ?3 AND status_id IS NULL AND scheduled_id IS NULL \
+    AND state <> 2";
 /// They count as uploaded now, so that their author has a day to post them otherwise.
 const LET_GO: &str = "UPDATE media SET scheduled_id = NULL, created_ms = ?3 \
     WHERE id = ?1 AND scheduled_id = ?2";

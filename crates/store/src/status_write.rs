@@ -35,7 +35,7 @@ const MENTION: &str = "INSERT INTO mention (account_id, status_id) VALUES (?1, ?
     ON CONFLICT (account_id, status_id) DO NOTHING";
 const ATTACH: &str = "UPDATE media SET status_id = ?1, scheduled_id = NULL \
     WHERE id = ?2 AND account_id = ?3 AND (status_id IS NULL OR status_id = ?1) \
-    AND (scheduled_id IS NULL OR scheduled_id = ?4)";
+    AND (scheduled_id IS NULL OR scheduled_id = ?4) AND state <> 2";
 const INSERT_POLL: &str = "INSERT INTO poll \
     (id, status_id, account_id, expires_ms, multiple, hide_totals, options) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

@@ -25,6 +25,9 @@ pub trait MediaStore {
     ) -> Stored<bool>;
     /// Attachments that no status carries and that were made before then, oldest first.
     async fn orphaned_media(&self, before: Timestamp, limit: u32) -> Stored<Vec<Media>>;
+    /// Gives up an attachment that no status carries: no status will, and it is an orphan from now
+    /// on, however young, until it is removed. `false`: one carries it by now, or it is gone.
+    async fn give_up_media(&self, id: MediaId) -> Stored<bool>;
     /// Removes an attachment that no status carries. `false`: one carries it by now, or it is gone.
     async fn delete_media(&self, id: MediaId) -> Stored<bool>;
 }

@@ -286,13 +286,14 @@ impl Social {
         if self.discard(room, &media).await? { Ok(()) } else { Err(VerbError::NotFound) }
     }
 
-    /// The row goes first: a file without a row is a few bytes lost, a row without its file is a
-    /// broken picture. `false`: a status carries it by now, or it is gone.
+    /// Removes an attachment that no status carries. It is given up first, so that none comes to
+    /// carry it; then its files go; the row goes last, since it alone tells where files are left
+    /// when a kill comes in between. `false`: a status carries it by now, or it is gone.
     pub(crate) async fn discard(&self, room: &Darkroom, media: &Media) -> Result<bool, VerbError> {
-        if !self.store.delete_media(media.id).await? {
+        if !self.store.give_up_media(media.id).await? {
             return Ok(false);
         }
         room.forget(&[&media.file, &media.thumbnail]).await;
-        Ok(true)
+        Ok(self.store.delete_media(media.id).await?)
     }
 }

@@ -152,10 +152,29 @@ fn only_old_media_without_a_status_are_orphans() {
         assert_eq!(orphans.iter().map(|m| m.id).collect::<Vec<_>>(), [old]);
         assert!(case.store.orphaned_media(START, 0).await.unwrap().is_empty());
         assert!(!case.store.delete_media(carried).await.unwrap());
+        assert!(!case.store.give_up_media(carried).await.unwrap());
         assert!(case.store.delete_media(old).await.unwrap());
+        assert!(!case.store.give_up_media(old).await.unwrap());
         assert!(!case.store.delete_media(old).await.unwrap());
         assert!(read(&case, old).await.is_none());
         assert!(read(&case, carried).await.is_some() && read(&case, young).await.is_some());
+    });
+}
+
+#[test]
+fn what_is_given_up_is_carried_by_nothing_and_is_an_orphan_however_often_one_is_killed_over_it() {
+    check(|case| async move {
+        let young = upload(&case, 1, START).await;
+        let before = Timestamp::from_ms(START.ms() - 1);
+        assert!(case.store.orphaned_media(before, 10).await.unwrap().is_empty());
+        for _ in 0..2 {
+            assert!(case.store.give_up_media(young).await.unwrap());
+            let orphans = case.store.orphaned_media(before, 10).await.unwrap();
+            assert_eq!(orphans.iter().map(|m| m.id).collect::<Vec<_>>(), [young]);
+            assert!(case.store.create_status(post(1, young)).await.is_err());
+        }
+        assert!(case.store.delete_media(young).await.unwrap());
+        assert!(read(&case, young).await.is_none());
     });
 }
 
