@@ -1,8 +1,8 @@
 //! The log: where it goes and how much it says. Lines go to standard error, so that standard output
-//! stays for what other programs read. Leaves what is said to whoever says it.
+//! stays for what other programs read, and have no colours: they read the same in a journal. Leaves
+//! what is said to whoever says it.
 
 use crate::config::{Log, LogFormat};
-use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log of a server, once.
@@ -10,7 +10,7 @@ pub(crate) fn start(log: &Log) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(log))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(false);
     match log.format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),
@@ -22,7 +22,7 @@ pub(crate) fn quiet() {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::WARN)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(false)
         .init();
 }
 

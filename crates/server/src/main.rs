@@ -32,6 +32,7 @@ use std::path::PathBuf;
 /// A small social network that you host yourself, for any Mastodon app.
 #[derive(Parser)]
 #[command(
+    name = "fulmar",
     version,
     after_help = "Begin with:\n  \
       fulmar serve                          makes a data folder and an owner account\n\n\
@@ -115,7 +116,8 @@ enum Command {
     /// names PostgreSQL. No server may be running there.
     #[command(after_help = "Examples:\n  \
         fulmar restore fulmar.tar.zst --data /var/lib/fulmar\n  \
-        fulmar restore fulmar.tar.zst --force      moves what is there into a folder beside it\n\n\
+        fulmar restore fulmar.tar.zst --force      moves what is there into before-restore-DATE \
+        inside it\n\n\
         Tables that are in PostgreSQL already move into a schema beside.\n\
         Everything is verified before anything is moved.")]
     Restore {
@@ -212,7 +214,12 @@ fn configuration(command: &ConfigCommand) -> anyhow::Result<()> {
                 eprintln!("fulmar: {advice}");
             }
             smtp::from_config(&config)?;
-            println!("the configuration can be used");
+            match &place.config {
+                Some(file) => println!("{} can be used", file.display()),
+                None => println!(
+                    "no file was named (--config or FULMAR_CONFIG): every key has its default"
+                ),
+            }
         }
         ConfigCommand::Default => print!("{}", config::default_file()),
         ConfigCommand::Reference => print!("{}", config::reference()),

@@ -46,11 +46,7 @@ pub(crate) async fn serve(
     }
     open::folder(&place.data)?;
     let _lock = lock::take_for_server(&place.data).await?;
-    if demo {
-        demo::fill(place, &config).await?;
-    }
-    let instance = Arc::new(open::open(place, &config).await?);
-    ensure_owner(place, &instance).await?;
+    // Before anything is made: whoever names a port that is taken finds no half of an instance.
     let address = listen.unwrap_or(config.server.listen);
     // Each connection is an open file, and the usual soft limit of 1,024 would be the cap.
     if let Err(error) = edge::raise_open_files() {
@@ -63,6 +59,11 @@ pub(crate) async fn serve(
     let tls = Tls::from_config(&config, &place.data)?.map(Arc::new);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (doors, local) = doors(address, &config, tls.as_deref(), &options)?;
+    if demo {
+        demo::fill(place, &config).await?;
+    }
+    let instance = Arc::new(open::open(place, &config).await?);
+    ensure_owner(place, &instance).await?;
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = transport(&parts.base_url, &config, tls.as_deref());

@@ -130,7 +130,7 @@ impl Restore<'_> {
         if let Some(name) = old.first().filter(|_| !force) {
             bail!(
                 "{} is not empty (there is {name}): choose another folder with --data, or let \
-                 --force move what is there into a folder beside",
+                 --force move what is there into before-restore-DATE inside it",
                 data.display()
             );
         }

@@ -110,8 +110,12 @@ fn keys(data: &Path) -> Vec<Finding> {
         findings.push(wrong(NAME, "token.key is damaged", advice));
     }
     if data.join("owner-password").exists() {
-        let advice = "log in, choose another password, and remove the file";
-        findings.push(note(NAME, "owner-password still holds the first password", advice));
+        let advice = "choose another password if you have not, and remove the file";
+        findings.push(note(
+            NAME,
+            "owner-password, with the first password, is still there",
+            advice,
+        ));
     }
     if findings.is_empty() {
         findings.push(good(NAME, format!("{count} files, for their owner only")));
