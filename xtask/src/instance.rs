@@ -39,7 +39,8 @@ pub struct Plan {
 
 /// Configuration of an instance where anyone may sign up and use the account at once; test suites
 /// of clients make all their users from one address.
-pub const OPEN: &str = "[signup]\nopen = true\nper_address = 100000\n";
+pub const OPEN: &str = "[signup]\nopen = true\nper_address = 100000\n\
+    [oauth]\napps_per_address = 100000\n";
 
 impl Plan {
     /// On a folder, with a configuration.

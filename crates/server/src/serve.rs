@@ -165,8 +165,8 @@ fn parts(
         homes: Arc::default(),
         meter: RateMeter::new(instance.social.unpredictable()),
         sign_ups: sign_ups(config, instance.social.unpredictable()),
-        apps: Allowance::new(api::limits::APPS, instance.social.unpredictable()),
-        app_tokens: Allowance::new(api::limits::APP_TOKENS, instance.social.unpredictable()),
+        apps: apps(config, (1, api::limits::APPS), instance.social.unpredictable()),
+        app_tokens: apps(config, (2, api::limits::APP_TOKENS), instance.social.unpredictable()),
         address_of: address_of(config),
         seats: api::Seats::of_streams(),
         upload_seats: api::Seats::of_uploads(),
@@ -240,6 +240,12 @@ fn site(parts: &Parts, address_of: web::AddressOf) -> web::Site {
         title: parts.title.clone(),
         description: parts.description.clone(),
     }))
+}
+
+/// The allowance of apps that the host gives an address, or of tokens for them: so many for each.
+fn apps(config: &Config, (each, rule): (u32, Rule), seed: u64) -> Allowance {
+    let apps = u32::try_from(config.oauth.apps_per_address.count()).unwrap_or(u32::MAX);
+    Allowance::new(Rule { limit: apps.saturating_mul(each), ..rule }, seed)
 }
 
 /// The allowance of sign-ups that the host gives an address.

@@ -141,6 +141,12 @@ configuration! {
         /// An app that asks for passwords can keep them, so this is for scripts of your own that
         /// have no browser. Every app may log in by a browser either way.
         password_grant: bool = false;
+        /// Apps that one address may register in half an hour.
+        ///
+        /// Every app that somebody logs in with registers itself once, so that people who share an
+        /// address (a school, a carrier) need some. Twice as many may ask for a token of their own,
+        /// without a member. Past it: 429.
+        apps_per_address: Whole<1, 1_000_000> = Whole::new(api::limits::APPS.limit as u64);
     }
 
     /// Where everything but pictures is kept.
