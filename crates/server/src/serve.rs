@@ -89,7 +89,7 @@ pub(crate) async fn serve(
     let manager = Arc::new(Manager::of_this_process());
     watch_signals(shutdown.clone(), Arc::clone(&manager), tls.clone())?;
     let desk = Desk::open(&place.data)?;
-    tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
+    let desk = tokio::spawn(desk.serve(Arc::clone(&instance), shutdown.clone()));
     if let Some(tls) = tls {
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()));
     }
@@ -100,6 +100,8 @@ pub(crate) async fn serve(
     manager.ready();
     tokio::spawn(manager.keep_telling());
     let drained = edge.serve(doors, service, shutdown).await?;
+    // It stops at once; its socket is to be gone before this process is.
+    let _ = desk.await;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
