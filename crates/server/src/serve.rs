@@ -48,14 +48,7 @@ pub(crate) async fn serve(
     let _lock = lock::take_for_server(&place.data).await?;
     // Before anything is made: whoever names a port that is taken finds no half of an instance.
     let address = listen.unwrap_or(config.server.listen);
-    // Each connection is an open file, and the usual soft limit of 1,024 would be the cap.
-    if let Err(error) = edge::raise_open_files() {
-        tracing::warn!(%error, "the limit of open files stays as it was");
-    }
-    let options = edge::Options {
-        uncapped: config.server.trusted_proxies.clone(),
-        ..edge::Options::default()
-    };
+    let options = edge_options(&config);
     let tls = Tls::from_config(&config, &place.data)?.map(Arc::new);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (doors, local) = doors(address, &config, tls.as_deref(), &options)?;
@@ -105,6 +98,15 @@ pub(crate) async fn serve(
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
+}
+
+/// What the edge is held to. Raises the limit of open files first: each connection is one, and the
+/// usual soft limit of 1,024 would be the cap.
+fn edge_options(config: &Config) -> edge::Options {
+    if let Err(error) = edge::raise_open_files() {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+    edge::Options { uncapped: config.server.trusted_proxies.clone(), ..edge::Options::default() }
 }
 
 /// What is done beside serving, until the server stops.
