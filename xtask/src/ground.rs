@@ -179,8 +179,9 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Builds what is measured and tried: the server, and this program for its load. Both in one go,
-/// so that what they share is built once.
+/// Builds what is measured and tried: the server, and this program for its load. One after the
+/// other: together their crates would get other features than `cargo run --release` gives them, and
+/// the whole server would be built anew.
 ///
 /// # Errors
 /// When it does not build, or when the debug build is asked for.
@@ -188,8 +189,8 @@ pub fn build_release() -> Result<()> {
     if tries_debug() {
         bail!("figures of a debug build mean nothing: unset {DEBUG}");
     }
-    let words = ["build", "--release", "--locked", "--package", "server", "--package", "xtask"];
-    sh("cargo", &words)
+    build_server()?;
+    sh("cargo", &["build", "--release", "--locked", "--package", "xtask"])
 }
 
 /// Builds the server alone, for words that try it and measure nothing.

@@ -18,9 +18,14 @@ pub const TWENTY_WORDS: &str = "The harbour was quiet this morning and two fulma
 pub fn posts(scene: &Scene, report: &mut Report) -> Result<()> {
     let bare = yardstick::sqlite(&scene.database()?, 8, 5.0)?;
     println!("  bare SQLite, the same statements in groups of 8: {bare:.0}/s");
-    for (writers, bar) in
-        [(1, Bar::None), (8, Bar::RateWithin(9_000.0, 25.0)), (64, Bar::RateWithin(15_000.0, 50.0))]
-    {
+    // The shares are those of the machine that the bars were set on, where the same statements bare
+    // made 26,000 a second.
+    let bars = [
+        (1, Bar::None),
+        (8, Bar::RateWithin(9_000.0, 9.0 / 26.0, 25.0)),
+        (64, Bar::RateWithin(15_000.0, 15.0 / 26.0, 50.0)),
+    ];
+    for (writers, bar) in bars {
         let stage = scene.serve()?;
         let load = Load::closed(stage.instance.address, writers, report.seconds);
         let shown = load.run(requests(&scene.tokens, true))?.all_fine("posts")?;

@@ -42,8 +42,9 @@ pub enum Bar {
     AtLeastOrShare(f64, f64),
     /// At least this share of the yardstick.
     Share(f64),
-    /// At least so much, and one in a hundred at most so many milliseconds.
-    RateWithin(f64, f64),
+    /// At least so much or this share of the yardstick, and one in a hundred at most so many
+    /// milliseconds.
+    RateWithin(f64, f64, f64),
     /// None: it is told, not judged.
     None,
 }
@@ -100,10 +101,12 @@ impl Row {
                 let met = self.ratio.is_some_and(|ratio| ratio >= share);
                 (format!(">= {share:.2} of it"), Some(met))
             }
-            Bar::RateWithin(least, most_ms) => {
+            Bar::RateWithin(least, share, most_ms) => {
+                let many = self.value >= least || self.ratio.is_some_and(|ratio| ratio >= share);
                 let quick = self.p99_ms.is_some_and(|p99| p99 <= most_ms);
-                let text = format!(">= {} {unit}, p99 <= {most_ms} ms", number(least));
-                (text, Some(self.value >= least && quick))
+                let least = number(least);
+                let text = format!(">= {least} {unit} or {share:.2}, p99 <= {most_ms} ms");
+                (text, Some(many && quick))
             }
             Bar::None => (String::new(), None),
         };
