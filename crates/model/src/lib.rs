@@ -35,6 +35,7 @@ pub mod text;
 pub mod thread;
 pub mod time;
 pub mod token;
+pub mod work;
 
 pub use account::{Account, AccountCounts};
 pub use event::Event;

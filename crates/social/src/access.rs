@@ -16,6 +16,7 @@ use model::{
     AccountId, AppId, TokenId,
     member::Member,
     token::{AuthCode, Scopes, Token},
+    work::Made,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -79,11 +80,13 @@ impl Social {
             _ => return Err(VerbError::Busy),
         };
         // The permit goes along: a caller who leaves does not make room for more than are allowed.
+        let clock = Arc::clone(&self.clock);
         let held = move || {
             let _permit = permit;
-            work()
+            Made::by(&*clock, work)
         };
-        tokio::task::spawn_blocking(held).await.map_err(|_| VerbError::Busy)
+        let made = tokio::task::spawn_blocking(held).await.map_err(|_| VerbError::Busy)?;
+        Ok(made.taken())
     }
 
     /// The hash of a new password.

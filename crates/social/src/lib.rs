@@ -5,6 +5,7 @@
 //! in `model`; this room asks them with what it has gathered.
 
 pub mod access;
+mod apart;
 pub mod cache;
 pub mod decide;
 pub mod error;

@@ -54,6 +54,8 @@ pub const POOL_DEADLINE: Duration = Duration::from_secs(2);
 pub const RECYCLE_DEADLINE: Duration = Duration::from_secs(1);
 /// How long PostgreSQL may take for one deed. Past it its outcome is unknown, and settled.
 pub const COMMIT_DEADLINE: Duration = Duration::from_secs(5);
+/// Most that one request to PostgreSQL is taken to cost there, in ns. Past it the rest is waiting.
+pub const TRIP_WORK_MAX_NS: u64 = 100_000_000;
 /// How often a deed that met another one (a deadlock) is tried. Past it: `Away`.
 pub const COLLISIONS_MAX: usize = 4;
 /// How often a lost deed's outcome is asked after.

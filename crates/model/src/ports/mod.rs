@@ -3,10 +3,19 @@
 
 use crate::{Event, Timestamp};
 
-/// The wall clock. Cores take `now` as an argument; only verbs ask a clock.
+/// The clocks. Cores take `now` as an argument; only verbs ask a clock. Tools and tests that measure
+/// nothing leave out the last two: then nothing that is done elsewhere is anybody's cost.
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
+    /// Processor time that the calling thread has used so far, in ns.
+    fn thread_work_ns(&self) -> u64 {
+        0
+    }
+    /// Time that never goes back, in ns since any moment.
+    fn steady_ns(&self) -> u64 {
+        0
+    }
 }
 
 /// A source of unpredictable bytes (keys, codes, salts).

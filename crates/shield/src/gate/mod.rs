@@ -12,8 +12,9 @@
 //! so that a thread that others crowd out does not make a route look dear.
 //!
 //! Leaves to the wiring what a request shows and what answers look like, and to `decide` who is
-//! served. What a handler has done for it on other threads is not in its cost yet; the controller
-//! makes up for that in the whole, by the delay that it causes.
+//! served. What a handler has had done on other threads (a store's, a pool's) is in its cost where
+//! the wiring's clock has it: the wiring adds what the poll borrowed. What nobody brings back is
+//! not; the controller makes up for that in the whole, by the delay that it causes.
 
 mod charge;
 mod clock;
@@ -55,7 +56,8 @@ pub trait Wiring: Send + Sync + 'static {
     /// The clocks.
     fn now(&self) -> Now;
 
-    /// Processor time of this thread so far, in ns: [`thread_work_ns`], but for tests.
+    /// Processor time of this thread so far, in ns: [`thread_work_ns`], and what was done on other
+    /// threads for what it polled.
     fn work_ns(&self) -> u64;
 }
 

@@ -14,6 +14,7 @@ pub use held::Hold;
 
 use crate::{
     Social, VerbError,
+    apart::apart,
     limits::{
         AVATAR_SIDE, HEADER_HEIGHT, HEADER_WIDTH, ORPHAN_HOURS, ORPHANS_AT_ONCE,
         PICTURE_MINUTES_MAX, PICTURE_WAIT_MS, PICTURES_AT_ONCE,
@@ -25,7 +26,9 @@ use model::{
     AccountId, MediaId, StoreError, Timestamp,
     limits::DESCRIPTION_CHARACTERS,
     media::{Finished, Media, MediaKind, MediaState, MediaWords, NewMedia, Size},
+    ports::Clock,
     text,
+    work::Made,
 };
 use picture::{PictureError, Prepared, Rendition};
 use std::{sync::Arc, time::Duration};
@@ -66,26 +69,28 @@ impl Darkroom {
     /// Runs work on a picture off the runtime's threads, when it is its turn.
     async fn develop<T: Send + 'static>(
         &self,
+        clock: &Arc<dyn Clock>,
         work: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
     ) -> Result<T, PictureError> {
+        let clock = Arc::clone(clock);
         let turn = Arc::clone(&self.working).acquire_owned().await;
         // A decoder that panics on hostile bytes is a damaged picture, not a lost worker.
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work()
+            Made::by(&*clock, work)
         });
-        done.await.unwrap_or(Err(PictureError::Damaged))
+        done.await.map_or(Err(PictureError::Damaged), Made::taken)
     }
 
     /// A file as a picture of this shape, in pixels.
     async fn cut(
         &self,
+        clock: &Arc<dyn Clock>,
         file: Option<Bytes>,
-        width: u32,
-        height: u32,
+        size: Size,
     ) -> Result<Option<Rendition>, VerbError> {
         let Some(file) = file else { return Ok(None) };
-        Ok(Some(self.develop(move || picture::cut(&file, Size { width, height })).await?))
+        Ok(Some(self.develop(clock, move || picture::cut(&file, size)).await?))
     }
 
     /// Removes files that nothing shows any more; one that cannot be removed is only logged.
@@ -164,13 +169,13 @@ impl Social {
         let id = self.store.create_media(&new).await?;
         let (social, room) = (Arc::clone(self), room.clone());
         let wait = Duration::from_millis(PICTURE_WAIT_MS);
-        let work = tokio::spawn(async move {
+        let work = tokio::spawn(apart(Arc::clone(&self.clock), async move {
             let _place = place;
             social.process(&room, id, file).await
-        });
+        }));
         // Past the wait it goes on by itself, and the client asks again.
         if let Ok(Ok(done)) = tokio::time::timeout(wait, work).await {
-            done?;
+            done.taken()?;
         }
         self.uploaded(account, id).await
     }
@@ -178,7 +183,7 @@ impl Social {
     /// Develops and keeps a picture. One that is none ends as failed; an error is ours, and said to
     /// whoever still waits: they may send it again.
     async fn process(&self, room: &Darkroom, id: MediaId, file: Bytes) -> Result<(), VerbError> {
-        let made = room.develop(move || picture::prepare(&file)).await;
+        let made = room.develop(&self.clock, move || picture::prepare(&file)).await;
         let kept = match made {
             Ok(made) => room.keep(&files::fresh_key(&*self.random), made).await.map(Some),
             Err(error) => {
@@ -240,8 +245,10 @@ impl Social {
             return Ok((None, None));
         }
         let _place = room.waiting.join(account)?;
-        let avatar = room.cut(sent.avatar, AVATAR_SIDE, AVATAR_SIDE).await?;
-        let header = room.cut(sent.header, HEADER_WIDTH, HEADER_HEIGHT).await?;
+        let square = Size { width: AVATAR_SIDE, height: AVATAR_SIDE };
+        let wide = Size { width: HEADER_WIDTH, height: HEADER_HEIGHT };
+        let avatar = room.cut(&self.clock, sent.avatar, square).await?;
+        let header = room.cut(&self.clock, sent.header, wide).await?;
         let avatar = self.put_picture(room, avatar).await?;
         match self.put_picture(room, header).await {
             Ok(header) => Ok((avatar, header)),

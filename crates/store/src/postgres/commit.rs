@@ -14,11 +14,14 @@ use crate::{
     limits::{COLLISIONS_MAX, COMMIT_DEADLINE, SETTLE_EVERY, SETTLE_TRIES},
 };
 use futures_util::{StreamExt, future::poll_fn};
-use model::ports::Announcement;
+use model::{ports::Announcement, work::Made};
 use std::{
     future::Future,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::Poll,
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -35,20 +38,18 @@ enum Fate {
     Unknown,
 }
 
+type Answer = oneshot::Sender<Made<Result<Done, CommitError>>>;
+
 /// Rows and how many were changed.
 type Outcome = Result<(Vec<Row>, usize), Error>;
 
 /// Runs a deed to its end and answers. Spawned, so that a caller who goes away leaves no deed half
 /// known.
-pub(super) async fn run(
-    postgres: Arc<Postgres>,
-    batch: Batch,
-    answer: oneshot::Sender<Result<Done, CommitError>>,
-) {
+pub(super) async fn run(postgres: Arc<Postgres>, batch: Batch, answer: Answer) {
     let Batch { statements: parts, ids: wanted, moves, tell } = batch;
     let mut connection = match connection::take(&postgres.writers).await {
         Ok(connection) => connection,
-        Err(error) => return reply(answer, Err(error.into())),
+        Err(error) => return reply(answer, Err(error.into()), 0),
     };
     let statements = match prepare_all(&mut connection, &parts).await {
         Ok(statements) => statements,
@@ -56,20 +57,26 @@ pub(super) async fn run(
             if connection::spoils(&connection, &error) {
                 drop(deadpool::managed::Object::take(connection));
             }
-            return reply(answer, Err(store_error(&error).into()));
+            return reply(answer, Err(store_error(&error).into()), 0);
         }
     };
     // Ids are issued as late as can be: a place that is held keeps others waiting.
     let now = postgres.clock.now();
     let (ids, flight) = postgres.flights.begin(wanted, tell.is_some(), now);
     let mut fate = Fate::Collided;
+    let work_ns = AtomicU64::new(0);
     for _ in 0..COLLISIONS_MAX {
-        let attempt = pipeline(&connection.client, &parts, &statements, &ids);
+        let trip = postgres.shares.begin();
+        let answered = || {
+            work_ns.fetch_add(trip.work_ns(), Relaxed);
+        };
+        let attempt = pipeline(&connection.client, &parts, &statements, &ids, &answered);
         fate = timeout(COMMIT_DEADLINE, attempt).await.unwrap_or(Fate::Unknown);
         if !matches!(fate, Fate::Collided) {
             break;
         }
     }
+    let work_ns = work_ns.into_inner();
     match fate {
         Fate::Committed(done) => {
             drop(connection);
@@ -78,27 +85,27 @@ pub(super) async fn run(
             }
             match announce::event_of(tell, &done) {
                 Some(event) => {
-                    let acknowledge = Box::new(move || reply(answer, Ok(done)));
+                    let acknowledge = Box::new(move || reply(answer, Ok(done), work_ns));
                     flight.land(Some(Announcement { event, acknowledge }));
                 }
                 None => {
                     flight.land(None);
-                    reply(answer, Ok(done));
+                    reply(answer, Ok(done), work_ns);
                 }
             }
         }
         Fate::Refused(error) => {
             drop(flight);
-            reply(answer, Err(error));
+            reply(answer, Err(error), work_ns);
         }
         Fate::Collided => {
             drop(flight);
-            reply(answer, Err(away().into()));
+            reply(answer, Err(away().into()), work_ns);
         }
         Fate::Unknown => {
             let backend = connection.backend;
             drop(deadpool::managed::Object::take(connection));
-            reply(answer, Err(unsettled().into()));
+            reply(answer, Err(unsettled().into()), work_ns);
             settle(&postgres, backend).await;
             if moves && let Some(last) = ids.last() {
                 postgres.moved.tell(*last);
@@ -109,9 +116,9 @@ pub(super) async fn run(
     }
 }
 
-fn reply(answer: oneshot::Sender<Result<Done, CommitError>>, result: Result<Done, CommitError>) {
+fn reply(answer: Answer, result: Result<Done, CommitError>, work_ns: u64) {
     // A caller who is gone needs no answer.
-    let _ = answer.send(result);
+    let _ = answer.send(Made::at(result, work_ns));
 }
 
 async fn prepare_all(connection: &mut Connection, parts: &[Part]) -> Result<Vec<Statement>, Error> {
@@ -123,11 +130,25 @@ async fn prepare_all(connection: &mut Connection, parts: &[Part]) -> Result<Vec<
     Ok(statements)
 }
 
-async fn pipeline(client: &Client, parts: &[Part], statements: &[Statement], ids: &[i64]) -> Fate {
+/// One attempt; `answered` is called as the answer of the last statement is there.
+async fn pipeline(
+    client: &Client,
+    parts: &[Part],
+    statements: &[Statement],
+    ids: &[i64],
+    answered: &(dyn Fn() + Sync),
+) -> Fate {
     let mut requests: Vec<Pin<Box<dyn Future<Output = Outcome> + Send + '_>>> = Vec::new();
     requests.push(Box::pin(control(client, "BEGIN")));
-    for (part, statement) in parts.iter().zip(statements) {
-        requests.push(Box::pin(execute(client, statement, part, ids)));
+    for (place, (part, statement)) in parts.iter().zip(statements).enumerate() {
+        let is_last = place + 1 == parts.len();
+        requests.push(Box::pin(async move {
+            let outcome = execute(client, statement, part, ids).await;
+            if is_last {
+                answered();
+            }
+            outcome
+        }));
     }
     requests.push(Box::pin(control(client, "COMMIT")));
     let mut outcomes = in_order(requests).await;

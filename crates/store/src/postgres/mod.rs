@@ -9,6 +9,7 @@ mod flight;
 mod fold;
 mod hold;
 mod migrate;
+mod share;
 mod value;
 
 use crate::{
@@ -29,7 +30,9 @@ use hold::{Hold, Keeping};
 use model::{
     StoreError,
     ports::{Announcer, Clock},
+    work::{self, Made},
 };
+use share::Shares;
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
@@ -46,6 +49,7 @@ pub(crate) struct Postgres {
     readers: Pool<Connector>,
     flights: Arc<Flights>,
     clock: Arc<dyn Clock>,
+    shares: Shares,
     write_places: Arc<Semaphore>,
     read_places: Semaphore,
     moved: Arc<Moved>,
@@ -83,6 +87,7 @@ impl Postgres {
             writers: pool(options)?,
             readers: pool(options)?,
             flights: Arc::new(Flights::new(Issuer::after(last, options.node), announcer)),
+            shares: Shares::new(Arc::clone(&clock)),
             clock,
             write_places: Arc::new(Semaphore::new(WRITE_QUEUE_MAX)),
             read_places: Semaphore::new(READ_QUEUE_MAX),
@@ -110,7 +115,7 @@ impl Postgres {
             drop(place);
         });
         // The task is gone, and with it what it knew.
-        answered.await.unwrap_or_else(|_| Err(unsettled().into()))
+        answered.await.map_or_else(|_| Err(unsettled().into()), Made::taken)
     }
 
     pub async fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
@@ -133,7 +138,12 @@ impl Postgres {
         let mut connection = take(&self.readers).await.map_err(Attempt::Failed)?;
         connection.busy = true;
         let result = match connection.prepare(sql, values, false).await {
-            Ok(statement) => commit::rows_of(&connection.client, &statement, values, &[]).await,
+            Ok(statement) => {
+                let trip = self.shares.begin();
+                let got = commit::rows_of(&connection.client, &statement, values, &[]).await;
+                work::spent(trip.work_ns());
+                got
+            }
             Err(error) => Err(error),
         };
         connection.busy = false;

@@ -106,10 +106,11 @@ pub(crate) fn open(
     let restarts = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&restarts);
     let checkpointer = spawn("checkpoint", move || checkpoints(&checkpoint, &stopped, &counted))?;
+    let readers = reader::Readers::start(options, &clock)?;
     Ok(Sqlite {
         options: options.clone(),
         writer: Some(writer::Writer::start(conn, clock, announcer, restarts)?),
-        readers: Some(reader::Readers::start(options)?),
+        readers: Some(readers),
         checkpointer: Some((stop, checkpointer)),
     })
 }

@@ -1,12 +1,16 @@
 //! Readers: a few threads with a connection each. A query waits in a bounded queue, never longer,
 //! and is stopped once nobody waits for it: its deadline has passed, or its caller has gone.
+//!
+//! An answer brings the processor time that the thread has used since its last one, so that the
+//! clock, a system call, is read once a query. What a query that nobody wants any more took is in
+//! the next one's: at most [`QUERY_STEPS`].
 
 use super::{closed, connect, rows_of, spawn, store_error};
 use crate::{
     Options, Row, Value,
     limits::{QUERY_DEADLINE, QUERY_STEPS, READ_QUEUE_MAX, READERS},
 };
-use model::StoreError;
+use model::{StoreError, ports::Clock, work::Made};
 use parking_lot::Mutex;
 use std::{
     sync::{
@@ -21,7 +25,7 @@ use tokio::{sync::oneshot, time::timeout};
 struct Query {
     sql: String,
     values: Vec<Value>,
-    answer: oneshot::Sender<Result<Vec<Row>, StoreError>>,
+    answer: oneshot::Sender<Made<Result<Vec<Row>, StoreError>>>,
     unwanted: Arc<AtomicBool>,
 }
 
@@ -41,15 +45,15 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(options: &Options) -> Result<Self, StoreError> {
+    pub(super) fn start(options: &Options, clock: &Arc<dyn Clock>) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::sync_channel(READ_QUEUE_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         let mut threads = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             let conn = connect(options)?;
             conn.pragma_update(None, "query_only", true).map_err(|e| store_error(&e))?;
-            let waiting = Arc::clone(&waiting);
-            threads.push(spawn("reader", move || serve(conn, &waiting))?);
+            let (waiting, clock) = (Arc::clone(&waiting), Arc::clone(clock));
+            threads.push(spawn("reader", move || serve(conn, &waiting, &*clock))?);
         }
         Ok(Self { queue: Some(queue), threads })
     }
@@ -65,7 +69,7 @@ impl Readers {
         let unwanted = Arc::clone(&wanted.0);
         queue.try_send(Query { sql, values, answer, unwanted }).map_err(|_| closed())?;
         match timeout(QUERY_DEADLINE, answered).await {
-            Ok(Ok(rows)) => rows,
+            Ok(Ok(made)) => made.taken(),
             Ok(Err(_)) | Err(_) => Err(closed()),
         }
     }
@@ -80,7 +84,12 @@ impl Drop for Readers {
     }
 }
 
-fn serve(mut conn: rusqlite::Connection, waiting: &Mutex<mpsc::Receiver<Query>>) {
+fn serve(
+    mut conn: rusqlite::Connection,
+    waiting: &Mutex<mpsc::Receiver<Query>>,
+    clock: &dyn Clock,
+) {
+    let mut measured_ns = clock.thread_work_ns();
     loop {
         let next = waiting.lock().recv();
         let Ok(query) = next else { return };
@@ -90,13 +99,13 @@ fn serve(mut conn: rusqlite::Connection, waiting: &Mutex<mpsc::Receiver<Query>>)
             continue;
         }
         let look = move || unwanted.load(Ordering::Relaxed);
-        if let Err(error) = conn.progress_handler(QUERY_STEPS, Some(look)) {
-            let _ = query.answer.send(Err(store_error(&error)));
-            continue;
-        }
         let rows = conn
-            .prepare_cached(&query.sql)
+            .progress_handler(QUERY_STEPS, Some(look))
+            .and_then(|()| conn.prepare_cached(&query.sql))
             .and_then(|mut statement| rows_of(&mut statement, &query.values, &[]));
-        let _ = query.answer.send(rows.map_err(|e| store_error(&e)));
+        let now_ns = clock.thread_work_ns();
+        let work_ns = now_ns.saturating_sub(measured_ns);
+        measured_ns = now_ns;
+        let _ = query.answer.send(Made::at(rows.map_err(|e| store_error(&e)), work_ns));
     }
 }

@@ -9,6 +9,10 @@
 //! Batches of a group share a transaction without being kept apart in it, since nearly none is
 //! refused. Where one is, in a way that leaves something to undo, all of the group is rolled back
 //! and run again with a savepoint for each batch, which tells who is refused.
+//!
+//! What a group took of the processor is divided among its deeds by their statements. What comes
+//! after the commit, telling the listeners, is not in it: it grows with who listens, not with the
+//! deed.
 
 use super::{closed, rows_of, spawn, store_error};
 use crate::{
@@ -23,6 +27,7 @@ use crate::{
 use model::{
     StoreError,
     ports::{Announcement, Announcer, Clock},
+    work::Made,
 };
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
@@ -41,7 +46,7 @@ use tokio::{
 };
 
 type Outcome = Result<Done, CommitError>;
-type Answer = oneshot::Sender<Outcome>;
+type Answer = oneshot::Sender<Made<Outcome>>;
 
 struct Waiting {
     batch: Batch,
@@ -72,7 +77,7 @@ struct Patience {
 /// The answers of a group, given when this goes. That is done on the runtime of those who wait:
 /// this thread would wake it for each of them, and on one core be put aside each time.
 #[derive(Default)]
-struct Answers(Vec<(Answer, Outcome)>);
+struct Answers(Vec<(Answer, Made<Outcome>)>);
 
 impl Drop for Answers {
     fn drop(&mut self) {
@@ -138,7 +143,10 @@ impl Writer {
             Err(_) => timeout(wait.group, answered).await.map_err(|_| unsettled())?,
         };
         // The thread is gone, and with it what it knew.
-        outcome.unwrap_or_else(|_| Err(if own.take() { closed() } else { unsettled() }.into()))
+        match outcome {
+            Ok(made) => made.taken(),
+            Err(_) => Err(if own.take() { closed() } else { unsettled() }.into()),
+        }
     }
 }
 
@@ -197,23 +205,31 @@ impl Worker {
             if !first.claim.take() {
                 continue;
             }
+            let begun_ns = self.clock.thread_work_ns();
             group.push(first);
             gather(&mut group, &mut waiting);
-            self.commit_group(&mut group);
+            self.commit_group(&mut group, begun_ns);
         }
     }
 
-    fn commit_group(&mut self, group: &mut Vec<Waiting>) {
-        let mut care = Care::Together;
-        loop {
-            match self.try_group(group, care) {
-                Ok(done) => return self.answer(group, done),
-                Err(Undone::Again) => care = Care::Each,
-                Err(Undone::Lost(error)) => {
-                    for waiting in group.drain(..) {
-                        let _ = waiting.answer.send(Err(again(&error).into()));
-                    }
-                    return;
+    /// Commits a group on which this thread has been at work since `begun_ns` of its clock.
+    fn commit_group(&mut self, group: &mut Vec<Waiting>, begun_ns: u64) {
+        let mut tried = self.try_group(group, Care::Together);
+        if matches!(tried, Err(Undone::Again)) {
+            tried = self.try_group(group, Care::Each);
+        }
+        let work_ns = self.clock.thread_work_ns().saturating_sub(begun_ns);
+        let statements = group.iter().map(|waiting| weight(&waiting.batch)).sum();
+        let share = Share { work_ns, statements };
+        match tried {
+            Ok(done) => self.answer(group, done, share),
+            Err(undone) => {
+                for Waiting { batch, answer, .. } in group.drain(..) {
+                    let error = match &undone {
+                        Undone::Lost(error) => again(error),
+                        Undone::Again => closed(),
+                    };
+                    let _ = answer.send(Made::at(Err(error.into()), share.of(&batch)));
                 }
             }
         }
@@ -264,12 +280,14 @@ impl Worker {
     }
 
     /// Answers in commit order: deeds that others must learn of go through the announcer.
-    fn answer(&self, group: &mut Vec<Waiting>, done: Vec<Outcome>) {
+    fn answer(&self, group: &mut Vec<Waiting>, done: Vec<Outcome>, share: Share) {
         let runtime = group.first().and_then(|waiting| waiting.runtime.clone());
         let answers = Arc::new(Mutex::new(Some(Answers::default())));
         let mut told = Vec::with_capacity(group.len());
         for (Waiting { batch, answer, .. }, outcome) in group.drain(..).zip(done) {
+            let work_ns = share.of(&batch);
             let event = outcome.as_ref().ok().and_then(|done| event_of(batch.tell, done));
+            let outcome = Made::at(outcome, work_ns);
             let answers = Arc::clone(&answers);
             let acknowledge = move || match &mut *answers.lock() {
                 Some(answers) => answers.0.push((answer, outcome)),
@@ -371,6 +389,24 @@ impl Worker {
     }
 }
 
+/// What a group took, to be divided.
+#[derive(Clone, Copy)]
+struct Share {
+    work_ns: u64,
+    statements: u64,
+}
+
+impl Share {
+    fn of(self, batch: &Batch) -> u64 {
+        self.work_ns / self.statements.max(1) * weight(batch)
+    }
+}
+
+/// Statements of a batch, and one for the rest that comes with it.
+fn weight(batch: &Batch) -> u64 {
+    u64::try_from(batch.statements.len()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 /// Takes what waits, and lets those run who are about to send more. On a busy core they do so while
 /// this thread yields, so that groups grow with the load and each deed gets cheaper; on an idle one
 /// it costs a system call.
@@ -428,6 +464,17 @@ mod tests {
             batch.tell(|_| Some(Event::TokenRevoked(TokenId::new(1)?)));
         }
         batch
+    }
+
+    #[test]
+    fn a_groups_work_is_divided_among_its_deeds_by_their_statements() {
+        let one = tag("one", false);
+        let mut three = tag("three", false);
+        three.add("SELECT 1", params![]);
+        three.add("SELECT 1", params![]);
+        let share = Share { work_ns: 600, statements: weight(&one) + weight(&three) };
+        assert_eq!((share.of(&one), share.of(&three)), (200, 400));
+        assert_eq!(Share { work_ns: 600, statements: 0 }.of(&Batch::new()), 600, "and no panic");
     }
 
     /// Of two who wait too long, the one whose group had begun is told that nobody knows, and was

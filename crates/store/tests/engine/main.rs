@@ -10,6 +10,7 @@
 mod access;
 mod accounts;
 mod copies;
+mod costs;
 mod counts;
 mod deeds;
 mod jobs;
