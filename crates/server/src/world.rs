@@ -102,7 +102,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let options = Options::at(folder.path().join("fulmar.db"));
         let db = Db::open(&options, Arc::new(WallClock), Arc::new(Unheard)).unwrap();
-        let gate = Gate::new(Settings::for_cores(1), [7; 16], Stranger);
+        let settings = Settings { sources: 4_096, ..Settings::for_cores(1) };
+        let gate = Gate::new(settings, [7; 16], Stranger);
         let handler = service_fn(|_: Request<()>| {
             let db = db.clone();
             async move {
@@ -113,7 +114,7 @@ mod tests {
         let (own, borrowed) = (thread_work_ns(), borrowed_ns());
         gate.around(handler).call(Request::new(())).await.unwrap();
         let (own, borrowed) = (thread_work_ns() - own, borrowed_ns() - borrowed);
-        assert!(borrowed > 3 * own, "{borrowed} ns in the store, {own} here");
+        assert!(borrowed > own, "{borrowed} ns in the store, {own} here");
         let (depth_ms, borrowed_ms) = (gate.snapshot().depth_ms, borrowed as f64 / 1e6);
         assert!(depth_ms >= borrowed_ms, "{depth_ms} of {borrowed_ms} ms were settled");
     }

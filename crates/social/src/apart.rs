@@ -1,5 +1,5 @@
-//! What a verb does in a task of its own and waits for: its work comes back with its result, so that
-//! it is counted as work of who waits. See [`model::work`].
+//! What a verb does in a task of its own and waits for: its work comes back with its result, so
+//! that it is counted as work of who waits. See [`model::work`].
 
 use model::{
     ports::Clock,
@@ -9,7 +9,6 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
-    task::Poll,
 };
 
 /// Measures the polls of a future, with what they borrow.
@@ -32,7 +31,7 @@ mod tests {
     use model::{Timestamp, work::spent};
     use std::{
         sync::atomic::{AtomicU64, Ordering},
-        task::{Context, Waker},
+        task::{Context, Poll, Waker},
     };
 
     /// Every look at it finds a microsecond of work more.

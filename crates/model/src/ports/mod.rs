@@ -3,8 +3,8 @@
 
 use crate::{Event, Timestamp};
 
-/// The clocks. Cores take `now` as an argument; only verbs ask a clock. Tools and tests that measure
-/// nothing leave out the last two: then nothing that is done elsewhere is anybody's cost.
+/// The clocks. Cores take `now` as an argument; only verbs ask a clock. Tools and tests that
+/// measure nothing leave out the last two: then nothing that is done elsewhere is anybody's cost.
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
