@@ -2,6 +2,7 @@
 //! operator or a test may set lower or higher; what is only a constant here may not be set at all.
 
 pub mod decide;
+pub mod kernel;
 
 /// Connections held open over all listeners. A plain connection costs about 14 KiB, with TLS about
 /// 40 KiB, so this many stay near 2.5 GiB at worst. Past it the one that keeps us waiting longest

@@ -246,6 +246,12 @@ impl State {
         self.offenders.next_denial()
     }
 
+    /// Forgives one address: an operator's word. Answers whether it was denied.
+    pub fn forgive(&mut self, address: std::net::IpAddr, now: Now) -> bool {
+        let origin = facts::Origin::of(&self.key, address);
+        self.offenders.forgive(origin.address, address, now)
+    }
+
     /// Forgives every denied address: an operator's word.
     pub fn clear_denials(&mut self) {
         self.offenders.clear();

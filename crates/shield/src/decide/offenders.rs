@@ -143,6 +143,21 @@ impl Offenders {
         self.denied.iter().filter(|entry| entry.until_s > now_s).count()
     }
 
+    /// Forgives one address, also the doubt that there is now: an operator's word. Answers whether
+    /// it was denied.
+    pub(super) fn forgive(&mut self, hash: u64, address: IpAddr, now: Now) -> bool {
+        let was = self.denied_s(hash, now.unix_s).is_some();
+        let base = place(hash, SETS - 1) * WAYS;
+        let set = self.denied.get_mut(base..base + WAYS).unwrap_or_default();
+        if let Some(entry) = set.iter_mut().find(|entry| entry.hash == hash) {
+            *entry = Entry::default();
+        }
+        let doubt = self.doubt.estimate(hash, now.us);
+        self.answered.add(hash, doubt, now.us);
+        self.fresh.retain(|denial| denial.address != address);
+        was
+    }
+
     /// Forgives everybody: an operator's word.
     pub(super) fn clear(&mut self) {
         self.denied.fill(Entry::default());
@@ -239,6 +254,28 @@ mod tests {
         assert_eq!(offenders.deny(ORIGIN.address, now + 2 * DAY_S), Some(60), "forgotten by then");
         offenders.clear();
         assert_eq!(offenders.denied(now), 0);
+    }
+
+    #[test]
+    fn who_is_forgiven_is_no_suspect_any_more_and_others_are_not_forgiven_with_it() {
+        let mut offenders = offenders();
+        let other = Origin { address: 0x0fed_cba9_8765_4321, network: 2 };
+        let [address, another] = ["192.0.2.7", "192.0.2.8"].map(|a| a.parse().expect("an address"));
+        for (origin, address) in [(ORIGIN, address), (other, another)] {
+            (0..300).for_each(|_| {
+                offenders.refused(origin, false, at(1));
+            });
+            let seconds = offenders.deny(origin.address, 1).expect("denied");
+            offenders.announce(address, seconds);
+        }
+        assert!(offenders.forgive(ORIGIN.address, address, at(2)));
+        assert!(!offenders.forgive(ORIGIN.address, address, at(2)), "it was forgiven before");
+        assert_eq!(offenders.denied_s(ORIGIN.address, 2), None);
+        assert!(!offenders.is_suspect(ORIGIN.address, 2_000_000));
+        assert!(!offenders.refused(ORIGIN, false, at(2)), "one refusal more is not enough");
+        assert!(offenders.denied_s(other.address, 2).is_some());
+        assert_eq!(offenders.next_denial().map(|denial| denial.address), Some(another));
+        assert_eq!(offenders.next_denial(), None);
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Door {
         Self { listener, tls: Some(acceptor) }
     }
 
+    /// The address and port that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
     /// One accept loop for each socket. Each ends after `stop`, once its queue is empty.
     pub(super) fn open<S, B>(
         self,

@@ -165,6 +165,12 @@ impl<W: Wiring> Gate<W> {
         self.desk.lock().state.next_denial()
     }
 
+    /// Forgives one address: an operator's word. Answers whether it was denied.
+    pub fn forgive(&self, address: std::net::IpAddr) -> bool {
+        let now = self.wiring.now();
+        self.desk.lock().state.forgive(address, now)
+    }
+
     /// Forgives every denied address: an operator's word.
     pub fn clear_denials(&self) {
         self.desk.lock().state.clear_denials();
