@@ -14,18 +14,27 @@ use crate::{ground, postgres};
 type Package = (&'static str, &'static str, &'static str);
 
 /// What the tests of the workspace start.
-const FOR_TESTS: [Package; 4] = [
+const FOR_TESTS: [Package; 7] = [
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15", "the other store"),
     ("pebble", "pebble", "a certificate authority for the test of ACME"),
+    ("nft", "nftables", "a witness of what the kernel is told to drop"),
+    ("ip", "iproute2", "network namespaces for the tests of that"),
+    ("setpriv", "util-linux", "a server without a right, in the same tests"),
     ("cc", "gcc", "crates with C inside"),
     ("/usr/include/stdio.h", "libc6-dev", "the same"),
 ];
 /// What the release is tried with.
-const FOR_RELEASE: [Package; 5] = [
+const FOR_RELEASE: [Package; 11] = [
     ("systemd-analyze", "systemd", "a reader of the package's unit"),
     ("lintian", "lintian", "a reader of the package"),
     ("python3", "python3", "real clients"),
     ("chromium", "chromium", "the log-in pages, as people meet them"),
+    ("nginx", "nginx-light", "a yardstick for refusals"),
+    ("wrk", "wrk", "load that is not ours, for both"),
+    ("hping3", "hping3", "floods in a network namespace"),
+    ("slowhttptest", "slowhttptest", "slow attacks that are not ours"),
+    ("h2load", "nghttp2-client", "floods that are not ours"),
+    ("openssl", "openssl", "a certificate for both"),
     ("tar", "tar", "toot's sources come in an archive"),
 ];
 

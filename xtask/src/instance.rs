@@ -145,7 +145,8 @@ impl Plan {
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some(url) = line.strip_prefix("ready http://") {
+                let url = line.strip_prefix("ready http://");
+                if let Some(url) = url.or_else(|| line.strip_prefix("ready https://")) {
                     let _gone = tell.send(url.trim_end_matches('/').to_owned());
                 }
             }

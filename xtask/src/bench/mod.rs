@@ -4,13 +4,16 @@
 //! row also carries its ratio to what a bare server or a bare database gives in the same minutes.
 //! Nothing here is a test: a bench reports whether its bar was met, and only `--strict` fails.
 
+mod cable;
 mod data;
 mod fanout;
 mod footprint;
 mod hot;
 mod posts;
 mod reads;
+mod refuse;
 mod report;
+mod tools;
 pub mod yardstick;
 
 use std::path::PathBuf;
@@ -49,8 +52,15 @@ const BENCHES: [Bench; 11] = [
     Bench { name: "hot", shows: "one hot author on PostgreSQL", run: hot::postgres },
 ];
 
-/// The bench that needs no server.
+/// The bench that needs no server of ours.
 const MACHINE: &str = "machine";
+const GROWTH: &str = "growth";
+
+/// Names beside those of `BENCHES`.
+const ALONE: [&str; 4] = [GROWTH, refuse::NAME, tools::NAME, MACHINE];
+
+/// A bench that makes its own data: its name, what it shows, how it runs.
+type Alone = (&'static str, &'static str, fn(&mut Report) -> Result<()>);
 
 /// How benches are to be run.
 pub struct Wish {
@@ -71,6 +81,8 @@ pub fn list() {
     for bench in &BENCHES {
         println!("{:<10} {}", bench.name, bench.shows);
     }
+    println!("{:<10} {}", refuse::NAME, refuse::SHOWS);
+    println!("{:<10} {}", tools::NAME, tools::SHOWS);
     println!("{MACHINE:<10} the yardsticks alone: what this machine gives without us");
     println!("{:<10} how each cost grows from 1,000 to 1,000,000 posts", "growth");
 }
@@ -105,7 +117,7 @@ const LONG: &str = "fanout";
 /// When a bench could not be run.
 pub fn smoke() -> Result<()> {
     println!("short form: that benches run is shown here, their figures mean nothing");
-    let names = BENCHES.iter().map(|bench| bench.name).chain(["growth", MACHINE]);
+    let names = BENCHES.iter().map(|bench| bench.name).chain(ALONE);
     measure(&Wish {
         names: names.filter(|name| *name != LONG).map(str::to_owned).collect(),
         json: None,
@@ -120,8 +132,7 @@ fn measure(wish: &Wish) -> Result<()> {
     if !pin::possible() {
         println!("this machine has one core: load and server share it, and figures are low");
     }
-    let all: Vec<&str> =
-        BENCHES.iter().map(|bench| bench.name).chain(["growth", MACHINE]).collect();
+    let all: Vec<&str> = BENCHES.iter().map(|bench| bench.name).chain(ALONE).collect();
     if let Some(unknown) = wish.names.iter().find(|name| !all.contains(&name.as_str())) {
         bail!("there is no bench `{unknown}`; there are: {}", all.join(", "));
     }
@@ -131,7 +142,16 @@ fn measure(wish: &Wish) -> Result<()> {
         println!("\n=== {MACHINE}: what this machine gives without us");
         yardstick::machine(&mut report)?;
     }
-    if wish.names.iter().any(|name| name != MACHINE) || wish.names.is_empty() {
+    let alone: [Alone; 2] =
+        [(refuse::NAME, refuse::SHOWS, refuse::refuse), (tools::NAME, tools::SHOWS, tools::tools)];
+    for (name, shows, run) in alone.iter().filter(|(name, ..)| wanted(name)) {
+        println!("\n=== {name}: {shows}");
+        if let Err(error) = run(&mut report) {
+            report.failed(name, &error);
+        }
+    }
+    let with_data = |name: &String| name == GROWTH || !ALONE.contains(&name.as_str());
+    if wish.names.iter().any(with_data) || wish.names.is_empty() {
         let scene = Scene::of(wish.posts)?;
         all_wanted(wish, &scene, &mut report, wanted);
     }

@@ -55,6 +55,18 @@ impl Row {
         Self { name: name.to_owned(), value, unit, ..Self::default() }.judged(bar)
     }
 
+    /// A figure beside that of somebody else.
+    pub fn beside(
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        yardstick: Option<f64>,
+        bar: Bar,
+    ) -> Self {
+        let ratio = yardstick.filter(|other| *other > 0.0).map(|other| value / other);
+        Self { name: name.to_owned(), value, unit, yardstick, ratio, ..Self::default() }.judged(bar)
+    }
+
     /// A rate with its latencies.
     pub fn rate(name: &str, shown: &Shown, yardstick: Option<f64>, bar: Bar) -> Self {
         let value = shown.per_second();
