@@ -18,6 +18,10 @@ pub(crate) const FOLDER_LOOK_MS: u64 = 50;
 pub(crate) const MEMBERS_PER_ANSWER: u32 = 80;
 /// Tokens in one answer to `token list`. Past it: the older ones are not shown.
 pub(crate) const TOKENS_SHOWN: u32 = 1_000;
+/// Denied addresses in one answer to `shield list`; the command asks again for more. One takes
+/// about 200 bytes of a line.
+pub(crate) const DENIALS_PER_ANSWER: usize = 1_000;
+const _: () = assert!(DENIALS_PER_ANSWER * 256 <= CONTROL_LINE_BYTES_MAX);
 /// Decisions shown with an account. Past it: the older ones are not shown.
 pub(crate) const DECISIONS_SHOWN: u32 = 50;
 /// Entries of a backup. Past it: refused; so many files want a backup of the file system.

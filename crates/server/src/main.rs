@@ -21,6 +21,7 @@ mod notify;
 mod open;
 mod pipe;
 mod serve;
+mod shielding;
 mod smtp;
 mod tls;
 mod tokens;
@@ -143,6 +144,14 @@ enum Command {
     /// Attack a scratch instance on this machine's loopback, and say what its members went through.
     #[command(after_help = drilling::AFTER_HELP)]
     Drill(drilling::DrillArgs),
+    /// Who is kept out of a running server.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        fulmar shield list                whose packets the kernel drops\n  \
+        fulmar shield clear 192.0.2.7     forgive an address"
+    )]
+    Shield(shielding::commands::ShieldCommand),
     /// The configuration.
     #[command(
         subcommand,
@@ -199,6 +208,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Restore { file, force, place } => backup::restore(&place, &file, force).await,
             Command::Doctor { json, place } => doctor::run(&place, json).await,
             Command::Drill(args) => drilling::run(args).await,
+            Command::Shield(command) => shielding::commands::run(command).await,
             Command::Config(command) => configuration(&command),
         }
     });

@@ -4,7 +4,9 @@ use crate::{
     Place,
     backup::{self, Backups},
     config::Config,
-    hint, smtp,
+    hint,
+    shielding::kernel::Kernel,
+    smtp,
     world::{SystemChance, WallClock},
 };
 use anyhow::Context as _;
@@ -30,6 +32,8 @@ pub(crate) struct Instance {
     pub sealer: Arc<Sealer>,
     pub darkroom: Darkroom,
     pub backups: Backups,
+    /// The deny set in the kernel, where a server runs.
+    pub kernel: Option<Arc<Kernel>>,
 }
 
 /// Makes the data folder where it is missing, for the owner of the process only.
@@ -90,7 +94,7 @@ pub(crate) async fn open_at(
         None => social,
     });
     let (sealer, darkroom) = (Arc::new(Sealer::new(&key)), darkroom(data)?);
-    Ok(Instance { social, sealer, darkroom, backups })
+    Ok(Instance { social, sealer, darkroom, backups, kernel: None })
 }
 
 /// Where this version is about to change how data is kept, what is there is saved first.

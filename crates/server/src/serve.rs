@@ -7,6 +7,7 @@ use crate::{
     demo, hint, lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
+    shielding::kernel::Kernel,
     tls::{self, Tls},
 };
 use anyhow::Context as _;
@@ -55,7 +56,10 @@ pub(crate) async fn serve(
     if demo {
         demo::fill(place, &config).await?;
     }
-    let instance = Arc::new(open::open(place, &config).await?);
+    let mut instance = open::open(place, &config).await?;
+    let kernel = Arc::new(Kernel::open(&config, doors.iter().map(edge::Door::address).collect()));
+    instance.kernel = Some(Arc::clone(&kernel));
+    let instance = Arc::new(instance);
     ensure_owner(place, &instance).await?;
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
@@ -64,7 +68,7 @@ pub(crate) async fn serve(
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     if let Some(listen) = config.metrics.listen {
-        let figures = figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config));
+        let figures = figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config), &kernel);
         metrics::serve(listen, figures)?;
     }
     let api = Api(Arc::new(parts));
@@ -93,6 +97,7 @@ pub(crate) async fn serve(
     manager.ready();
     tokio::spawn(manager.keep_telling());
     let drained = edge.serve(doors, service, shutdown).await?;
+    kernel.close();
     // It stops at once; its socket is to be gone before this process is.
     let _ = desk.await;
     let (requests, cut) = (drained.requests, drained.connections_cut);
@@ -128,6 +133,10 @@ fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(expired));
     let used = chores::note_tokens_used(Arc::clone(&instance.social));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(used));
+    if let Some(kernel) = &instance.kernel {
+        let kept = Arc::clone(kernel).keep(None);
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(kept));
+    }
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
 }
@@ -212,6 +221,7 @@ fn figures(
     edge: Arc<edge::Stats>,
     tls: Option<Arc<Tls>>,
     (place, config): (&Place, &Config),
+    kernel: &Arc<Kernel>,
 ) -> metrics::Sources {
     let files = ["fulmar.db", "fulmar.db-wal"].map(|name| place.data.join(name));
     metrics::Sources {
@@ -221,6 +231,7 @@ fn figures(
         seats: parts.seats.clone(),
         shared: Arc::clone(&parts.shared),
         homes: Arc::clone(&parts.homes),
+        kernel: Some(Arc::clone(kernel)),
         tls,
         database: files.into_iter().filter(|_| config.store.postgres_url.is_none()).collect(),
     }

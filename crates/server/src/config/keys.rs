@@ -4,7 +4,7 @@
 
 use super::{
     declare::configuration,
-    kinds::{Domain, Email, Host, Language, LogFormat, LogLevel, MailTls, Secret, Whole},
+    kinds::{Domain, Email, Host, Kernel, Language, LogFormat, LogLevel, MailTls, Secret, Whole},
 };
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf};
@@ -85,6 +85,22 @@ configuration! {
         ///
         /// 0 leaves the header out. Browsers keep to it, also when TLS is switched off meanwhile.
         strict_days: Whole<0, 3_650> = Whole::new(180);
+    }
+
+    /// How this server defends itself.
+    shield: Shield {
+        /// Whether the kernel drops what proven offenders send to this server.
+        ///
+        /// `auto`: where it can be had. It needs the capability CAP_NET_ADMIN, which the packaged
+        /// service does not have unless you give it; without it offenders are refused by this
+        /// program, which costs more. `fulmar shield list` shows who is dropped, and
+        /// `fulmar shield clear` forgives.
+        kernel: Kernel = Kernel::Auto;
+        /// Networks of which the kernel never drops anything, besides `server.trusted_proxies`.
+        ///
+        /// Where you and your monitoring come from. Nobody is locked out of the machine either way:
+        /// only what is sent to this server's own ports is dropped.
+        never_deny: Vec<IpNet> = Vec::new(), like "[\"192.0.2.0/24\", \"2001:db8:1::/48\"]";
     }
 
     /// Who may join.

@@ -377,3 +377,13 @@ words! {
         None = "none",
     }
 }
+
+words! {
+    /// Whether the kernel drops what offenders send.
+    Kernel {
+        /// Where it can be had.
+        Auto = "auto",
+        /// Never.
+        Off = "off",
+    }
+}

@@ -6,13 +6,14 @@
 //! for the owner of the data folder and for root: whoever can open it commands the instance.
 
 mod ask;
+mod deny;
 mod listen;
 mod perform;
 mod wire;
 
 pub(crate) use listen::Desk;
 pub(crate) use perform::{join, token};
-pub(crate) use wire::{Member, Reply, Request};
+pub(crate) use wire::{DeniedShown, Member, Reply, Request};
 
 use crate::{
     Place, config, hint,

@@ -1,7 +1,10 @@
 //! What each request does, on an open instance: a verb, and its result in words. The same whether
 //! the instance is being served or was opened by the command.
 
-use super::wire::{Decided, Member, Reply, Request, TokenShown};
+use super::{
+    deny,
+    wire::{Decided, Member, Reply, Request, TokenShown},
+};
 use crate::{
     limits::{DECISIONS_SHOWN, MEMBERS_PER_ANSWER, TOKENS_SHOWN},
     open::Instance,
@@ -46,6 +49,9 @@ pub(super) async fn perform(instance: &Instance, request: Request) -> anyhow::Re
             let taken = instance.backups.take(&instance.darkroom, Path::new(&path), force).await?;
             Ok(Reply::Backup { taken })
         }
+        Request::ShieldList { after } => deny::list(instance, after.as_deref()).await,
+        Request::ShieldClear { address } => deny::clear(instance, address.as_deref()).await,
+        Request::ShieldDeny { address, seconds } => deny::deny(instance, &address, seconds).await,
     }
 }
 
@@ -76,7 +82,7 @@ fn said(error: VerbError) -> anyhow::Error {
     }
 }
 
-fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.ms()).map_or_else(|_| "?".into(), |at| at.to_string())
 }
 

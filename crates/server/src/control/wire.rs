@@ -32,6 +32,12 @@ pub(crate) enum Request {
     TokenRevoke { token: String },
     /// Saves everything in a file of this absolute path; over one that is there only if forced.
     Backup { path: String, force: bool },
+    /// Denied addresses after this one.
+    ShieldList { after: Option<String> },
+    /// Forgives an address, or all.
+    ShieldClear { address: Option<String> },
+    /// Denies an address for a while.
+    ShieldDeny { address: String, seconds: u32 },
 }
 
 impl Request {
@@ -67,6 +73,12 @@ pub(crate) enum Reply {
     Refused { why: String },
     /// A backup was taken.
     Backup { taken: Taken },
+    /// How the deny set is; addresses in it; whether there are more.
+    ShieldDenials { kernel: String, entries: Vec<DeniedShown>, more: bool },
+    /// An address was forgiven, and whether it was denied; or all were.
+    ShieldCleared { was_denied: Option<bool> },
+    /// An address is denied.
+    ShieldDenied { address: String },
     /// It is being worked on: bytes done, and of how many, where that can be said.
     Working {
         #[serde(default)]
@@ -109,6 +121,18 @@ pub(crate) struct TokenShown {
     pub app: String,
     pub scopes: String,
     pub created: String,
+}
+
+/// A denied address.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct DeniedShown {
+    /// An IPv6 one with its /64.
+    pub address: String,
+    pub since: String,
+    pub until: String,
+    pub why: String,
+    pub dropped_packets: u64,
+    pub dropped_bytes: u64,
 }
 
 #[cfg(test)]

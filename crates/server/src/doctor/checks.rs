@@ -3,8 +3,8 @@
 use super::{Finding, disk, good, note, tls, wrong};
 use crate::{
     Place, backup,
-    config::{self, Config},
-    control,
+    config::{self, Config, Kernel},
+    control::{self, Reply, Request},
     limits::{BACKUP_AGE_DAYS, DISK_FREE_BYTES_LOW, DISK_FREE_BYTES_MIN, OPEN_FILES_FEW},
     open,
     smtp::Smtp,
@@ -61,6 +61,7 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
         findings.push(domain(config));
         findings.push(listening(config, is_served));
         findings.extend(tls::findings(data, config));
+        findings.push(kernel(place, config, is_served).await);
         findings.push(sign_up(config));
         findings.push(mail(config).await);
         findings.push(last_backup(data));
@@ -242,6 +243,35 @@ fn listening(config: &Config, is_served: bool) -> Finding {
             "set server.listen to an address of this machine",
         ),
     }
+}
+
+/// Whether the kernel drops what offenders send. A running server is asked, since it may have other
+/// rights than whoever looks.
+async fn kernel(place: &Place, config: &Config, is_served: bool) -> Finding {
+    const NAME: &str = "kernel";
+    if config.shield.kernel == Kernel::Off {
+        return good(NAME, "shield.kernel is off: offenders are refused by the server alone");
+    }
+    let off = if is_served {
+        match control::run(place, Request::ShieldList { after: None }).await {
+            Ok(Reply::ShieldDenials { kernel, .. }) if kernel.starts_with("on") => {
+                return good(NAME, "it drops what proven offenders send");
+            }
+            Ok(Reply::ShieldDenials { kernel, .. }) => kernel,
+            Ok(_) => "the server answered something else".to_owned(),
+            Err(error) => format!("{error:#}"),
+        }
+    } else {
+        match shield::kernel::probe() {
+            Ok(()) => return good(NAME, "it would drop what proven offenders send"),
+            Err(error) => format!("off: {error}, for this user"),
+        }
+    };
+    note(
+        NAME,
+        format!("offenders are refused by the server alone; {off}"),
+        "give the service CAP_NET_ADMIN, as under-attack.md says, or set shield.kernel to \"off\"",
+    )
 }
 
 fn sign_up(config: &Config) -> Finding {

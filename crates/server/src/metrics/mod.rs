@@ -10,6 +10,7 @@ mod text;
 use crate::{
     hint,
     limits::{METRICS_CONNECTIONS_MAX, METRICS_STORE_S},
+    shielding::kernel::{Figures, Kernel},
     tls::Tls,
 };
 use axum::{
@@ -182,6 +183,8 @@ pub(crate) struct Sources {
     pub seats: api::Seats,
     pub shared: Arc<httpkit::SharedPages>,
     pub homes: Arc<api::HomePages>,
+    /// The deny set in the kernel.
+    pub kernel: Option<Arc<Kernel>>,
     /// Where this server speaks TLS.
     pub tls: Option<Arc<Tls>>,
     /// The files of an SQLite database.
@@ -215,7 +218,11 @@ async fn show(State(sources): State<Sources>) -> Response {
     let asked = sources.social.store().owner();
     let answered = tokio::time::timeout(Duration::from_secs(METRICS_STORE_S), asked).await;
     let store = matches!(answered, Ok(Ok(_))).then(|| began.elapsed());
-    match text::write(sources, store) {
+    let kernel = match &sources.kernel {
+        Some(kernel) => kernel.figures().await,
+        None => Figures::default(),
+    };
+    match text::write(sources, store, kernel) {
         Ok(text) => ([(header::CONTENT_TYPE, text::CONTENT_TYPE)], text).into_response(),
         Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,7 +1,7 @@
 //! The figures as text: names, helps and labels, gathered when somebody asks. Leaves counting to
 //! whoever counts.
 
-use super::{Counts, ENDS_US, Sources};
+use super::{Counts, ENDS_US, Figures as KernelFigures, Sources};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text},
@@ -19,9 +19,13 @@ use std::{
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All figures of now. `store`: how long it took to answer, if it did.
-pub(super) fn write(sources: Sources, store: Option<Duration>) -> Result<String, std::fmt::Error> {
+pub(super) fn write(
+    sources: Sources,
+    store: Option<Duration>,
+    kernel: KernelFigures,
+) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("fulmar");
-    registry.register_collector(Box::new(Figures { sources, store }));
+    registry.register_collector(Box::new(Figures { sources, store, kernel }));
     let mut written = String::new();
     text::encode(&mut written, &registry)?;
     Ok(written)
@@ -30,6 +34,7 @@ pub(super) fn write(sources: Sources, store: Option<Duration>) -> Result<String,
 struct Figures {
     sources: Sources,
     store: Option<Duration>,
+    kernel: KernelFigures,
 }
 
 impl Debug for Figures {
@@ -43,6 +48,7 @@ impl Collector for Figures {
         let out = &mut encoder;
         self.requests(out)?;
         self.edge(out)?;
+        self.kernel(out)?;
         self.memory(out)?;
         self.tls(out)?;
         self.mail(out)?;
@@ -179,6 +185,28 @@ impl Figures {
             Some(bytes) => gauge(out, "resident_bytes", "Memory in use", &[(&[], bytes)]),
             None => Ok(()),
         }
+    }
+
+    fn kernel(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let KernelFigures { is_on, entries, dropped, outcomes } = self.kernel;
+        let help = "Whether the kernel drops what offenders send";
+        gauge(out, "shield_kernel_up", help, &[(&[], u64::from(is_on))])?;
+        let help = "Addresses whose packets the kernel drops now";
+        gauge(out, "shield_kernel_entries", help, &[(&[], entries)])?;
+        let help = "Packets that the kernel dropped";
+        let rows = [([("to", "server")], dropped.packets)];
+        counter(out, "shield_kernel_dropped_packets", help, rows)?;
+        let help = "Bytes of packets that the kernel dropped";
+        let rows = [([("to", "server")], dropped.bytes)];
+        counter(out, "shield_kernel_dropped_bytes", help, rows)?;
+        let [denied, spared, full, failed] = outcomes;
+        let rows = [
+            ([("outcome", "denied")], denied),
+            ([("outcome", "spared")], spared),
+            ([("outcome", "full")], full),
+            ([("outcome", "failed")], failed),
+        ];
+        counter(out, "shield_kernel_offenders", "Offenders taken to the kernel", rows)
     }
 
     fn tls(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

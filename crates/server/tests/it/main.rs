@@ -20,6 +20,10 @@ mod entering;
 mod homes;
 mod instance;
 mod jobs;
+mod kernel;
+#[path = "../../../shield/tests/kernel/lab.rs"]
+#[allow(dead_code, reason = "the shield's own tests use the rest")]
+mod lab;
 mod leaving;
 mod mail;
 mod media;

@@ -1,0 +1,4 @@
+//! The shield as this server wires it.
+
+pub(crate) mod commands;
+pub(crate) mod kernel;
