@@ -143,11 +143,13 @@ impl Legitimacy {
         f64::from(self.totals.peace)
     }
 
-    /// The profile as bytes: its sum, then its bins.
+    /// The profile as bytes: its sum, then its bins. What was learnt in the last minutes of peace
+    /// is in it: a server that is restarted each day at noon learns from noon as well.
     pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let learnt = |bin: &Bin| (bin.peace + bin.staged).to_le_bytes();
         out.extend((self.bins.len() as u64).to_le_bytes());
-        out.extend(self.totals.peace.to_le_bytes());
-        self.bins.iter().for_each(|bin| out.extend(bin.peace.to_le_bytes()));
+        out.extend(learnt(&self.totals));
+        self.bins.iter().for_each(|bin| out.extend(learnt(bin)));
     }
 
     /// Takes in what was saved, whole or not at all, aged by the time since then.

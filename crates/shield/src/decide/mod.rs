@@ -48,7 +48,7 @@ pub use facts::{
     Standing, TRAITS, Traits, Visit, Work,
 };
 pub use offenders::Denial;
-pub use saved::SavedError;
+pub use saved::{SavedError, backdate};
 pub use sketch::Entry;
 pub use snapshot::{Snapshot, Tally};
 

@@ -31,7 +31,8 @@ impl From<HistoryError> for SavedError {
 }
 
 impl State {
-    /// What was learnt in peace. Some megabytes on a busy instance; save it hourly and at the end.
+    /// What was learnt in peace, up to now. Some megabytes on a busy instance; save it hourly and
+    /// at the end.
     #[must_use]
     pub fn save(&self, now: Now) -> Vec<u8> {
         let mut out = Vec::new();
@@ -60,4 +61,31 @@ impl State {
         self.history.load(&mut bytes, now.unix_s / 86_400)?;
         Ok(())
     }
+}
+
+/// Says of saved state that it was saved so many days earlier. What was learnt today becomes what
+/// was known before: for whoever makes a record of peace and wants to begin from it at once.
+///
+/// # Errors
+/// When these bytes are no saved state.
+pub fn backdate(bytes: &mut [u8], days: u64) -> Result<(), SavedError> {
+    let mut rest = &*bytes;
+    if take(&mut rest)? != MAGIC {
+        return Err(SavedError::Malformed);
+    }
+    let _key = take(&mut rest)?;
+    let saved_unix_s = take(&mut rest)?;
+    let bins = usize::try_from(take(&mut rest)?).map_err(|_| SavedError::Malformed)?;
+    // Behind the profile, its sum and its bins, stands the day of the history.
+    let day_at = bins.checked_add(1).and_then(|all| all.checked_mul(4)?.checked_add(4 * 8));
+    let day_at = day_at.ok_or(SavedError::Malformed)?;
+    let mut earlier = |at: usize, by: u64| {
+        let word = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>);
+        let word = word.ok_or(SavedError::Malformed)?;
+        *word = u64::from_le_bytes(*word).saturating_sub(by).to_le_bytes();
+        Ok(())
+    };
+    earlier(day_at, days)?;
+    debug_assert!(saved_unix_s > 0, "saved before 1970");
+    earlier(2 * 8, days.saturating_mul(86_400))
 }
