@@ -91,6 +91,15 @@ pub fn member(number: u32) -> Source {
     Source::new(second, small(number / 240 * 2), small(number % 240) + 8)
 }
 
+/// Networks of the proxies in front of an instance that has some: 127.1.0.0/24.
+pub const PROXIES: &str = "127.1.0.0/24";
+
+/// The proxy through which a source comes.
+#[must_use]
+pub fn proxy(of: Source) -> Source {
+    Source::new(1, 0, small(of.number() % 200) + 1)
+}
+
 /// A bot beside members: an address of a /24 in which some live, above all of theirs.
 #[must_use]
 pub fn beside_members(number: u32, members: u32) -> Source {
@@ -146,7 +155,13 @@ impl Bots {
     }
 }
 
+/// Of so many bots, one lives in a /24 of members.
+const BESIDE: u64 = 100;
+
 fn bot(chance: &mut Chance) -> Source {
+    if chance.below(BESIDE) == 0 {
+        return beside_members(u32::try_from(chance.below(1 << 20)).unwrap_or(0), 60);
+    }
     let mut lot = u16::try_from(chance.below(1_000)).unwrap_or(0);
     let mut home = BLOCKS.iter().filter(|block| block.bots > 0);
     let chosen = home.find(|block| {
@@ -184,6 +199,7 @@ mod tests {
         let newcomers: BTreeSet<_> = (0..5_000).map(|_| newcomer(&mut chance)).collect();
         let bots = Bots::drawn(5, SOURCES);
         let bots: BTreeSet<_> = bots.sources.iter().copied().collect();
+        assert!(block_of(proxy(Source::new(16, 0, 1))).is_none(), "the machine's own");
         assert!(bots.len() > 90_000, "{} distinct", bots.len());
         assert_eq!((members.len(), returning.len()), (400, 400));
         for source in members.iter().chain(&returning).chain(&newcomers).chain(&bots) {

@@ -10,14 +10,18 @@ pub mod atlas;
 mod brake;
 mod chance;
 pub mod clock;
+mod guise;
 mod judge;
 pub mod limits;
 pub mod measure;
+pub mod peer;
 mod people;
 mod plan;
 mod report;
+mod room;
 mod run;
 mod scene;
+mod steer;
 pub mod system;
 mod target;
 mod vectors;
@@ -29,7 +33,11 @@ pub use plan::Plan;
 pub use report::{
     AttackCounts, PhaseReport, PopulationReport, Report, Series, VectorReport, html, table,
 };
-pub use run::{Glance, Stop, Watch, drill};
-pub use scene::{Member, Post, Scene, Stage, StageError};
+pub use room::Room;
+pub use run::{Glance, Stop, Watch, drill, peace};
+pub use scene::{
+    ClearanceCookie, Defence, Member, Post, Scene, Setting, Stage, StageError, VisitCookie,
+};
+pub use steer::{Steered, steer};
 pub use target::{LoopbackTarget, NotLoopback, Source};
 pub use vectors::{Family, Resource, VECTORS, Vector, vector};

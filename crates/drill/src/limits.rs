@@ -13,9 +13,17 @@ pub const HOARDERS_MAX: usize = 14_000;
 pub const ASKED_MAX: usize = 4_000;
 /// Sources that bots come from over a whole run.
 pub const SOURCES: u32 = 100_000;
+/// Bots that are seen in the recorded peace, and those that have a cookie from it.
+pub const WARMED: u32 = 2_000;
+/// See [`WARMED`].
+pub const HARVESTED: u32 = 2_000;
 /// Requests per second that a vector offers, at most. One core makes fewer; the figure only keeps
 /// a mistaken measurement from asking for more than a schedule can hold.
 pub const OFFERED_PER_S_MAX: f64 = 200_000.0;
+/// Connections that a SYN flood asks for in a second.
+pub const SYN_PER_S: f64 = 20_000.0;
+/// How long a half-open connection is kept, in s: five repetitions (tcp(7), `tcp_synack_retries`).
+pub const SYN_KEPT_S: f64 = 63.0;
 /// Multiples of one core that a vector's requests should cost. Ten is what the promise names.
 pub const OVERLOAD_WANTED: f64 = 10.0;
 /// Below this many times the capacity nothing was proven.
@@ -50,11 +58,29 @@ pub const NEWCOMER_MS: u64 = 5_000;
 pub const WAITING_ROOM_MS: u64 = 30_000;
 /// Pages that a newcomer follows on the way to the one that was asked for. Past it: failed.
 pub const PAGES_FOLLOWED_MAX: u32 = 20;
+/// Zero bits and parts of a challenge that is taken up. Past it: it is none.
+pub const PUZZLE_BITS_MAX: u32 = 20;
+/// See [`PUZZLE_BITS_MAX`].
+pub const PUZZLE_PARTS_MAX: u32 = 16;
+/// Challenges that newcomers work out by themselves, in a second: 25 ms of the load's core each.
+/// Past it: they are handed what the work earns, by the instance's key.
+pub const PUZZLES_PER_S: f64 = 4.0;
+/// Challenges that wait for that. Past it: as above.
+pub const PUZZLES_WAITING_MAX: usize = 64;
+/// Challenges that bots solve, in a second: 60 are one core and a half of a machine that does
+/// nothing else. They are handed what the work earns.
+pub const SOLVED_PER_S: u32 = 60;
+/// Between two tries of a newcomer whose connection failed, in ms.
+pub const AGAIN_MS: u64 = 1_000;
 /// Patience of a bot, in ms: whether it is answered is measured, and not whether it is in time.
 pub const BOT_MS: u64 = 10_000;
 /// How long a connection and its handshake may take, in ms.
 pub const DIAL_MS: u64 = 10_000;
 
+/// Posts of another server that visitors go to: what a page of its timeline holds.
+pub const PEER_POSTS_MAX: usize = 40;
+/// How long another server may take until it answers, in s.
+pub const PEER_READY_S: u64 = 120;
 /// Between two looks at the server's process, in ms.
 pub const LOOK_MS: u64 = 250;
 /// Seconds of a second-by-second record. A run is shorter.
@@ -63,6 +89,8 @@ pub const SECONDS_MAX: usize = 1_800;
 pub const LATENCY_US_MAX: u64 = 120_000_000;
 /// How long it is measured what one request costs, in ms.
 pub const CALIBRATION_MS: u64 = 1_500;
+/// Seconds of the peace that is recorded before a drill.
+pub const PEACE_S: u64 = 12;
 /// How long the populations live before a run, in ms, twice: once to open their connections, and
 /// once to measure what they need of the server.
 pub const REHEARSAL_MS: u64 = 1_500;
@@ -72,6 +100,8 @@ pub const CALM_FAILURES: f64 = 0.01;
 pub const CALM_P99_MS_MAX: f64 = 250.0;
 /// Requests per second while it is measured: far from any pressure.
 pub const CALIBRATION_PER_S: f64 = 160.0;
+/// The part of a core that these may take.
+pub const CALIBRATION_SHARE: f64 = 0.3;
 /// The same of streams and frames, which are cheaper than the connections that carry them: enough
 /// of them that opening the connections does not count.
 pub const CALIBRATION_STREAMS_PER_S: f64 = 8_000.0;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{limits::OFFERED_PER_S_MAX, people::Crowd};
+use crate::{limits::OFFERED_PER_S_MAX, people::Crowd, scene::Defence};
 
 /// A run's length, crowd and load.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,8 @@ pub struct Plan {
     pub offered_per_s_max: f64,
     /// Whether the server's share of its core may be lowered where that takes to overload it.
     pub brakes: bool,
+    /// What protects the instance, one run for each; the last is the one that is judged.
+    pub defences: &'static [Defence],
 }
 
 impl Plan {
@@ -29,6 +31,7 @@ impl Plan {
         },
         offered_per_s_max: OFFERED_PER_S_MAX,
         brakes: true,
+        defences: &[Defence::Shield],
     };
     /// About 20 s a vector: 3,000 requests of members under attack. Too short for who waits 30 s.
     pub const QUICK: Self = Self {
@@ -41,6 +44,7 @@ impl Plan {
         },
         offered_per_s_max: OFFERED_PER_S_MAX,
         brakes: true,
+        defences: &[Defence::Shield],
     };
 
     /// The length of a phase.

@@ -18,16 +18,18 @@ use crate::{
     brake::Brake,
     clock,
     limits::{
-        ATTACK_SHARE, CALIBRATION_MS, CALIBRATION_PER_S, CALIBRATION_STREAMS_PER_S, HOARDERS_MAX,
-        LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_WANTED, REHEARSAL_MS, SOURCES,
+        ATTACK_SHARE, CALIBRATION_MS, CALIBRATION_PER_S, CALIBRATION_SHARE,
+        CALIBRATION_STREAMS_PER_S, HOARDERS_MAX, LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_WANTED,
+        PEACE_S, REHEARSAL_MS, SOURCES, SYN_PER_S,
     },
     measure::{Board, Marks, Phase, Population},
     people::{self, Town},
     plan::Plan,
     report::{Report, VectorReport, report_of},
-    scene::{Scene, Stage, StageError},
+    room::Room,
+    scene::{Defence, Scene, Setting, Stage, StageError},
     system,
-    vectors::{Front, Ledger, Offer, Resource, Vector},
+    vectors::{Family, Front, Ledger, Offer, Resource, SEGMENT_BYTES, Vector},
     wire::Dialer,
 };
 
@@ -99,22 +101,60 @@ pub fn drill(
     watch: &mut dyn Watch,
     stop: &Stop,
 ) -> Result<Report, StageError> {
-    let mut reports = Vec::new();
-    for vector in vectors {
+    let (mut reports, mut left_out) = (Vec::new(), Vec::new());
+    let runs = vectors.iter().flat_map(|vector| plan.defences.iter().map(move |it| (*vector, *it)));
+    for (vector, defence) in runs {
         if stop.is_set() {
             break;
         }
         let files = matches!(vector.resource, Resource::Seats { .. }).then_some(FILES_LOWERED);
-        let scene = stage.raise(files)?;
-        let run = Run { vector, scene: &scene, plan, seed, files };
-        if let Some(report) = run.whole(watch, stop)? {
+        let make = |fitting| Room::make(fitting, defence != Defence::None);
+        let room = match vector.room.map(make).transpose() {
+            Ok(room) => room,
+            Err(error) => {
+                left_out.push(format!("{} was not run: it needs root ({error})", vector.name));
+                continue;
+            }
+        };
+        let has_proxies = vector.family == Family::Door;
+        let scene = stage.raise(Setting { files, defence, room: room.clone(), has_proxies })?;
+        let run = Run { vector, scene: &scene, plan, seed, files, defence, room };
+        if let Some(report) = run.whole(&*stage, watch, stop)? {
             watch.done(&report);
             reports.push(report);
         }
         stage.strike();
     }
-    Ok(Report::new(seed, reports))
+    let judged = plan.defences.last().copied().unwrap_or(Defence::Shield);
+    Ok(Report::new(seed, judged, reports).without(left_out))
 }
+
+/// Lets everybody live in peace for a while, and bots that want to be known later visit once: what
+/// an instance has seen before a drill.
+///
+/// # Errors
+/// When no connection could be made.
+pub fn peace(scene: &Scene, plan: &Plan, seed: u64, stop: &Stop) -> Result<(), StageError> {
+    let dialer = Dialer::new(scene.target, scene.authority.as_deref())
+        .map_err(|error| StageError(error.to_string()))?;
+    let start = clock::now();
+    let end = start + Duration::from_secs(PEACE_S);
+    let board = Board::new(Marks { start, attack: end, recovery: end, end });
+    // Other days, other people: what is drawn in a run is not what was drawn in peace.
+    let town = Arc::new(Town::new(scene, dialer, board, seed ^ PEACE_SEED));
+    let (crowd, stopped) = (plan.crowd, stop.clone());
+    let everybody = thread::spawn(move || {
+        system::load_core_here();
+        on_one_thread(&stopped, async {
+            tokio::join!(people::live(Arc::clone(&town), crowd), people::warm_up(&town, seed));
+        });
+    });
+    let _panicked = everybody.join();
+    Ok(())
+}
+
+/// Makes the chance of the recorded peace another than that of a run.
+const PEACE_SEED: u64 = 0x70_6561_6365;
 
 struct Run<'r> {
     vector: &'static Vector,
@@ -122,11 +162,14 @@ struct Run<'r> {
     plan: &'r Plan,
     seed: u64,
     files: Option<u64>,
+    defence: Defence,
+    room: Option<Room>,
 }
 
 /// All that was measured of a vector.
 pub(crate) struct Measured<'m> {
     pub vector: &'static Vector,
+    pub defence: Defence,
     pub seed: u64,
     pub plan: &'m Plan,
     pub board: &'m Board,
@@ -140,39 +183,33 @@ pub(crate) struct Measured<'m> {
     pub seats: Option<u64>,
     pub peak_bytes: u64,
     pub generator_share: f64,
+    /// The best that could be had, by the overload.
+    pub ceiling: &'m dyn Fn(f64) -> Option<[f64; 4]>,
 }
 
 impl Run<'_> {
     /// The vector from its calibration to its report; none where it was stopped.
     fn whole(
         &self,
+        stage: &dyn Stage,
         watch: &mut dyn Watch,
         stop: &Stop,
     ) -> Result<Option<VectorReport>, StageError> {
-        let dialer = Dialer::new(self.scene.target, &self.scene.authority)
-            .map_err(|error| StageError(error.to_string()))?;
+        let dialer = Dialer::new(self.scene.target, self.scene.authority.as_deref())
+            .map_err(|error| StageError(error.to_string()))?
+            .proxied(self.vector.family == Family::Door);
         watch.glance(&self.starting());
         let cost = self.calibrate(&dialer, stop);
         let offer = self.offer(cost);
         let needed = self.rehearse(&dialer, stop);
         let brake = self.brake(cost, offer, needed);
-        let start = clock::now() + Duration::from_millis(500);
-        let lengths = [0, 1, 2].map(|phase| self.plan.length(phase));
-        let attack = start + lengths.first().copied().unwrap_or_default();
-        let recovery = attack + lengths.get(1).copied().unwrap_or_default();
-        let end = recovery + lengths.get(2).copied().unwrap_or_default();
-        let board = Board::new(Marks { start, attack, recovery, end });
+        let marks = self.marks();
+        let board = Board::new(marks);
         let town = Arc::new(Town::new(self.scene, dialer.clone(), board, self.seed));
-        let front = Arc::new(self.front(&dialer, offer, attack, recovery));
+        let front = Arc::new(self.front(&dialer, offer, (marks.attack, marks.recovery), false));
         let busy = Arc::new(Mutex::new(0.0));
-        let attackers = attackers(self.vector, Arc::clone(&front), stop.clone(), Arc::clone(&busy));
-        let crowd = self.plan.crowd;
-        let living = Arc::clone(&town);
-        let stopped = stop.clone();
-        let everybody = thread::spawn(move || {
-            system::load_core_here();
-            on_one_thread(&stopped, people::live(living, crowd));
-        });
+        let attackers = self.attackers(Arc::clone(&front), stop.clone(), Arc::clone(&busy));
+        let everybody = self.everybody(Arc::clone(&town), stop.clone());
         let mut peak_bytes = 0;
         while !everybody.is_finished() {
             peak_bytes = self.look(&town, &front, watch).max(peak_bytes);
@@ -187,11 +224,13 @@ impl Run<'_> {
         let capacity = brake.capacity;
         drop(brake);
         let seats = self.files.map(|files| files - FILES_RESERVED);
-        let generator_share = *busy.lock() / (recovery - attack).as_secs_f64();
-        let Self { vector, seed, plan, .. } = *self;
+        let generator_share = *busy.lock() / (marks.recovery - marks.attack).as_secs_f64();
+        let Self { vector, seed, plan, defence, .. } = *self;
         let (board, ledger) = (&town.board, &front.ledger);
         Ok(Some(report_of(&Measured {
             vector,
+            defence,
+            ceiling: &|overload| stage.ceiling(vector.name, overload, seed),
             seed,
             plan,
             board,
@@ -206,7 +245,57 @@ impl Run<'_> {
         })))
     }
 
-    fn front(&self, dialer: &Dialer, offer: Offer, start: Instant, end: Instant) -> Front {
+    /// The populations' thread.
+    fn everybody(&self, town: Arc<Town>, stop: Stop) -> thread::JoinHandle<()> {
+        let (crowd, room) = (self.plan.crowd, self.room.clone());
+        thread::spawn(move || {
+            system::load_core_here();
+            // Outside of it nothing is to be done.
+            if room.iter().all(Room::enter_here) {
+                on_one_thread(&stop, people::live(town, crowd));
+            }
+        })
+    }
+
+    /// The attackers' thread: it runs only when the populations' does not want the core.
+    fn attackers(
+        &self,
+        front: Arc<Front>,
+        stop: Stop,
+        busy: Arc<Mutex<f64>>,
+    ) -> thread::JoinHandle<()> {
+        let (vector, room) = (self.vector, self.room.clone());
+        thread::spawn(move || {
+            system::load_core_here();
+            system::idle_class_here();
+            if !room.iter().all(Room::enter_here) {
+                return;
+            }
+            let begin = system::thread_time();
+            let dropped = || room.as_ref().and_then(Room::dropped_here);
+            let before = dropped();
+            on_one_thread(&stop, (vector.attack)(Arc::clone(&front)));
+            *front.ledger.dropped_kernel.lock() = dropped().zip(before).map(|(all, old)| all - old);
+            *busy.lock() = system::thread_time().saturating_sub(begin).as_secs_f64();
+        })
+    }
+
+    /// When the phases of a run that begins now begin and end.
+    fn marks(&self) -> Marks {
+        let [calm, attacked, recovering] = [0, 1, 2].map(|phase| self.plan.length(phase));
+        let start = clock::now() + Duration::from_millis(500);
+        let attack = start + calm;
+        let recovery = attack + attacked;
+        Marks { start, attack, recovery, end: recovery + recovering }
+    }
+
+    fn front(
+        &self,
+        dialer: &Dialer,
+        offer: Offer,
+        (start, end): (Instant, Instant),
+        is_rehearsal: bool,
+    ) -> Front {
         Front {
             scene: self.scene.clone(),
             dialer: dialer.clone(),
@@ -218,34 +307,50 @@ impl Run<'_> {
             start,
             end,
             seed: self.seed,
+            room: self.room.clone(),
+            is_rehearsal,
         }
     }
 
     /// What one request costs the server and the generator: the vector itself, far from any
-    /// pressure, and what the server took besides.
+    /// pressure, and what the server took besides. Twice: a few first, so that dear ones (a slow
+    /// hash) are not measured while most of them wait.
     fn calibrate(&self, dialer: &Dialer, stop: &Stop) -> Cost {
-        if !matches!(self.vector.resource, Resource::Processor | Resource::Streams) {
-            return Cost::default();
+        let most_per_s = match self.vector.resource {
+            Resource::Processor => CALIBRATION_PER_S,
+            Resource::Streams => CALIBRATION_STREAMS_PER_S,
+            _ => return Cost::default(),
+        };
+        let server = self.scene.process;
+        let before = server.time();
+        let span = Duration::from_millis(CALIBRATION_MS);
+        pause(span / 2);
+        let idle = server.time().saturating_sub(before) * 2;
+        if self.vector.resource == Resource::Processor {
+            let first = self.measure(dialer, stop, CALIBRATION_PER_S / 10.0, idle);
+            let per_s = most_per_s.min(CALIBRATION_SHARE / first.server_s.max(1e-9));
+            if per_s < CALIBRATION_PER_S / 10.0 {
+                return first;
+            }
+            return self.measure(dialer, stop, per_s, idle);
         }
+        self.measure(dialer, stop, most_per_s, idle)
+    }
+
+    /// The same at a rate, where the server takes so much by itself.
+    fn measure(&self, dialer: &Dialer, stop: &Stop, per_s: f64, idle: Duration) -> Cost {
         let server = self.scene.process;
         let span = Duration::from_millis(CALIBRATION_MS);
-        let before = server.time();
-        pause(span);
-        let idle = server.time().saturating_sub(before);
         let start = clock::now();
-        let per_s = match self.vector.resource {
-            Resource::Streams => CALIBRATION_STREAMS_PER_S,
-            _ => CALIBRATION_PER_S,
-        };
         let offer = Offer { per_s, hoarders: 0 };
-        let front = Arc::new(self.front(dialer, offer, start, start + span));
+        let front = Arc::new(self.front(dialer, offer, (start, start + span), true));
         let busy = Arc::new(Mutex::new(0.0));
         let before = server.time();
-        let attack = attackers(self.vector, Arc::clone(&front), stop.clone(), Arc::clone(&busy));
+        let attack = self.attackers(Arc::clone(&front), stop.clone(), Arc::clone(&busy));
         let _panicked = attack.join();
         // What is still being answered is part of the cost.
         pause(span / 4);
-        let used = server.time().saturating_sub(before).saturating_sub(idle);
+        let used = server.time().saturating_sub(before).saturating_sub(idle + idle / 4);
         let offered = front.ledger.offered.load(Ordering::Relaxed).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let each = |seconds: f64| seconds / offered as f64;
@@ -259,11 +364,7 @@ impl Run<'_> {
         let end = start + 2 * half;
         let board = Board::new(Marks { start, attack: end, recovery: end, end });
         let town = Arc::new(Town::new(self.scene, dialer.clone(), board, self.seed));
-        let (crowd, stopped) = (self.plan.crowd, stop.clone());
-        let everybody = thread::spawn(move || {
-            system::load_core_here();
-            on_one_thread(&stopped, people::live(town, crowd));
-        });
+        let everybody = self.everybody(town, stop.clone());
         pause(half);
         let before = (clock::now(), self.scene.process.time());
         pause(half);
@@ -295,6 +396,11 @@ impl Run<'_> {
             }
             // Each connection brings all it has at once.
             Resource::Memory { .. } => Offer { per_s: OFFERED_PER_S_MAX, hoarders: 0 },
+            Resource::HalfOpen { .. } => Offer { per_s: SYN_PER_S, hoarders: 0 },
+            Resource::Link { bytes_per_s } => {
+                let carried = f64::from(bytes_per_s) / f64::from(SEGMENT_BYTES);
+                Offer { per_s: carried * OVERLOAD_WANTED, hoarders: 0 }
+            }
         }
     }
 
@@ -354,22 +460,6 @@ impl Run<'_> {
         });
         resident_bytes
     }
-}
-
-/// The attackers' thread: it runs only when the populations' does not want the core.
-fn attackers(
-    vector: &'static Vector,
-    front: Arc<Front>,
-    stop: Stop,
-    busy: Arc<Mutex<f64>>,
-) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        system::load_core_here();
-        system::idle_class_here();
-        let begin = system::thread_time();
-        on_one_thread(&stop, (vector.attack)(front));
-        *busy.lock() = system::thread_time().saturating_sub(begin).as_secs_f64();
-    })
 }
 
 /// Runs something to its end, or until the run is stopped, on this thread alone. What it has

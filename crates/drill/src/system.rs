@@ -47,6 +47,40 @@ pub fn confine(command: &mut Command, files: Option<u64>) {
     }
 }
 
+/// Gives the calling thread a network of its own, empty and without a way out.
+///
+/// # Errors
+/// Without privilege.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "std has no call for namespaces")]
+pub(crate) fn leave_the_network() -> io::Result<()> {
+    // SAFETY: a system call on a number.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Puts the calling thread into a network.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "std has no call for namespaces")]
+pub(crate) fn enter_network(network: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: a system call on two numbers.
+    let done = unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets a command start in a network that stays open until then.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "what a child is held to is set between fork and exec")]
+pub(crate) fn start_in(command: &mut Command, network: std::os::fd::RawFd) {
+    // SAFETY: between fork and exec only one plain system call on two numbers is made.
+    unsafe {
+        command.pre_exec(move || match libc::setns(network, libc::CLONE_NEWNET) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+}
+
 /// Keeps the calling thread on the load's core where there are two.
 pub(crate) fn load_core_here() {
     if has_two_cores() {
@@ -146,7 +180,32 @@ pub struct Process {
     id: u32,
 }
 
+/// What `/proc/net/tcp` and `/proc/net/tcp6` say of a socket that listens.
+const LISTENING: &str = "0A";
+
 impl Process {
+    /// The one that listens on a port of this machine; none where it cannot be found.
+    #[must_use]
+    pub fn listening_on(port: u16) -> Option<Self> {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
+        let wanted = format!(":{port:04X}");
+        let inode = tables.iter().flatten().flat_map(|table| table.lines()).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, _, _, _, _, _, inode, ..] = fields.as_slice() else {
+                return None;
+            };
+            (local.ends_with(&wanted) && *state == LISTENING).then(|| format!("socket:[{inode}]"))
+        })?;
+        let ids = std::fs::read_dir("/proc").ok()?.flatten();
+        let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let holds = |id: &u32| {
+            let files = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+            let mut links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+            links.any(|link| link.as_os_str() == inode.as_str())
+        };
+        ids.into_iter().find(holds).map(Self::new)
+    }
+
     /// By its number.
     #[must_use]
     pub const fn new(id: u32) -> Self {
@@ -171,6 +230,17 @@ impl Process {
                 unsafe {
                     libc::setpriority(libc::PRIO_PROCESS, id, nice);
                 }
+            }
+        }
+    }
+
+    /// Asks it to end by itself (SIGTERM), so that it saves what it has to save.
+    pub fn ask_to_end(self) {
+        if let Ok(id) = libc::pid_t::try_from(self.id) {
+            #[expect(unsafe_code, reason = "std only kills")]
+            // SAFETY: a system call on two numbers.
+            unsafe {
+                libc::kill(id, libc::SIGTERM);
             }
         }
     }
@@ -216,6 +286,9 @@ mod tests {
         assert!(own.peak_bytes() >= own.resident_bytes());
         assert!(own.open_files().is_some_and(|files| files > 2));
         assert!(own.time() > Duration::ZERO);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        assert_eq!(Process::listening_on(port).map(|found| found.id), Some(own.id));
         // Linux gives no process a number above 2^22.
         let gone = Process::new((1 << 22) + 5);
         assert_eq!((gone.resident_bytes(), gone.open_files()), (None, None));

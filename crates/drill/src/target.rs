@@ -4,11 +4,13 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::room::Room;
 
 /// An address in 127.0.0.0/8, or ::1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,52 +77,107 @@ impl LoopbackTarget {
     /// What the system says.
     #[expect(clippy::disallowed_methods, reason = "the drill's one home of connections")]
     pub async fn connect(&self, from: Source) -> io::Result<TcpStream> {
+        let address = match from.is_v6 {
+            // The same server, by the other loopback address.
+            true => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), self.address.port()),
+            false => self.address,
+        };
         let kind = Type::STREAM;
-        let socket = Socket::new(Domain::for_address(self.address), kind, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        if self.address.is_ipv4() {
+        if from.is_v6 {
+            socket.bind(&SocketAddr::new(from.address_v6().into(), 0).into())?;
+        } else if address.is_ipv4() {
             // The port is chosen as the connection is made: then one source has all ports for
             // each target, instead of one port for all.
             #[cfg(target_os = "linux")]
             crate::system::choose_port_late(&socket)?;
             socket.bind(&SocketAddr::new(IpAddr::V4(from.address()), 0).into())?;
         }
-        let stream = TcpSocket::from_std_stream(socket.into()).connect(self.address).await?;
+        let stream = TcpSocket::from_std_stream(socket.into()).connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 }
 
-/// An address that the drill comes from: one of 127.0.0.0/8, all of which Linux lets anybody bind.
+/// Sends segments with a sender of their own choice to a target on IPv4, from inside a room.
+pub(crate) struct Gun {
+    socket: Socket,
+    address: SockAddr,
+    /// Where to.
+    pub to: (Ipv4Addr, u16),
+}
+
+impl LoopbackTarget {
+    /// A gun. The room says that there is one, without a way out: the calling thread is in it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn gun(&self, _room: &Room) -> io::Result<Gun> {
+        let IpAddr::V4(ip) = self.address.ip() else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        // IPPROTO_RAW: what is sent begins with its IP header.
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255)))?;
+        socket.set_nonblocking(true)?;
+        Ok(Gun { socket, address: self.address.into(), to: (ip, self.address.port()) })
+    }
+}
+
+impl Gun {
+    /// Sends one.
+    #[expect(clippy::disallowed_methods, reason = "into a room without a way out")]
+    pub(crate) fn shoot(&self, segment: &[u8]) -> io::Result<()> {
+        self.socket.send_to(segment, &self.address).map(drop)
+    }
+}
+
+/// An address that the drill comes from: one of 127.0.0.0/8, all of which Linux lets anybody bind;
+/// or, inside a namespace of the drill's own, one of 2001:db8::/32 (RFC 3849), each in another /64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Source([u8; 3]);
+pub struct Source {
+    parts: [u8; 3],
+    is_v6: bool,
+}
 
 impl Source {
     /// 127.a.b.c.
     #[must_use]
     pub const fn new(a: u8, b: u8, c: u8) -> Self {
-        Self([a, b, c])
+        Self { parts: [a, b, c], is_v6: false }
     }
 
     /// By its number: the lower 24 bits are those of the address.
     #[must_use]
     pub const fn numbered(number: u32) -> Self {
         let [_, a, b, c] = number.to_be_bytes();
-        Self([a, b, c])
+        Self::new(a, b, c)
+    }
+
+    /// 2001:db8:a:bc::1 by its number: of 24 bits the upper eight choose a /48, the others a /64
+    /// in it.
+    #[must_use]
+    pub const fn numbered_v6(number: u32) -> Self {
+        Self { is_v6: true, ..Self::numbered(number) }
     }
 
     /// Its number, below 2^24.
     #[must_use]
     pub const fn number(self) -> u32 {
-        let [a, b, c] = self.0;
+        let [a, b, c] = self.parts;
         u32::from_be_bytes([0, a, b, c])
     }
 
     /// The address.
     #[must_use]
     pub const fn address(self) -> Ipv4Addr {
-        let [a, b, c] = self.0;
+        let [a, b, c] = self.parts;
         Ipv4Addr::new(127, a, b, c)
+    }
+
+    fn address_v6(self) -> Ipv6Addr {
+        let [a, b, c] = self.parts.map(u16::from);
+        Ipv6Addr::new(0x2001, 0xdb8, a, b << 8 | c, 0, 0, 0, 1)
     }
 }
 
@@ -171,6 +228,10 @@ mod tests {
         for number in [0, 1, 0xff_ffff, 0x0100_0000, u32::MAX] {
             assert!(Source::numbered(number).address().is_loopback());
         }
+        let apart = |number| Source::numbered_v6(number).address_v6().segments();
+        let (one, other) = (apart(0x01_0203), apart(0x01_0204));
+        assert_eq!(one[..4], [0x2001, 0xdb8, 1, 0x203]);
+        assert!(one[..3] == other[..3] && one[3] != other[3]);
         assert_eq!(Source::new(20, 1, 2).number(), 0x14_0102);
         assert_eq!(Source::numbered(0x14_0102), Source::new(20, 1, 2));
     }

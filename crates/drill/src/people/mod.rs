@@ -1,10 +1,12 @@
 //! Those whose service is measured. Their traffic goes on through all phases, and none of them
 //! knows that there is an attack.
 
+mod challenge;
 mod members;
 mod newcomers;
 mod person;
 mod returning;
+mod warm_up;
 
 use std::{
     future::Future,
@@ -23,6 +25,8 @@ use crate::{
     scene::Scene,
     wire::{Dialer, Failure},
 };
+
+pub(crate) use warm_up::warm_up;
 
 /// How many come, per second.
 #[derive(Clone, Copy, Debug, serde::Serialize)]

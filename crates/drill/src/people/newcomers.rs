@@ -1,6 +1,7 @@
 //! Newcomers: a first visit, ordinary headers of a browser, a full TLS handshake. They take what
-//! the server answers as a browser does: a page, or one that brings them back by itself (a waiting
-//! room), with its cookies, until they are there or lose patience.
+//! the server answers as a browser does: a page, a challenge that scripts answer, or a page that
+//! brings them back by itself (a waiting room), with its cookies, until they are there or lose
+//! patience.
 
 use std::{
     sync::Arc,
@@ -8,14 +9,18 @@ use std::{
 };
 
 use crate::{
-    atlas, clock,
-    limits::{NEWCOMER_MS, PAGES_FOLLOWED_MAX, WAITING_ROOM_MS},
-    measure::{Ended, Population, Ticket},
+    atlas,
+    chance::Chance,
+    clock,
+    limits::{AGAIN_MS, NEWCOMER_MS, PAGES_FOLLOWED_MAX, WAITING_ROOM_MS},
+    measure::{Ended, Population},
     people::{
-        Town, each, lost,
-        person::{Ask, BROWSER, Person},
+        Town,
+        challenge::{Challenge, Worker},
+        each,
+        person::{Ask, Person},
     },
-    wire::Answer,
+    wire::{Answer, Failure},
 };
 
 /// They come, so many a second, each once.
@@ -24,57 +29,108 @@ pub(super) async fn live(town: &Arc<Town>, per_s: f64, has_scripts: bool) {
         true => (Population::Newcomers, NEWCOMER_MS),
         false => (Population::NewcomersNoScript, WAITING_ROOM_MS),
     };
+    let worker = has_scripts.then(Worker::start);
     each(town, population, per_s, |chance, due| {
         let town = Arc::clone(town);
+        let worker = worker.clone();
         let source = atlas::newcomer(chance);
         let post = chance.one(&town.scene.posts).cloned();
+        let mut chance = Chance::new(chance.bits());
         async move {
             let Some(post) = post else { return };
             let ticket = town.board.begin(population, due);
-            let visitor = Person::new(source, town.dialer.resuming());
+            let person = Person::new(source, town.dialer.resuming());
             let patience = Duration::from_millis(patience_ms);
-            visit(&town, &visitor, &post.author, patience, due, ticket).await;
+            let visit = Visit { town: &town, person, worker, due, patience };
+            ticket.end(visit.make(&post.author, &mut chance).await);
         }
     })
     .await;
 }
 
-async fn visit(
-    town: &Town,
-    visitor: &Person,
-    author: &str,
-    patience: Duration,
+/// A first visit.
+struct Visit<'t> {
+    town: &'t Town,
+    person: Person,
+    /// Does the work that a page asks for, in a browser with scripts.
+    worker: Option<Arc<Worker>>,
     due: Instant,
-    ticket: Ticket<'_>,
-) {
-    let wanted = format!("/@{author}");
-    let mut path = wanted.clone();
-    for followed in 0..PAGES_FOLLOWED_MAX {
-        let ask = Ask { method: "GET", path: &path, fields: &BROWSER, body: &[] };
-        let answer = match visitor.ask(town, &ask, patience, due).await {
-            Ok(answer) => answer,
-            Err(why) => return lost(ticket, &why),
-        };
-        if answer.status == 200 && path == wanted && answer.text().contains(author) {
-            return ticket.end(match followed {
-                0 => Ended::Served,
-                _ => Ended::ServedChallenged,
-            });
-        }
-        let Some((wait, next)) = onward(&answer, &path) else {
-            return ticket.end(match answer.status {
-                403 | 429 | 503 => Ended::Refused,
-                _ => Ended::Failed,
-            });
-        };
-        if clock::now() + wait > due + patience {
-            return ticket.end(Ended::Refused);
-        }
-        clock::until(clock::now() + wait).await;
-        path = next;
-    }
-    ticket.end(Ended::Failed);
+    patience: Duration,
 }
+
+impl Visit<'_> {
+    /// Until the page is there, or patience is over.
+    async fn make(&self, author: &str, chance: &mut Chance) -> Ended {
+        let wanted = format!("/@{author}");
+        let mut path = wanted.clone();
+        let mut was_challenged = false;
+        for _ in 0..PAGES_FOLLOWED_MAX {
+            let ask = Ask { method: "GET", path: &path, fields: &self.person.browser, body: &[] };
+            let answer = match self.person.ask(self.town, &ask, self.patience, self.due).await {
+                Ok(answer) => answer,
+                Err(Failure::Late) => return Ended::Failed,
+                // A browser says that the connection failed, and one tries again.
+                Err(_) if self.has_time(AGAIN) => {
+                    clock::until(clock::now() + AGAIN).await;
+                    continue;
+                }
+                Err(_) => return Ended::Failed,
+            };
+            if answer.status == 200 && path == wanted && answer.text().contains(author) {
+                return if was_challenged { Ended::ServedChallenged } else { Ended::Served };
+            }
+            was_challenged = true;
+            if let Some(worker) = &self.worker
+                && let Some(challenge) = Challenge::of(&answer.text())
+            {
+                let time = challenge.phone_time(chance);
+                if !self.has_time(time) {
+                    return Ended::Refused;
+                }
+                if !self.work(worker, &challenge, clock::now() + time).await {
+                    return Ended::Failed;
+                }
+                continue;
+            }
+            let Some((wait, next)) = onward(&answer, &path) else {
+                return match answer.status {
+                    403 | 429 | 503 => Ended::Refused,
+                    _ => Ended::Failed,
+                };
+            };
+            if !self.has_time(wait) {
+                return Ended::Refused;
+            }
+            clock::until(clock::now() + wait).await;
+            path = next;
+        }
+        Ended::Failed
+    }
+
+    /// Whether patience lasts for so long.
+    fn has_time(&self, wait: Duration) -> bool {
+        clock::now() + wait <= self.due + self.patience
+    }
+
+    /// Does the work, and keeps what it earns, when a phone would be done; whether that went well.
+    async fn work(&self, worker: &Worker, challenge: &Challenge, done: Instant) -> bool {
+        let Some(kept) = self.person.cookie(&challenge.cookie) else { return false };
+        let text = kept.split('.').next().unwrap_or_default();
+        let cookie = match worker.answer(challenge, text).await {
+            Some(answer) => Some(format!("{}={text}.{answer}", challenge.cookie)),
+            None => {
+                let minted = self.town.scene.clearance_cookie.as_ref();
+                minted.map(|minted| minted(self.person.source, self.person.agent()))
+            }
+        };
+        clock::until(done).await;
+        let Some(cookie) = cookie else { return false };
+        self.person.remember(&cookie);
+        true
+    }
+}
+
+const AGAIN: Duration = Duration::from_millis(AGAIN_MS);
 
 /// Where a browser goes from an answer by itself, and after how long: a redirect, or a page with a
 /// refresh. None where it stays.

@@ -11,18 +11,21 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
 use crate::{
+    guise::{self, Fields},
     limits::{COOKIES_MAX, IDLE_CONNECTIONS_MAX},
     measure::Ended,
     people::Town,
     target::Source,
-    wire::{Answer, Failure, Request, Secure, Wire},
+    wire::{Answer, Failure, Link, Request, Wire},
 };
 
 /// One of them.
 pub(super) struct Person {
     pub source: Source,
+    /// Header fields that its browser sends with each page.
+    pub browser: Fields,
     tls: TlsConnector,
-    idle: Mutex<Vec<Wire<Secure>>>,
+    idle: Mutex<Vec<Wire<Link>>>,
     cookies: Mutex<BTreeMap<String, String>>,
 }
 
@@ -34,25 +37,32 @@ pub(super) struct Ask<'a> {
     pub body: &'a [u8],
 }
 
-/// What browsers send with a page's request, in their order.
-pub(super) const BROWSER: [(&str, &str); 8] = [
-    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
-    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    ("Accept-Language", "en-GB,en;q=0.7"),
-    ("Upgrade-Insecure-Requests", "1"),
-    ("Sec-Fetch-Dest", "document"),
-    ("Sec-Fetch-Mode", "navigate"),
-    ("Sec-Fetch-Site", "none"),
-    ("Sec-Fetch-User", "?1"),
-];
-
 impl Person {
     pub(super) fn new(source: Source, tls: TlsConnector) -> Self {
-        Self { source, tls, idle: Mutex::default(), cookies: Mutex::default() }
+        let browser = guise::of(source);
+        Self { source, browser, tls, idle: Mutex::default(), cookies: Mutex::default() }
+    }
+
+    /// Gives it a cookie from an earlier visit, `name=value`.
+    pub(super) fn remember(&self, cookie: &str) {
+        if let Some((name, value)) = cookie.split_once('=') {
+            self.cookies.lock().insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// The value of a cookie that it keeps.
+    pub(super) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().get(name).cloned()
+    }
+
+    /// What its browser calls itself.
+    pub(super) fn agent(&self) -> &'static str {
+        let agent = self.browser.iter().find(|(name, _)| *name == "User-Agent");
+        agent.map_or("", |(_, agent)| *agent)
     }
 
     /// A fresh connection.
-    pub(super) async fn dial(&self, town: &Town) -> Result<Wire<Secure>, Failure> {
+    pub(super) async fn dial(&self, town: &Town) -> Result<Wire<Link>, Failure> {
         Ok(Wire::new(town.dialer.secure(&self.tls, self.source).await?))
     }
 
@@ -87,7 +97,7 @@ impl Person {
         Ok(answer)
     }
 
-    fn put_back(&self, wire: Wire<Secure>, answer: &Answer) {
+    fn put_back(&self, wire: Wire<Link>, answer: &Answer) {
         let mut idle = self.idle.lock();
         if answer.is_kept && idle.len() < IDLE_CONNECTIONS_MAX {
             idle.push(wire);
@@ -123,7 +133,7 @@ impl Person {
     }
 }
 
-async fn once(wire: &mut Wire<Secure>, bytes: &[u8]) -> std::io::Result<Answer> {
+async fn once(wire: &mut Wire<Link>, bytes: &[u8]) -> std::io::Result<Answer> {
     wire.send(bytes).await?;
     wire.answer().await
 }

@@ -9,7 +9,7 @@ use crate::{
     measure::Population,
     people::{
         Town, each, lost,
-        person::{Ask, BROWSER, Person, ended},
+        person::{Ask, Person, ended},
     },
 };
 
@@ -18,7 +18,14 @@ const VISITORS: u32 = 120;
 
 /// They come, so many times a second together.
 pub(super) async fn live(town: &Arc<Town>, per_s: f64) {
-    let visitor = |number| Arc::new(Person::new(atlas::returning(number), town.dialer.resuming()));
+    let visitor = |number: u32| {
+        let visitor = Person::new(atlas::returning(number), town.dialer.resuming());
+        if let Some(cookie) = &town.scene.visit_cookie {
+            // Days old, each its own age.
+            visitor.remember(&cookie(visitor.source, 2 + u64::from(number % 20)));
+        }
+        Arc::new(visitor)
+    };
     let visitors: Vec<Arc<Person>> = (0..VISITORS).map(visitor).collect();
     each(town, Population::Returning, per_s, |chance, due| {
         let town = Arc::clone(town);
@@ -32,7 +39,7 @@ pub(super) async fn live(town: &Arc<Town>, per_s: f64) {
                 true => format!("/@{}/{}", post.author, post.id),
                 false => format!("/@{}", post.author),
             };
-            let ask = Ask { method: "GET", path: &path, fields: &BROWSER, body: &[] };
+            let ask = Ask { method: "GET", path: &path, fields: &visitor.browser, body: &[] };
             let patience = Duration::from_millis(PATIENCE_MS);
             match visitor.ask(&town, &ask, patience, due).await {
                 Ok(answer) => ticket.end(ended(&answer, |page| page.text().contains(&post.author))),

@@ -4,9 +4,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    judge::{Bound, Verdict},
+    judge::Verdict,
     measure::Phase,
-    report::{PhaseReport, Report, VectorReport, table::load},
+    report::{
+        PhaseReport, Report, VectorReport,
+        table::{load, part, people, percent},
+    },
 };
 
 mod chart;
@@ -24,6 +27,7 @@ pub fn html(report: &Report) -> String {
     page.push_str("</style></head><body><main>\n");
     head(&mut page, report);
     summary(&mut page, report);
+    comparison(&mut page, report);
     for vector in &report.vectors {
         section(&mut page, vector);
     }
@@ -94,52 +98,86 @@ fn attack(vector: &VectorReport) -> Option<&PhaseReport> {
 /// The part that was served of what a population tried in a phase, as text.
 fn served(phase: Option<&PhaseReport>, population: &str) -> String {
     let found = phase.and_then(|phase| phase.populations.get(population));
-    match found.filter(|found| found.attempted > 0) {
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-        Some(found) => percent(found.served as f64 / found.attempted as f64),
-        None => "–".to_owned(),
-    }
-}
-
-/// Rounded towards less: what is not whole is never shown as 100 %.
-fn percent(part: f64) -> String {
-    let rounded = (part * 10_000.0).floor() / 100.0;
-    if rounded >= 100.0 { "100 %".to_owned() } else { format!("{rounded:.2} %") }
+    found.and_then(part).map_or_else(|| "–".to_owned(), percent)
 }
 
 fn ms(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"))
 }
 
+/// Columns of the summary and of the comparison, from the first.
+const COLUMNS: [&str; 7] = [
+    "Overload",
+    "Members served",
+    "Wait in calm",
+    "Wait attacked",
+    "Returning",
+    "Newcomers",
+    "No scripts",
+];
+
+fn top(page: &mut String, first: &str) {
+    let columns: String = COLUMNS.iter().map(|column| format!("<th>{column}</th>")).collect();
+    let _infallible = writeln!(
+        page,
+        "<div class=\"wide\"><table class=\"summary stacked\"><thead><tr><th>{first}</th>\
+         {columns}<th></th></tr></thead>"
+    );
+}
+
+/// One run in a row; each cell carries its column's name, since on a phone there are no columns.
+fn row(page: &mut String, first: &str, run: &VectorReport) {
+    let phase = attack(run);
+    let p99 = |phase: Option<&PhaseReport>| {
+        ms(phase.and_then(|phase| phase.populations.get("members")?.p99_ms))
+    };
+    let cells = [
+        format!("{:.1} ×", run.overload),
+        served(phase, "members"),
+        p99(run.phases.first()),
+        p99(phase),
+        served(phase, "returning"),
+        served(phase, "newcomers"),
+        served(phase, "newcomers_no_script"),
+    ];
+    let cells = COLUMNS.iter().zip(cells);
+    let cells: String =
+        cells.map(|(name, cell)| format!("<td data-name=\"{name}\">{cell}</td>")).collect();
+    let _infallible =
+        writeln!(page, "<tr><td>{first}</td>{cells}<td>{}</td></tr>", badge(run.verdict));
+}
+
 fn summary(page: &mut String, report: &Report) {
-    page.push_str(
-        "<div class=\"wide\"><table class=\"summary\"><thead><tr><th>Attack</th><th>Overload</th>",
-    );
-    page.push_str("<th>Members served</th><th>p99 calm</th><th>p99 attacked</th>");
-    page.push_str(
-        "<th>Returning</th><th>Newcomers</th><th>No scripts</th><th></th></tr></thead>\n",
-    );
+    top(page, "Attack");
     for vector in &report.vectors {
-        let phase = attack(vector);
-        let p99 = |phase: Option<&PhaseReport>| {
-            ms(phase.and_then(|phase| phase.populations.get("members")?.p99_ms))
-        };
-        let _infallible = writeln!(
-            page,
-            "<tr><td><a href=\"#{0}\">{0}</a></td><td>{1:.1} ×</td><td>{2}</td><td>{3}</td>\
-             <td>{4}</td><td>{5}</td><td>{6}</td><td>{7}</td><td>{8}</td></tr>",
-            vector.vector,
-            vector.overload,
-            served(phase, "members"),
-            p99(vector.phases.first()),
-            p99(phase),
-            served(phase, "returning"),
-            served(phase, "newcomers"),
-            served(phase, "newcomers_no_script"),
-            badge(vector.verdict),
-        );
+        row(page, &format!("<a href=\"#{0}\">{0}</a>", vector.vector), vector);
     }
     page.push_str("</table></div>\n");
+    page.push_str(
+        "<p class=\"sub\">Wait: what 99 of 100 requests of members did not exceed. Overload: how \
+         many times what the server can do was asked of it.</p>\n",
+    );
+}
+
+/// The same attacks against the shield, a plain limiter, and nothing.
+fn comparison(page: &mut String, report: &Report) {
+    if report.compared.is_empty() {
+        return;
+    }
+    page.push_str("<section id=\"beside\"><h2>What the shield is worth</h2>\n");
+    page.push_str(
+        "<p class=\"quiet\">The same attack, seed and load against the same server: with its \
+         shield; with a plain limiter in its place, so many requests a second for each address; \
+         and with nothing.</p>\n",
+    );
+    for vector in &report.vectors {
+        top(page, vector.vector);
+        for run in report.beside(vector.vector) {
+            row(page, run.defence.name(), run);
+        }
+        page.push_str("</table></div>\n");
+    }
+    page.push_str("</section>\n");
 }
 
 fn section(page: &mut String, vector: &VectorReport) {
@@ -165,7 +203,7 @@ fn section(page: &mut String, vector: &VectorReport) {
     }
     charts(page, vector);
     page.push_str("<div class=\"pair\">");
-    bounds(page, &vector.bounds);
+    bounds(page, vector);
     counts(page, vector);
     page.push_str("</div></section>\n");
 }
@@ -212,10 +250,10 @@ fn charts(page: &mut String, vector: &VectorReport) {
     page.push_str("</div>");
 }
 
-fn bounds(page: &mut String, bounds: &[Bound]) {
+fn bounds(page: &mut String, vector: &VectorReport) {
     page.push_str("<table><thead><tr><th>Promise</th><th>Bound</th><th>Shown</th><th></th></tr>");
     page.push_str("</thead>\n");
-    for bound in bounds {
+    for bound in &vector.bounds {
         let (class, said) = match bound.ok {
             Some(true) => ("pass", "holds"),
             Some(false) => ("fail", "broken"),
@@ -237,6 +275,17 @@ fn bounds(page: &mut String, bounds: &[Bound]) {
         );
     }
     page.push_str("</table>");
+    if let Some(ceiling) = &vector.ceiling {
+        let parts =
+            ceiling.iter().map(|(name, part)| format!("{} {}", people(name), percent(*part)));
+        let _infallible = writeln!(
+            page,
+            "<p class=\"quiet\">The best that any policy could serve which knows everybody's \
+             habits but not who is who, by simulation: {}. Where that is less than what is \
+             promised, the bound is nine tenths of it.</p>",
+            parts.collect::<Vec<_>>().join(", ")
+        );
+    }
 }
 
 /// A bound's name for people.
@@ -265,7 +314,7 @@ fn counts(page: &mut String, vector: &VectorReport) {
             page,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td>{}</td><td>{:.0} ms</td></tr>",
-            name.replace('_', " "),
+            capital(people(name)),
             population.attempted,
             population.served,
             population.challenged,
@@ -279,7 +328,7 @@ fn counts(page: &mut String, vector: &VectorReport) {
     if let Some(attack) = &phase.attack {
         let _infallible = writeln!(
             page,
-            "<tr><td>bots ({} addresses)</td><td>{}</td><td>{}</td><td>–</td><td>{}</td>\
+            "<tr><td>Bots ({} addresses)</td><td>{}</td><td>{}</td><td>–</td><td>{}</td>\
              <td>{}</td><td>–</td><td>–</td><td>–</td></tr>",
             attack.sources, attack.offered, attack.served, attack.refused, attack.dropped,
         );
@@ -300,13 +349,6 @@ fn foot(page: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_whole_is_not_called_whole() {
-        assert_eq!(percent(1.0), "100 %");
-        assert_eq!(percent(0.999_99), "99.99 %");
-        assert_eq!(percent(0.0), "0.00 %");
-    }
 
     #[test]
     fn texts_cannot_become_markup() {

@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use crate::{
     judge::{Bound, Evidence, Verdict, judge, p99_limit_ms},
+    limits::SYN_KEPT_S,
     measure::{Phase, Population, Second},
     run::Measured,
+    scene::Defence,
     system,
-    vectors::{Family, Resource},
+    vectors::{Family, Resource, SEGMENT_BYTES},
 };
 
 /// A whole drill.
@@ -27,6 +29,8 @@ pub struct Report {
     pub remarks: Vec<String>,
     /// The vectors in the order in which they ran.
     pub vectors: Vec<VectorReport>,
+    /// The same vectors against other defences, where a comparison was asked for. Not judged.
+    pub compared: Vec<VectorReport>,
 }
 
 /// Where a drill ran.
@@ -36,6 +40,8 @@ pub struct Machine {
     pub cores: usize,
     /// Whether server and load had a core each.
     pub pinned: bool,
+    /// Whether packets were received on the server's core, as on a real link.
+    pub steered: bool,
     /// The operating system.
     pub system: String,
     /// The processor.
@@ -49,6 +55,8 @@ pub struct Machine {
 pub struct VectorReport {
     /// Its name.
     pub vector: &'static str,
+    /// What protected the instance.
+    pub defence: Defence,
     /// Its family.
     pub family: Family,
     /// What it models.
@@ -75,8 +83,9 @@ pub struct VectorReport {
     pub calm_cores: f64,
     /// Processor time that one request cost the server in peace, in microseconds.
     pub cost_us: f64,
-    /// What the best policy could give, by simulation; none where it was not simulated.
-    pub ceiling: Option<f64>,
+    /// The part that the best policy could serve of each population, by simulation; none where the
+    /// vector is not simulated.
+    pub ceiling: Option<BTreeMap<&'static str, f64>>,
     /// The part of the planned load that was offered.
     pub generated: f64,
     /// How late the populations' requests began (99 of 100), in ms.
@@ -146,7 +155,7 @@ pub struct AttackCounts {
     pub refused: u64,
     /// Those without an answer.
     pub dropped: u64,
-    /// Packets that the kernel dropped; none where nobody counts them.
+    /// What the kernel dropped before the server saw it; none where nobody counts that.
     pub dropped_kernel: Option<u64>,
     /// Connections that were not made, or not to the handshake's end.
     pub unconnected: u64,
@@ -178,7 +187,10 @@ pub struct Series {
 }
 
 impl Report {
-    pub(crate) fn new(seed: u64, vectors: Vec<VectorReport>) -> Self {
+    /// From what ran; what `judged` protected is judged, the rest stands beside it.
+    pub(crate) fn new(seed: u64, judged: Defence, ran: Vec<VectorReport>) -> Self {
+        let (vectors, compared): (Vec<_>, Vec<_>) =
+            ran.into_iter().partition(|vector| vector.defence == judged);
         let worst = |of: Verdict| vectors.iter().any(|vector| vector.verdict == of);
         let order = [Verdict::Fail, Verdict::Void, Verdict::NotOverloaded];
         let overall = match order.into_iter().find(|verdict| worst(*verdict)) {
@@ -186,8 +198,32 @@ impl Report {
             None if vectors.is_empty() => Verdict::Void,
             None => Verdict::Pass,
         };
-        let version = env!("CARGO_PKG_VERSION");
-        Self { version, seed, machine: Machine::here(), overall, remarks: Vec::new(), vectors }
+        let mut remarks = Vec::new();
+        // A vector that nothing fails proves nothing.
+        let bare = compared.iter().filter(|it| it.defence == Defence::None);
+        for vector in bare.filter(|it| it.verdict != Verdict::Fail) {
+            let (name, verdict) = (vector.vector, vector.verdict.name());
+            remarks.push(format!("{name} does not fail without a defence either: {verdict}"));
+        }
+        let (version, machine) = (env!("CARGO_PKG_VERSION"), Machine::here());
+        Self { version, seed, machine, overall, remarks, vectors, compared }
+    }
+
+    /// Says what could not be run: it was not judged, so the whole has not passed.
+    pub(crate) fn without(mut self, left_out: Vec<String>) -> Self {
+        if !left_out.is_empty() && self.overall == Verdict::Pass {
+            self.overall = Verdict::Void;
+        }
+        self.remarks.extend(left_out);
+        self
+    }
+
+    /// All runs of a vector, the shield's first.
+    pub(crate) fn beside(&self, vector: &str) -> Vec<&VectorReport> {
+        let all = self.vectors.iter().chain(&self.compared);
+        let mut found: Vec<_> = all.filter(|run| run.vector == vector).collect();
+        found.sort_by_key(|run| run.defence.order());
+        found
     }
 }
 
@@ -200,6 +236,8 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             pinned: system::has_two_cores(),
+            // Whoever steers says so.
+            steered: false,
             system: format!("{} {}", std::env::consts::OS, kernel.trim()),
             processor: processor
                 .map_or("", |it| it.trim_start_matches([' ', '\t', ':']))
@@ -223,6 +261,7 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
     let (overload, generated) = offered(measured);
     let peak_rss_mb = mebibytes(measured.peak_bytes);
     let of = |population| tried(measured, population, Phase::Attack);
+    let ceiling = (measured.ceiling)(overload);
     let shown = Evidence {
         members: of(Population::Members),
         returning: of(Population::Returning),
@@ -236,12 +275,15 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
         overload,
         generated,
         lag_ms: measured.board.lag_ms(),
-        calm: tried(measured, Population::Members, Phase::Calm),
+        calm: lost_in_calm(measured),
+        ceiling,
+        is_lost: measured.vector.is_lost(),
     };
     let (verdict, bounds, why) = judge(&shown);
     let vector = measured.vector;
     VectorReport {
         vector: vector.name,
+        defence: measured.defence,
         family: vector.family,
         models: vector.models,
         source: vector.source,
@@ -255,7 +297,9 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
         capacity_cores: measured.capacity,
         calm_cores: measured.needed,
         cost_us: measured.cost.server_s * 1e6,
-        ceiling: None,
+        ceiling: ceiling.map(|parts| {
+            Population::ALL.iter().map(|population| population.name()).zip(parts).collect()
+        }),
         generated,
         generator_lag_ms: shown.lag_ms,
         phases: Phase::ALL.iter().map(|phase| phase_of(measured, *phase, &seconds)).collect(),
@@ -280,6 +324,12 @@ fn mebibytes(bytes: u64) -> f64 {
 fn tried(measured: &Measured<'_>, of: Population, in_: Phase) -> (u64, u64) {
     let counts = measured.board.tally(of, in_, |tally| tally.counts);
     (counts.attempted, counts.attempted - counts.served.min(counts.attempted))
+}
+
+/// Of members' requests in calm: tried, and lost without a word.
+fn lost_in_calm(measured: &Measured<'_>) -> (u64, u64) {
+    let counts = measured.board.tally(Population::Members, Phase::Calm, |tally| tally.counts);
+    (counts.attempted, counts.attempted - (counts.served + counts.refused).min(counts.attempted))
 }
 
 fn refused_in_calm(measured: &Measured<'_>) -> u64 {
@@ -315,6 +365,14 @@ fn offered(measured: &Measured<'_>) -> (f64, f64) {
             let overload = wanted * held_bytes as f64 / (512.0 * 1024.0 * 1024.0);
             let opened = made / 60.0;
             (overload, (opened / wanted).min(1.0))
+        }
+        Resource::HalfOpen { places } => {
+            let overload = made / seconds * SYN_KEPT_S / f64::from(places);
+            (overload, made / planned.max(1.0))
+        }
+        Resource::Link { bytes_per_s } => {
+            let bytes = made / seconds * f64::from(SEGMENT_BYTES);
+            (bytes / f64::from(bytes_per_s), made / planned.max(1.0))
         }
     }
 }
@@ -360,7 +418,7 @@ fn attack_of(measured: &Measured<'_>) -> AttackCounts {
         served: ledger.served.load(Ordering::Relaxed),
         refused: ledger.refused.load(Ordering::Relaxed),
         dropped: ledger.dropped.load(Ordering::Relaxed),
-        dropped_kernel: None,
+        dropped_kernel: *ledger.dropped_kernel.lock(),
         unconnected: ledger.unconnected.load(Ordering::Relaxed),
         held: ledger.held_most.load(Ordering::Relaxed),
         sources: ledger.sources(),
@@ -460,6 +518,6 @@ mod tests {
 
     #[test]
     fn the_worst_vector_decides() {
-        assert_eq!(Report::new(1, Vec::new()).overall, Verdict::Void);
+        assert_eq!(Report::new(1, Defence::Shield, Vec::new()).overall, Verdict::Void);
     }
 }

@@ -19,6 +19,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "unknown parameters with random values, and pages before random ids; 4 requests \
         on a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 4, visit)),
 };
 

@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "TCP alone; 4 times the seats of the server; a lost one comes back after a \
         quarter second",
     resource: Resource::Seats { times: 4.0 },
+    room: None,
     attack: |front| Box::pin(hoard(front, hold)),
 };
 

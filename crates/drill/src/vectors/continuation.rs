@@ -16,6 +16,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "16 connections; a HEADERS frame without an end, then frames of 1 KiB of fields \
         in writes of 16",
     resource: Resource::Streams,
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

@@ -16,6 +16,7 @@ pub(super) const VECTOR: Vector = Vector {
         11.3 million PINGs",
     parameters: "32 connections; PING, SETTINGS and PRIORITY by turns, 64 in a write",
     resource: Resource::Streams,
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

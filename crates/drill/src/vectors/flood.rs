@@ -10,11 +10,12 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     chance::Chance,
+    guise,
     limits::{BOT_MS, FLIGHTS_MAX},
     measure::Schedule,
     target::Source,
     vectors::front::{Front, Ledger},
-    wire::{Answer, Request, Secure, Wire},
+    wire::{Answer, Link, Request, Wire},
 };
 
 /// One visit: from where, and what is sent on its connection.
@@ -23,6 +24,8 @@ pub(super) struct Visit {
     pub requests: Vec<Vec<u8>>,
     /// What is sent after the first answer, made from it: the form that a page holds.
     pub follow: Option<Follow>,
+    /// Whether it comes round the proxies that stand in front of the target.
+    pub is_round: bool,
 }
 
 /// See [`Visit::follow`].
@@ -31,7 +34,7 @@ pub(super) type Follow = fn(&Front, &Answer) -> Option<Vec<u8>>;
 impl Visit {
     /// One that asks all at once.
     pub(super) const fn at_once(source: Source, requests: Vec<Vec<u8>>) -> Self {
-        Self { source, requests, follow: None }
+        Self { source, requests, follow: None, is_round: false }
     }
 }
 
@@ -76,7 +79,11 @@ pub(super) async fn stretch(
 
 /// Makes one visit.
 async fn pay(front: &Front, visit: &Visit) {
-    let Ok(stream) = front.secure(visit.source).await else {
+    let made = match visit.is_round {
+        true => front.secure_round_the_proxies(visit.source).await,
+        false => front.secure(visit.source).await,
+    };
+    let Ok(stream) = made else {
         // What no connection could carry was offered, and dropped.
         Ledger::add(&front.ledger.offered, visit.requests.len());
         Ledger::add(&front.ledger.dropped, visit.requests.len());
@@ -90,7 +97,7 @@ async fn pay(front: &Front, visit: &Visit) {
     Ledger::add(&front.ledger.dropped, visit.requests.len().saturating_sub(answered));
 }
 
-async fn exchange(front: &Front, visit: &Visit, wire: &mut Wire<Secure>) -> std::io::Result<()> {
+async fn exchange(front: &Front, visit: &Visit, wire: &mut Wire<Link>) -> std::io::Result<()> {
     Ledger::add(&front.ledger.offered, visit.requests.len());
     wire.send(&visit.requests.concat()).await?;
     for _ in &visit.requests {
@@ -118,6 +125,11 @@ pub(super) fn get(front: &Front, path: &str) -> Vec<u8> {
     with(front, "GET", path, &BROWSER, &[])
 }
 
+/// A GET by a browser like any, the same at each address.
+pub(super) fn browse(front: &Front, source: Source, path: &str) -> Vec<u8> {
+    with(front, "GET", path, &guise::of(source), &[])
+}
+
 /// A request with these fields.
 pub(super) fn with(
     front: &Front,
@@ -129,7 +141,7 @@ pub(super) fn with(
     Request { method, path, host: &front.scene.host, fields, body }.bytes()
 }
 
-/// What the bots of today send: a browser's headers.
+/// What one program sends on all its machines: one browser's headers.
 pub(super) const BROWSER: [(&str, &str); 4] = [
     (
         "User-Agent",

@@ -16,6 +16,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "a real token with its end altered, on the home timeline; 8 requests on a \
         connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 8, visit)),
 };
 

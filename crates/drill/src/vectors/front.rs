@@ -6,14 +6,16 @@ use std::{
     time::Instant,
 };
 
+use parking_lot::Mutex;
 use tokio_rustls::TlsConnector;
 
 use crate::{
     atlas::Bots,
     clock,
+    room::Room,
     scene::Scene,
     target::Source,
-    wire::{Answer, Dialer, Failure, Secure},
+    wire::{Answer, Dialer, Failure, Link},
 };
 
 /// How much a vector is to offer.
@@ -37,6 +39,10 @@ pub(crate) struct Front {
     pub start: Instant,
     pub end: Instant,
     pub seed: u64,
+    /// The network of its own in which it attacks, if there is one.
+    pub room: Option<Room>,
+    /// Whether it is only measured what a request costs that is served.
+    pub is_rehearsal: bool,
 }
 
 impl Front {
@@ -46,12 +52,21 @@ impl Front {
     }
 
     /// A connection with a full handshake.
-    pub(crate) async fn secure(&self, from: Source) -> Result<Secure, Failure> {
+    pub(crate) async fn secure(&self, from: Source) -> Result<Link, Failure> {
         self.noted(from, self.dialer.secure(&self.fresh, from).await)
     }
 
+    /// The same to the target itself, where everybody else comes through proxies.
+    pub(crate) async fn secure_round_the_proxies(&self, from: Source) -> Result<Link, Failure> {
+        let made = async {
+            let stream = self.dialer.round_the_proxies(from).await?;
+            self.dialer.shake(&self.fresh, stream).await
+        };
+        self.noted(from, made.await)
+    }
+
     /// The same for HTTP/2.
-    pub(crate) async fn secure_http2(&self, from: Source) -> Result<Secure, Failure> {
+    pub(crate) async fn secure_http2(&self, from: Source) -> Result<Link, Failure> {
         self.noted(from, self.dialer.secure(&self.http2, from).await)
     }
 
@@ -87,6 +102,8 @@ pub(crate) struct Ledger {
     pub held: AtomicUsize,
     /// The most that were held at once.
     pub held_most: AtomicUsize,
+    /// Connections that the kernel dropped before the server saw them, where that is known.
+    pub dropped_kernel: Mutex<Option<u64>>,
     /// Which of the 2^24 sources came.
     sources: Vec<AtomicU64>,
 }
@@ -102,6 +119,7 @@ impl Default for Ledger {
             unconnected: AtomicU64::new(0),
             held: AtomicUsize::new(0),
             held_most: AtomicUsize::new(0),
+            dropped_kernel: Mutex::default(),
             sources: (0..1 << 18).map(|_| AtomicU64::new(0)).collect(),
         }
     }

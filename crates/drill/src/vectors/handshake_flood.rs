@@ -29,6 +29,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "a pool of 64 ClientHello messages; each connection sends one, reads the first \
         bytes of the answer and resets",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(attack(front)),
 };
 

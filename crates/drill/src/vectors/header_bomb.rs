@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
         sent; h2: 72 MB for 0.94 MB",
     parameters: "200 connections of 60 streams; POST with 90 fields, then silence",
     resource: Resource::Memory { connections: 200, held_bytes: 7_200_000 },
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

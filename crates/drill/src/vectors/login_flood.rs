@@ -18,12 +18,13 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "the form is fetched, and sent back with the name of a member or of nobody and a \
         wrong password; one try a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 2, visit)),
 };
 
 fn visit(front: &Front, chance: &mut Chance) -> Visit {
     let requests = vec![get(front, "/login")];
-    Visit { source: front.bots.one(chance), requests, follow: Some(form) }
+    Visit { follow: Some(form), ..Visit::at_once(front.bots.one(chance), requests) }
 }
 
 /// The form filled in: what the page carries unseen goes back with it, and so does its cookie.

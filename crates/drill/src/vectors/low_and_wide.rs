@@ -5,7 +5,7 @@ use crate::{
     chance::Chance,
     vectors::{
         Family, Front, Resource, Vector,
-        flood::{Visit, flood, get},
+        flood::{Visit, browse, flood},
     },
 };
 
@@ -16,15 +16,16 @@ pub(super) const VECTOR: Vector = Vector {
         of answers holds",
     source: "Cloudflare, 2023 to 2025: application attacks from botnets of hundreds of \
         thousands of addresses, below any limit for each",
-    parameters: "headers like a browser; threads, lookups and tags, drawn at random; 2 requests \
-        on a connection; each address comes about once",
+    parameters: "headers of browsers as people have them; threads, lookups and tags, drawn at \
+        random; 2 requests on a connection; each address comes about once",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 2, visit)),
 };
 
 fn visit(front: &Front, chance: &mut Chance) -> Visit {
     let source = front.bots.one(chance);
-    Visit::at_once(source, (0..2).map(|_| get(front, &address(front, chance))).collect())
+    Visit::at_once(source, (0..2).map(|_| browse(front, source, &address(front, chance))).collect())
 }
 
 /// An address that a person might ask for, and that was hardly asked for just before.

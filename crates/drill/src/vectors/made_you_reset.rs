@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "16 connections; 50 requests in a write, each followed by a WINDOW_UPDATE that \
         overflows its window",
     resource: Resource::Streams,
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

@@ -10,9 +10,12 @@ mod cache_bust;
 mod conn_hoard;
 mod continuation;
 mod control_flood;
+mod direct_origin;
+mod forged_forwarded_for;
 mod forged_token;
 mod handshake_flood;
 mod header_bomb;
+mod link_full;
 mod login_flood;
 mod low_and_wide;
 mod made_you_reset;
@@ -25,11 +28,17 @@ mod search_flood;
 mod shared_prefix;
 mod signup_flood;
 mod silent_tls;
+mod sleeper_cookies;
+mod sleepers;
 mod slow_body;
 mod slow_headers;
 mod slow_read;
+mod solver;
 mod sse_hoard;
+mod syn_flood;
 mod upload_flood;
+mod v6_rotate;
+pub(crate) mod warmed;
 mod window_stall;
 mod ws_hoard;
 
@@ -37,7 +46,10 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde::Serialize;
 
+use crate::room::Fitting;
+
 pub(crate) use front::{Front, Ledger, Offer};
+pub(crate) use link_full::SEGMENT_BYTES;
 
 /// A running attack.
 pub(crate) type Attack = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -56,11 +68,23 @@ pub enum Family {
     Http2,
     /// Handshakes.
     Tls,
+    /// Below HTTP and TLS: segments and packets.
+    Network,
+    /// Round the door: proxies that stand in front, and what comes past them.
+    Door,
 }
 
 impl Family {
     /// All of them, in the order of lists.
-    pub const ALL: [Self; 5] = [Self::Floods, Self::Botnets, Self::Slow, Self::Http2, Self::Tls];
+    pub const ALL: [Self; 7] = [
+        Self::Floods,
+        Self::Botnets,
+        Self::Network,
+        Self::Slow,
+        Self::Http2,
+        Self::Tls,
+        Self::Door,
+    ];
 
     /// What the command line calls it.
     #[must_use]
@@ -71,6 +95,8 @@ impl Family {
             Self::Slow => "slow",
             Self::Http2 => "http2",
             Self::Tls => "tls",
+            Self::Network => "network",
+            Self::Door => "door",
         }
     }
 }
@@ -97,6 +123,17 @@ pub enum Resource {
         /// What an unprotected server was measured to hold for each, in bytes.
         held_bytes: u64,
     },
+    /// Places of connections that are being opened: those asked for while one is kept / those there
+    /// are.
+    HalfOpen {
+        /// How many there are.
+        places: u32,
+    },
+    /// The link itself: bytes that are sent / bytes that it carries.
+    Link {
+        /// What it carries in a second.
+        bytes_per_s: u32,
+    },
 }
 
 /// A vector.
@@ -113,12 +150,14 @@ pub struct Vector {
     pub parameters: &'static str,
     /// What it uses up.
     pub resource: Resource,
+    /// What the network of its own must have that it needs; none where the loopback will do.
+    pub(crate) room: Option<Fitting>,
     /// Its code: offers load until the front's end.
     pub(crate) attack: fn(Arc<Front>) -> Attack,
 }
 
 /// All vectors, in the order of lists and runs.
-pub const VECTORS: [&Vector; 26] = [
+pub const VECTORS: [&Vector; 35] = [
     &page_flood::VECTOR,
     &cache_bust::VECTOR,
     &search_flood::VECTOR,
@@ -130,8 +169,15 @@ pub const VECTORS: [&Vector; 26] = [
     &sse_hoard::VECTOR,
     &low_and_wide::VECTOR,
     &shared_prefix::VECTOR,
+    &solver::VECTOR,
+    &sleepers::VECTOR,
     &pulse::VECTOR,
     &mutate::VECTOR,
+    &warmed::VECTOR,
+    &sleeper_cookies::VECTOR,
+    &v6_rotate::VECTOR,
+    &syn_flood::VECTOR,
+    &link_full::VECTOR,
     &slow_headers::VECTOR,
     &slow_body::VECTOR,
     &slow_read::VECTOR,
@@ -145,7 +191,30 @@ pub const VECTORS: [&Vector; 26] = [
     &window_stall::VECTOR,
     &control_flood::VECTOR,
     &handshake_flood::VECTOR,
+    &direct_origin::VECTOR,
+    &forged_forwarded_for::VECTOR,
 ];
+
+impl Vector {
+    /// Whether it attacks TLS itself, or what only comes with it (HTTP/2).
+    #[must_use]
+    pub fn needs_tls(&self) -> bool {
+        matches!(self.family, Family::Http2 | Family::Tls) || self.name == "silent-tls"
+    }
+
+    /// Whether it needs other addresses than the loopback's, and so a network of its own.
+    #[must_use]
+    pub fn needs_room(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// Whether what it fills is not the server's, so that no server can help: members are expected
+    /// to be lost while it lasts, and well again after it.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        matches!(self.resource, Resource::Link { .. })
+    }
+}
 
 /// A vector by its name.
 #[must_use]

@@ -21,6 +21,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "a new set of headers and one other kind of page every 10 s, or five times in the \
         phase; 4 requests on a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 4, visit)),
 };
 

@@ -17,6 +17,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "the public timeline and the front page; 8 requests on a connection, sent at \
         once; full handshakes; 100,000 sources",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 8, visit)),
 };
 

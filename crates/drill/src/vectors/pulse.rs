@@ -7,7 +7,7 @@ use crate::{
     clock,
     vectors::{
         Family, Front, Resource, Vector,
-        flood::{Visit, get, stretch},
+        flood::{Visit, browse, stretch},
         low_and_wide::address,
     },
 };
@@ -20,6 +20,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "35 s on and 35 s off where there is time, else three pulses in the phase; pages \
         and threads, 4 requests on a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(attack(front)),
 };
 
@@ -39,5 +40,5 @@ async fn attack(front: Arc<Front>) {
 
 fn visit(front: &Front, chance: &mut Chance) -> Visit {
     let source = front.bots.one(chance);
-    Visit::at_once(source, (0..4).map(|_| get(front, &address(front, chance))).collect())
+    Visit::at_once(source, (0..4).map(|_| browse(front, source, &address(front, chance))).collect())
 }

@@ -17,6 +17,7 @@ pub(super) const VECTOR: Vector = Vector {
     source: "CVE-2023-44487: 398 million requests/s at Google in August 2023",
     parameters: "16 connections; 100 requests and their cancellations in one write",
     resource: Resource::Streams,
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

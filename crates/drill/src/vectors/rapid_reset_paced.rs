@@ -16,6 +16,7 @@ pub(super) const VECTOR: Vector = Vector {
         connection, at 20 ms never cut",
     parameters: "16 connections; 50 requests, and in the next turn their cancellations",
     resource: Resource::Streams,
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

@@ -16,6 +16,7 @@ pub(super) const VECTOR: Vector = Vector {
         is chosen",
     parameters: "two letters to eight, posts and accounts and tags; 2 searches on a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 2, visit)),
 };
 

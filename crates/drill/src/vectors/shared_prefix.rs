@@ -6,7 +6,7 @@ use crate::{
     chance::Chance,
     vectors::{
         Family, Front, Resource, Vector,
-        flood::{Visit, flood, get},
+        flood::{Visit, browse, flood},
         low_and_wide::address,
     },
 };
@@ -20,6 +20,7 @@ pub(super) const VECTOR: Vector = Vector {
         behind one",
     parameters: "six addresses beside the members of each /24; otherwise as low-and-wide",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 2, visit)),
 };
 
@@ -27,5 +28,5 @@ fn visit(front: &Front, chance: &mut Chance) -> Visit {
     let members = u32::try_from(front.scene.members.len()).unwrap_or(u32::MAX);
     let number = u32::try_from(chance.below(1 << 20)).unwrap_or(0);
     let source = atlas::beside_members(number, members);
-    Visit::at_once(source, (0..2).map(|_| get(front, &address(front, chance))).collect())
+    Visit::at_once(source, (0..2).map(|_| browse(front, source, &address(front, chance))).collect())
 }

@@ -21,6 +21,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "one app, whose token all bots share; a fresh name each time; one sign-up a \
         connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(attack(front)),
 };
 

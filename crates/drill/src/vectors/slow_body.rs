@@ -21,6 +21,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "TLS; POST /login with 8,000 bytes announced, one byte a second; 2.5 times the \
         seats of the server",
     resource: Resource::Seats { times: 2.5 },
+    room: None,
     attack: |front| Box::pin(hoard(front, hold)),
 };
 

@@ -17,6 +17,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "TLS; a head begun, and one more field every 3 s; 2.5 times the seats of the \
         server",
     resource: Resource::Seats { times: 2.5 },
+    room: None,
     attack: |front| Box::pin(hoard(front, hold)),
 };
 

@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "TLS; 16 pages asked for at once, 64 bytes read a second; 2.5 times the seats of \
         the server",
     resource: Resource::Seats { times: 2.5 },
+    room: None,
     attack: |front| Box::pin(hoard(front, hold)),
 };
 

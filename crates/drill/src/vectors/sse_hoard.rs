@@ -17,6 +17,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "as many as 2.5 times the seats of the server; each reads what comes; a lost one \
         comes back",
     resource: Resource::Seats { times: 2.5 },
+    room: None,
     attack: |front| Box::pin(hoard(front, hold)),
 };
 

@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
         stranger chose",
     parameters: "a head of a PNG of 12,000 x 12,000 and 256 KiB of noise; one upload a connection",
     resource: Resource::Processor,
+    room: None,
     attack: |front| Box::pin(flood(front, 1, visit)),
 };
 

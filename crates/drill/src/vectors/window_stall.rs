@@ -18,6 +18,7 @@ pub(super) const VECTOR: Vector = Vector {
     parameters: "200 connections of 60 streams; SETTINGS_INITIAL_WINDOW_SIZE 0, the public \
         timeline on each",
     resource: Resource::Memory { connections: 200, held_bytes: 58_000_000 },
+    room: None,
     attack: |front| Box::pin(attack(front, MANNER)),
 };
 

@@ -3,21 +3,17 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore,
-    client::{Resumption, WebPkiServerVerifier},
-};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
 
 use crate::{
+    atlas,
     limits::DIAL_MS,
     target::{LoopbackTarget, Source},
+    wire::Link,
 };
-
-/// An encrypted connection.
-pub(crate) type Secure = TlsStream<TcpStream>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -42,28 +38,39 @@ const SESSIONS: usize = 8;
 pub(crate) struct Dialer {
     pub target: LoopbackTarget,
     config: ClientConfig,
+    /// Whether the target speaks TLS.
+    is_secure: bool,
+    /// Whether connections come through proxies in front of the target.
+    is_proxied: bool,
 }
 
 impl Dialer {
-    /// For a target whose certificate an authority of the drill has signed.
+    /// For a target whose certificate an authority of the drill has signed; without one it speaks
+    /// plain HTTP.
     ///
     /// # Errors
     /// When the authority's certificate cannot be read.
-    pub(crate) fn new(target: LoopbackTarget, authority: &[u8]) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(
+        target: LoopbackTarget,
+        authority: Option<&[u8]>,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(authority.to_vec()))?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        if let Some(authority) = authority {
+            roots.add(CertificateDer::from(authority.to_vec()))?;
+        }
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_webpki_verifier(verifier)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { target, config })
+        Ok(Self { target, config, is_secure: authority.is_some(), is_proxied: false })
+    }
+
+    /// The same through the proxies that a target has in front of it, or not.
+    pub(crate) fn proxied(self, is_proxied: bool) -> Self {
+        Self { is_proxied, ..self }
     }
 
     /// TLS that always makes the full handshake.
@@ -94,17 +101,67 @@ impl Dialer {
         Some(bytes)
     }
 
-    /// A bare connection.
+    /// A bare connection, through the proxies where there are some: such a proxy passes bytes on,
+    /// and says before them whom it speaks for.
     pub(crate) async fn plain(&self, from: Source) -> Result<TcpStream, Failure> {
+        if !self.is_proxied {
+            return self.round_the_proxies(from).await;
+        }
+        let mut stream = self.round_the_proxies(atlas::proxy(from)).await?;
+        let announced = announcement(from, self.target.address().port());
+        stream.write_all(&announced).await.map_err(Failure::Connect)?;
+        Ok(stream)
+    }
+
+    /// A bare connection to the target itself.
+    pub(crate) async fn round_the_proxies(&self, from: Source) -> Result<TcpStream, Failure> {
         let dialled = timeout(Duration::from_millis(DIAL_MS), self.target.connect(from)).await;
         dialled.map_err(|_| Failure::Late)?.map_err(Failure::Connect)
     }
 
-    /// A connection with TLS on it.
-    pub(crate) async fn secure(&self, tls: &TlsConnector, from: Source) -> Result<Secure, Failure> {
+    /// A connection as the target speaks, with TLS on it but for a peer that has none.
+    pub(crate) async fn secure(&self, tls: &TlsConnector, from: Source) -> Result<Link, Failure> {
         let stream = self.plain(from).await?;
+        self.shake(tls, stream).await
+    }
+
+    /// The same on a connection that is there.
+    pub(crate) async fn shake(
+        &self,
+        tls: &TlsConnector,
+        stream: TcpStream,
+    ) -> Result<Link, Failure> {
+        if !self.is_secure {
+            return Ok(Link::Plain(stream));
+        }
         let name = ServerName::try_from(NAME).map_err(|_| Failure::Late)?;
         let shaken = timeout(Duration::from_millis(DIAL_MS), tls.connect(name, stream)).await;
-        shaken.map_err(|_| Failure::Late)?.map_err(Failure::Handshake)
+        let shaken = shaken.map_err(|_| Failure::Late)?.map_err(Failure::Handshake)?;
+        Ok(Link::Secure(Box::new(shaken)))
+    }
+}
+
+/// How a proxy announces whom it speaks for: the PROXY protocol, version 2 (haproxy's
+/// `proxy-protocol.txt`, 2.2), for TCP over IPv4.
+fn announcement(from: Source, port: u16) -> Vec<u8> {
+    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    bytes.extend(from.address().octets());
+    bytes.extend([127, 0, 0, 1]);
+    bytes.extend(40_000_u16.to_be_bytes());
+    bytes.extend(port.to_be_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_says_whom_it_speaks_for() {
+        let bytes = announcement(Source::new(16, 2, 3), 443);
+        assert_eq!(bytes.len(), 28);
+        assert_eq!(bytes[12..16], [0x21, 0x11, 0, 12]);
+        assert_eq!(bytes[16..20], [127, 16, 2, 3]);
+        assert_eq!(bytes[26..], [1, 187]);
     }
 }

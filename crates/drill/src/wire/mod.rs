@@ -4,6 +4,9 @@
 pub(crate) mod dial;
 pub(crate) mod frames;
 pub(crate) mod http1;
+mod link;
+pub(crate) mod segments;
 
-pub(crate) use dial::{Dialer, Failure, Secure};
+pub(crate) use dial::{Dialer, Failure};
 pub(crate) use http1::{Answer, Request, Wire};
+pub(crate) use link::Link;

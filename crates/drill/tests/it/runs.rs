@@ -1,7 +1,9 @@
 //! Whole runs, of a second a phase, against servers that are known to be good or bad: what is
 //! counted is what the server did.
 
-use drill::{Glance, Plan, PopulationReport, Report, Stop, VectorReport, Verdict, Watch, vector};
+use drill::{
+    Defence, Glance, Plan, PopulationReport, Report, Stop, VectorReport, Verdict, Watch, vector,
+};
 
 use crate::toy::{Answer, Toy, said};
 
@@ -20,7 +22,8 @@ fn run(answer: Answer, name: &str) -> Report {
         no_script_per_s: 10.0,
     };
     // Little, so that everybody is in time on a busy machine too.
-    let plan = Plan { seconds: [1, 1, 1], crowd, offered_per_s_max: 80.0, brakes: false };
+    let plan =
+        Plan { seconds: [1, 1, 1], crowd, offered_per_s_max: 80.0, brakes: false, ..Plan::QUICK };
     let vectors = [vector(name).expect("a vector")];
     let mut toy = Toy::serving(answer);
     drill::drill(&mut toy, &vectors, &plan, 11, &mut Nobody, &Stop::default()).expect("a run")
@@ -65,6 +68,8 @@ fn who_is_refused_is_counted_as_refused() {
         assert_eq!((population.served, population.failed), (0, 0), "{name}");
         assert_eq!(population.refused, population.attempted, "{name}");
     }
+    // Whoever refuses people in calm is judged for it: that is no void run.
+    assert_eq!(report.overall, Verdict::Fail, "{:?}", report.vectors[0].why);
     let broken: Vec<_> = report.vectors[0].bounds.iter().filter(|b| b.ok == Some(false)).collect();
     assert!(broken.iter().any(|bound| bound.name == "refused_in_calm"));
     let attack = report.vectors[0].phases[1].attack.as_ref().expect("an attack");
@@ -111,44 +116,123 @@ fn newcomers_follow_a_waiting_room_to_the_page() {
     }
 }
 
-#[test]
-fn a_report_is_json_with_the_names_that_scripts_read_and_a_page_without_scripts() {
-    let report = run(good, "cache-bust");
-    let json = serde_json::to_value(&report).expect("JSON");
-    for name in ["version", "seed", "machine", "overall", "vectors"] {
-        assert!(json.get(name).is_some(), "{name}");
+/// The names of an object, sorted, without those that scripts may do without.
+fn names(of: &serde_json::Value, besides: &[&str]) -> Vec<String> {
+    let object = of.as_object().unwrap_or_else(|| panic!("no object: {of}"));
+    for name in besides {
+        assert!(object.contains_key(*name), "{name} is gone");
     }
-    let one = &json["vectors"][0];
-    let names = [
-        "vector",
-        "seed",
-        "verdict",
-        "overload",
+    let mut names: Vec<_> = object.keys().filter(|name| !besides.contains(&&***name)).collect();
+    names.sort();
+    names.into_iter().cloned().collect()
+}
+
+#[test]
+fn the_json_has_the_names_that_scripts_read_and_no_others_but_these() {
+    let json = serde_json::to_value(run(good, "cache-bust")).expect("JSON");
+    let besides = ["remarks", "compared"];
+    assert_eq!(names(&json, &besides), ["machine", "overall", "seed", "vectors", "version"]);
+    let vector = &json["vectors"][0];
+    let besides = [
+        "defence",
+        "family",
+        "models",
+        "source",
+        "parameters",
+        "why",
+        "resource",
+        "seats",
+        "capacity_cores",
+        "calm_cores",
+        "cost_us",
+        "generated",
+        "peak_open_files",
+        "series",
+    ];
+    let read = [
+        "bounds",
         "ceiling",
         "generator_lag_ms",
+        "overload",
+        "peak_rss_mb",
         "phases",
+        "seed",
         "time_to_mitigate_s",
         "time_to_recover_s",
-        "peak_rss_mb",
-        "bounds",
+        "vector",
+        "verdict",
     ];
-    for name in names {
-        assert!(one.get(name).is_some(), "{name}");
+    assert_eq!(names(vector, &besides), read);
+    let phases = vector["phases"].as_array().expect("phases");
+    let called: Vec<_> = phases.iter().map(|phase| phase["name"].as_str()).collect();
+    assert_eq!(called, [Some("calm"), Some("attack"), Some("recovery")]);
+    for phase in phases {
+        let read = ["attack", "name", "populations", "seconds"];
+        assert_eq!(names(phase, &["server_processor_s"]), read);
+        let populations = &phase["populations"];
+        let read = ["members", "newcomers", "newcomers_no_script", "returning"];
+        assert_eq!(names(populations, &[]), read);
+        for population in populations.as_object().expect("populations").values() {
+            let read = [
+                "attempted",
+                "challenged",
+                "failed",
+                "longest_gap_ms",
+                "p50_ms",
+                "p999_ms",
+                "p99_ms",
+                "refused",
+                "served",
+            ];
+            assert_eq!(names(population, &[]), read);
+        }
+        assert_eq!(phase["attack"].is_object(), phase["name"] == "attack");
     }
-    let attack = &one["phases"][1]["attack"];
-    for name in ["offered", "served", "refused", "dropped", "dropped_kernel", "sources"] {
-        assert!(attack.get(name).is_some(), "{name}");
+    let read = ["dropped", "dropped_kernel", "offered", "refused", "served", "sources"];
+    let attack = &phases[1]["attack"];
+    assert_eq!(names(attack, &["unconnected", "held", "generator_share"]), read);
+    for bound in vector["bounds"].as_array().expect("bounds") {
+        assert_eq!(names(bound, &[]), ["limit", "name", "ok", "value"]);
     }
-    let members = &one["phases"][1]["populations"]["members"];
-    for name in ["attempted", "challenged", "p50_ms", "p99_ms", "p999_ms", "longest_gap_ms"] {
-        assert!(members.get(name).is_some(), "{name}");
-    }
+    let verdicts = ["pass", "fail", "void", "not_overloaded"];
+    assert!(verdicts.contains(&vector["verdict"].as_str().expect("a word")), "{vector}");
+}
+
+#[test]
+fn a_page_needs_nothing_else_to_be_looked_at() {
+    let report = run(good, "cache-bust");
     let page = drill::html(&report);
     assert!(page.contains("<svg") && page.contains("cache-bust") && page.ends_with("</html>\n"));
     for fetched in ["<script", "src=", "<link", "@import", "url("] {
         assert!(!page.contains(fetched), "the page fetches or runs something: {fetched}");
     }
-    assert!(drill::table(&report).contains("overall:"));
+    let table = drill::table(&report);
+    assert!(table.contains("overall:") && table.lines().all(|line| line.len() <= 100), "{table}");
+}
+
+#[test]
+fn defences_stand_beside_each_other_and_only_the_last_is_judged() {
+    let crowd = drill::Crowd {
+        members_per_s: 20.0,
+        returning_per_s: 5.0,
+        newcomers_per_s: 5.0,
+        no_script_per_s: 5.0,
+    };
+    let defences = &[Defence::None, Defence::Shield];
+    let quick = Plan { seconds: [1, 1, 1], crowd, offered_per_s_max: 40.0, ..Plan::QUICK };
+    let plan = Plan { brakes: false, defences, ..quick };
+    let vectors = [vector("page-flood").expect("a vector")];
+    let mut toy = Toy::serving(good);
+    let report = drill::drill(&mut toy, &vectors, &plan, 5, &mut Nobody, &Stop::default());
+    let report = report.expect("a report");
+    let defended = |of: &[VectorReport]| of.iter().map(|one| one.defence).collect::<Vec<_>>();
+    assert_eq!(defended(&report.vectors), [Defence::Shield]);
+    assert_eq!(defended(&report.compared), [Defence::None]);
+    // What serves everybody fails nowhere: such a vector proves nothing, and that is said.
+    assert!(report.remarks.iter().any(|it| it.contains("page-flood")), "{:?}", report.remarks);
+    assert!(drill::html(&report).contains("What the shield is worth"));
+    let table = drill::table(&report);
+    assert!(table.contains("  none ") && table.contains("  shield "), "{table}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, thread};
 
-use drill::{LoopbackTarget, Member, Post, Scene, Stage, StageError, system::Process};
+use drill::{LoopbackTarget, Member, Post, Scene, Setting, Stage, StageError, system::Process};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,7 +22,7 @@ pub struct Toy {
 }
 
 impl Stage for Toy {
-    fn raise(&mut self, _files: Option<u64>) -> Result<Scene, StageError> {
+    fn raise(&mut self, _setting: Setting) -> Result<Scene, StageError> {
         Ok(self.scene.clone())
     }
     fn strike(&mut self) {}
@@ -67,12 +67,14 @@ impl Toy {
         let member = |name: &str| Member { name: name.to_owned(), token: "t".repeat(40) };
         let scene = Scene {
             target: LoopbackTarget::at(address).expect("loopback"),
-            authority: certificate,
+            authority: Some(certificate),
             host: format!("localhost:{}", address.port()),
             process: Process::new(std::process::id()),
             members: ["ann", "bo", "cy"].map(member).to_vec(),
             taken: vec![member("dee")],
             posts: vec![Post { author: "ann".to_owned(), id: "1".to_owned() }],
+            visit_cookie: None,
+            clearance_cookie: None,
         };
         Self { scene, _end: end }
     }

@@ -41,7 +41,7 @@ const PICTURE_LOOK_MS: u64 = 20;
 const PICTURE_LOOKS_MAX: usize = 1_000;
 
 /// A clock that stands still until it is moved, and never goes back.
-struct ScriptClock(AtomicI64);
+pub(crate) struct ScriptClock(AtomicI64);
 
 impl Clock for ScriptClock {
     fn now(&self) -> Timestamp {
@@ -51,7 +51,12 @@ impl Clock for ScriptClock {
 }
 
 impl ScriptClock {
-    fn forward_to(&self, at: Timestamp) {
+    /// One that shows a moment.
+    pub(crate) fn at(moment: Timestamp) -> Self {
+        Self(AtomicI64::new(moment.ms()))
+    }
+
+    pub(crate) fn forward_to(&self, at: Timestamp) {
         self.0.fetch_max(at.ms(), Ordering::Relaxed);
     }
 }
@@ -82,7 +87,7 @@ pub(crate) async fn fill(place: &Place, config: &Config) -> anyhow::Result<()> {
         );
     }
     let begin = WallClock.now().plus_ms(-MINUTES * MINUTE_MS);
-    let clock = Arc::new(ScriptClock(AtomicI64::new(begin.ms())));
+    let clock = Arc::new(ScriptClock::at(begin));
     let instance = open::open_at(place, config, Arc::clone(&clock) as _).await?;
     let mut harbour = Harbour { instance, clock, begin, birds: Vec::new(), posts: HashMap::new() };
     let password = harbour.instance.social.secret();

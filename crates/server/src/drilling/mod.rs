@@ -2,13 +2,15 @@
 //! The attack, the measurement and the verdict are the crate `drill`'s; here are the command's
 //! words, the scratch instance and what is printed.
 
+mod ceiling;
 mod community;
 mod live;
+mod peer;
 mod stage;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use drill::{Family, Plan, Report, Stop, VECTORS, Vector, Verdict};
+use drill::{Defence, Family, Plan, Report, Stop, VECTORS, Vector, Verdict};
 use std::path::{Path, PathBuf};
 
 /// What `fulmar drill` takes.
@@ -20,7 +22,7 @@ pub(crate) struct DrillArgs {
     /// Run these vectors, by name, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     vector: Vec<String>,
-    /// Run the vectors of a family: floods, botnets, slow, http2, tls.
+    /// Run the vectors of a family: floods, botnets, slow, http2, tls, door.
     #[arg(long, value_delimiter = ',', value_name = "F")]
     family: Vec<String>,
     /// Run all of them.
@@ -38,9 +40,45 @@ pub(crate) struct DrillArgs {
     /// Write the report as one page with charts, which needs nothing else to be looked at.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Switch the shield's decisions off, to see what they are worth.
-    #[arg(long)]
+    /// Switch the shield off, to see what it is worth.
+    #[arg(long, conflicts_with_all = ["limiter", "compare"])]
     no_shield: bool,
+    /// Put a plain limiter in the shield's place: so many requests a second for each address.
+    #[arg(long, conflicts_with = "compare")]
+    limiter: bool,
+    /// Run each vector three times: against nothing, the limiter, and the shield, which is judged.
+    #[arg(long)]
+    compare: bool,
+    /// Attack another server on this machine's loopback instead: any that speaks the Mastodon API.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "tokens",
+        conflicts_with_all = ["no_shield", "limiter", "compare"]
+    )]
+    target: Option<String>,
+    /// Access tokens of the other server's members, one a line; of ten the last is a bot's.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    tokens: Option<PathBuf>,
+    /// The certificate (PEM) that vouches for the other server's, where it speaks TLS.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    authority: Option<PathBuf>,
+    /// Start the other server for each run with this command, on the server's core, and end it.
+    #[arg(long, value_name = "COMMAND", requires = "target")]
+    start: Option<String>,
+}
+
+impl DrillArgs {
+    fn plan(&self) -> Plan {
+        let defences: &'static [Defence] = match () {
+            () if self.no_shield => &[Defence::None],
+            () if self.limiter => &[Defence::Limiter],
+            () if self.target.is_some() => &[Defence::Own],
+            () if self.compare => &[Defence::None, Defence::Limiter, Defence::Shield],
+            () => &[Defence::Shield],
+        };
+        Plan { defences, ..if self.quick { Plan::QUICK } else { Plan::FULL } }
+    }
 }
 
 /// What `--help` teaches at its end.
@@ -48,7 +86,8 @@ pub(crate) const AFTER_HELP: &str = "Examples:\n  \
     fulmar drill --list                                what there is\n  \
     fulmar drill --vector page-flood --quick           half a minute, and a verdict\n  \
     fulmar drill --family http2 --html drill.html      a page with charts, to show around\n  \
-    fulmar drill --all --seed 7 --json drill.json      everything; 7 replays it\n\n\
+    fulmar drill --all --seed 7 --json drill.json      everything; 7 replays it\n  \
+    fulmar drill --family botnets --compare            beside a plain limiter, and nothing\n\n\
     Each vector meets a fresh scratch instance with a community of its own: its data lies in a\n\
     temporary folder, it listens on a free port of 127.0.0.1, and both are gone at the end.\n\
     Attackers come from addresses all over 127.0.0.0/8 and reach nothing else: no flag makes this\n\
@@ -65,8 +104,18 @@ pub(crate) async fn run(args: DrillArgs) -> anyhow::Result<()> {
         print!("{}", list());
         return Ok(());
     }
-    let vectors = chosen(&args)?;
-    let plan = if args.quick { Plan::QUICK } else { Plan::FULL };
+    let mut vectors = chosen(&args)?;
+    let mut plan = args.plan();
+    let peer = peer_of(&args)?;
+    if let Some(peer) = &peer {
+        // What the drill has not started it does not slow down either.
+        plan.brakes = peer.is_started();
+        let is_possible = |it: &&Vector| {
+            !it.needs_room() && it.family != Family::Door && (peer.is_secure() || !it.needs_tls())
+        };
+        vectors.retain(is_possible);
+        ensure!(!vectors.is_empty(), "no vector that was asked for can be run against it");
+    }
     let seed = args.seed.unwrap_or_else(drawn_seed);
     for path in args.json.iter().chain(&args.html) {
         // Said before the work, not after it.
@@ -80,16 +129,27 @@ pub(crate) async fn run(args: DrillArgs) -> anyhow::Result<()> {
         drill::limits::FILES_MAX,
         drill::limits::FILES_MAX
     );
-    let total: u64 = plan.seconds.iter().sum::<u64>() + 11;
-    eprintln!("{} vectors, about {} s each; seed {seed}", vectors.len(), total);
-    let scratch = stage::Scratch::make(seed).await?;
-    let report = attack(scratch, vectors, plan, seed).await?;
+    let runs = vectors.len() * plan.defences.len();
+    eprintln!("{runs} runs, about {} s each; seed {seed}", plan.seconds.iter().sum::<u64>() + 11);
+    let steered = drill::steer();
+    let mut report = match peer {
+        Some(peer) => attack(peer, vectors, plan, seed).await?,
+        None => attack(stage::Scratch::make(seed).await?, vectors, plan, seed).await?,
+    };
+    report.machine.steered = steered.is_some();
+    drop(steered);
     tell(&args, report)
+}
+
+/// The other server that was named.
+fn peer_of(args: &DrillArgs) -> anyhow::Result<Option<peer::Peer>> {
+    let (Some(url), Some(tokens)) = (&args.target, &args.tokens) else { return Ok(None) };
+    peer::Peer::new(url, tokens, args.authority.as_ref(), args.start.clone()).map(Some)
 }
 
 /// Runs the vectors on a thread of their own, until they are done or somebody ends it.
 async fn attack(
-    mut scratch: stage::Scratch,
+    mut stage: impl drill::Stage + Send + 'static,
     vectors: Vec<&'static Vector>,
     plan: Plan,
     seed: u64,
@@ -98,7 +158,7 @@ async fn attack(
     let stopped = stop.clone();
     let mut working = tokio::task::spawn_blocking(move || {
         let mut live = live::Live::new();
-        drill::drill(&mut scratch, &vectors, &plan, seed, &mut live, &stopped)
+        drill::drill(&mut stage, &vectors, &plan, seed, &mut live, &stopped)
     });
     let mut ends = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let report = tokio::select! {
@@ -125,22 +185,29 @@ async fn attack(
 }
 
 fn tell(args: &DrillArgs, mut report: Report) -> anyhow::Result<()> {
-    report.remarks.push(
-        "the shield's decisions are no part of this build: what holds here is its door (edge), \
-         and --no-shield changes nothing"
-            .to_owned(),
-    );
-    if args.no_shield {
-        report.remarks.push("run with --no-shield".to_owned());
+    if args.no_shield || args.limiter {
+        let instead = if args.limiter { "a plain limiter" } else { "nothing" };
+        report.remarks.push(format!("the shield was off: in its place stood {instead}"));
+    }
+    if let Some(url) = &args.target {
+        report.remarks.push(format!("another server was attacked, at {url}"));
+        if args.start.is_none() {
+            report.remarks.push(
+                "it was running already: it had all cores, and what one run left met the next"
+                    .to_owned(),
+            );
+        }
     }
     if !report.machine.optimised {
         report.remarks.push("a debug build: its figures say nothing of a release".to_owned());
     }
-    report.remarks.push(
-        "on loopback most of the work of receiving is done by the sender's core; it was not \
-         steered to the server's"
-            .to_owned(),
-    );
+    if !report.machine.steered {
+        report.remarks.push(
+            "on loopback most of the work of receiving is done by the sender's core; it could not \
+             be steered to the server's, which takes root"
+                .to_owned(),
+        );
+    }
     print!("{}", drill::table(&report));
     if let Some(path) = &args.json {
         write(path, &serde_json::to_string_pretty(&report)?)?;

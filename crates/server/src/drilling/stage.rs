@@ -2,18 +2,22 @@
 //! free port, with a certificate of an authority that lives as long as the drill. One folder holds
 //! all of it, and goes when the drill ends. One that a killed drill left goes when the next begins.
 
-use super::community::{self, Community};
-use crate::{Place, config, open};
+use super::{
+    ceiling,
+    community::{self, Community, JOINED_DAYS},
+};
+use crate::{Place, config, demo::ScriptClock, open, world::WallClock};
 use anyhow::Context as _;
-use drill::{LoopbackTarget, Scene, Stage, StageError, system};
+use drill::{Defence, LoopbackTarget, Scene, Setting, Stage, StageError, system};
+use model::ports::Clock as _;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     os::unix::{fs::DirBuilderExt as _, fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -21,13 +25,11 @@ use std::{
 const READY: Duration = Duration::from_secs(60);
 
 /// What the instance is told: what a host with open sign-up and no mail would write.
-const CONFIG: &str = "[server]\ntitle = \"Drill\"\n[signup]\nopen = true\nconfirm = false\n\
-                      [log]\nlevel = \"error\"\n";
+const CONFIG: &str = "[signup]\nopen = true\nconfirm = false\n[log]\nlevel = \"error\"\n";
 
 /// Makes scratch instances.
 pub(crate) struct Scratch {
     folder: PathBuf,
-    config: PathBuf,
     authority: Vec<u8>,
     community: Community,
     made: u32,
@@ -46,7 +48,6 @@ impl Scratch {
         sweep(&folder)?;
         // From here on dropping it removes the folder.
         let mut scratch = Self {
-            config: folder.join("fulmar.toml"),
             folder,
             authority: Vec::new(),
             community: Community::default(),
@@ -54,30 +55,59 @@ impl Scratch {
             child: None,
         };
         scratch.authority = certify(&scratch.folder).context("cannot make a certificate")?;
-        let lines = format!(
-            "{CONFIG}[tls]\ncertificate = {:?}\nkey = {:?}\nstrict_days = 0\n",
-            scratch.folder.join("chain.pem"),
-            scratch.folder.join("key.pem")
-        );
-        fs::write(&scratch.config, lines)?;
-        let place = Place { data: scratch.template(), config: Some(scratch.config.clone()) };
-        let instance = open::open(&place, &config::load(&place)?).await?;
+        let config = scratch.configure(Defence::Shield, false)?;
+        let place = Place { data: scratch.template(), config: Some(config) };
+        let now = WallClock.now();
+        let clock = Arc::new(ScriptClock::at(now.plus_ms(-JOINED_DAYS * 86_400_000)));
+        let instance =
+            open::open_at(&place, &config::load(&place)?, Arc::clone(&clock) as _).await?;
         let password = instance.social.secret();
-        scratch.community = community::fill(&instance, &password).await?;
+        scratch.community = community::fill(&instance, &clock, now, &password).await?;
         Ok(scratch)
+    }
+
+    /// Writes the configuration of an instance; where it stands.
+    fn configure(&self, defence: Defence, has_proxies: bool) -> anyhow::Result<PathBuf> {
+        let mut lines = "[server]\ntitle = \"Drill\"\n".to_owned();
+        if has_proxies {
+            // Without a defence there is no rule about who may come round the proxies either.
+            let direct = if defence == Defence::None { "\"127.0.0.0/8\"" } else { "" };
+            lines.push_str(&format!(
+                "trusted_proxies = [{:?}]\nproxy_protocol = \"required\"\n\
+                 direct_networks = [{direct}]\n",
+                drill::atlas::PROXIES
+            ));
+        }
+        lines.push_str(CONFIG);
+        lines.push_str(match defence {
+            Defence::Shield => "",
+            Defence::Limiter => "[shield]\nmode = \"limiter\"\n",
+            Defence::None | Defence::Own => "[shield]\nmode = \"off\"\n",
+        });
+        lines.push_str(&format!(
+            "[tls]\ncertificate = {:?}\nkey = {:?}\nstrict_days = 0\n",
+            self.folder.join("chain.pem"),
+            self.folder.join("key.pem")
+        ));
+        let path = self.folder.join("fulmar.toml");
+        fs::write(&path, lines)?;
+        Ok(path)
     }
 
     fn template(&self) -> PathBuf {
         self.folder.join("template")
     }
 
-    fn start(&mut self, files: Option<u64>) -> anyhow::Result<Scene> {
+    fn start(&mut self, setting: Setting) -> anyhow::Result<Scene> {
         self.made += 1;
         let data = self.folder.join(format!("data-{}", self.made));
         copy(&self.template(), &data).context("cannot copy the community")?;
+        let config = self.configure(setting.defence, setting.has_proxies)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
-        command.arg("--config").arg(&self.config);
+        // In a room of its own the server listens for IPv6 too; nobody else can reach that.
+        let listen = if setting.room.is_some() { "[::]:0" } else { "127.0.0.1:0" };
+        command.args(["serve", "--listen", listen, "--data"]).arg(&data);
+        command.arg("--config").arg(config);
         // What is set for the host's own instance is not meant for this one.
         command.env_remove("FULMAR_DATA").env_remove("FULMAR_CONFIG").env_remove("RUST_LOG");
         command.env_remove("NOTIFY_SOCKET");
@@ -85,7 +115,10 @@ impl Scratch {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // Ctrl-C is for the drill, which then ends its instance itself.
         command.process_group(0);
-        system::confine(&mut command, files);
+        system::confine(&mut command, setting.files);
+        if let Some(room) = &setting.room {
+            room.start(&mut command);
+        }
         let child = self.child.insert(command.spawn().context("cannot start the instance")?);
         let process = system::Process::new(child.id());
         let output = child.stdout.take().context("no standard output")?;
@@ -94,13 +127,15 @@ impl Scratch {
             format!("the instance was not ready; it said: {}", said.unwrap_or_default().trim())
         })?;
         Ok(Scene {
-            target: LoopbackTarget::at(address)?,
-            authority: self.authority.clone(),
+            target: LoopbackTarget::at((Ipv4Addr::LOCALHOST, address.port()).into())?,
+            authority: Some(self.authority.clone()),
             host: format!("localhost:{}", address.port()),
             process,
             members: self.community.members.clone(),
             taken: self.community.taken.clone(),
             posts: self.community.posts.clone(),
+            visit_cookie: None,
+            clearance_cookie: None,
         })
     }
 
@@ -115,13 +150,17 @@ impl Scratch {
 }
 
 impl Stage for Scratch {
-    fn raise(&mut self, files: Option<u64>) -> Result<Scene, StageError> {
+    fn raise(&mut self, setting: Setting) -> Result<Scene, StageError> {
         self.end();
-        self.start(files).map_err(|error| StageError(format!("{error:#}")))
+        self.start(setting).map_err(|error| StageError(format!("{error:#}")))
     }
 
     fn strike(&mut self) {
         self.end();
+    }
+
+    fn ceiling(&self, vector: &str, overload: f64, seed: u64) -> Option<[f64; 4]> {
+        ceiling::of(vector, overload, seed)
     }
 }
 

@@ -34,6 +34,26 @@ fn what_is_not_there_is_refused_before_anything_starts() {
         let (is_well, out, error) = drill(words);
         assert!(!is_well && out.is_empty() && error.contains(said), "{words:?}: {error}");
     }
-    let (_, _, error) = drill(&["--vector", "page-flood", "--target", "http://192.0.2.1"]);
-    assert!(error.contains("unexpected argument"), "no flag widens it: {error}");
+}
+
+#[test]
+fn only_the_loopback_is_a_target_whatever_it_is_called() {
+    let tokens = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let table = [
+        ("http://192.0.2.1", "this machine's loopback and nothing else"),
+        ("http://[2001:db8::1]:8080/", "this machine's loopback and nothing else"),
+        ("https://10.0.0.1:3000", "this machine's loopback and nothing else"),
+        ("ftp://127.0.0.1", "neither with http://"),
+        ("http://127.0.0.1:1x", "valid port"),
+        ("https://127.0.0.1:3000", "--authority"),
+    ];
+    for (url, said) in table {
+        let words = ["--vector", "page-flood", "--target", url, "--tokens", tokens];
+        let (is_well, out, error) = drill(&words);
+        assert!(!is_well && out.is_empty() && error.contains(said), "{url}: {error}");
+    }
+    let (_, _, error) = drill(&["--vector", "page-flood", "--target", "http://127.0.0.1"]);
+    assert!(error.contains("--tokens"), "{error}");
+    let words = ["--vector", "page-flood", "--no-shield", "--compare"];
+    assert!(drill(&words).2.contains("cannot be used with"));
 }
