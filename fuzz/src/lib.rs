@@ -11,6 +11,7 @@ pub mod ids;
 pub mod multipart;
 pub mod oauth;
 pub mod paging;
+pub mod passes;
 pub mod sealed;
 pub mod text;
 
@@ -18,13 +19,14 @@ pub mod text;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("body", body::run),
     ("frames", frames::run),
     ("ids", ids::run),
     ("multipart", multipart::run),
     ("oauth", oauth::run),
     ("paging", paging::run),
+    ("passes", passes::run),
     ("sealed", sealed::run),
     ("text", text::run),
 ];

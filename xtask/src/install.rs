@@ -28,7 +28,7 @@ const FOR_RELEASE: [Package; 11] = [
     ("systemd-analyze", "systemd", "a reader of the package's unit"),
     ("lintian", "lintian", "a reader of the package"),
     ("python3", "python3", "real clients"),
-    ("chromium", "chromium", "the log-in pages, as people meet them"),
+    ("chromium", "chromium", "pages as people meet them"),
     ("nginx", "nginx-light", "a yardstick for refusals"),
     ("wrk", "wrk", "load that is not ours, for both"),
     ("hping3", "hping3", "floods in a network namespace"),

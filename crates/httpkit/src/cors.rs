@@ -36,6 +36,12 @@ impl Cors {
         Self { exposed: exposed.unwrap_or(HeaderValue::from_static("")), is_open }
     }
 
+    /// Whether scripts of any place may use this path.
+    #[must_use]
+    pub fn is_open(&self, path: &str) -> bool {
+        (self.is_open)(path)
+    }
+
     fn write(&self, headers: &mut HeaderMap) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());

@@ -23,6 +23,8 @@ pub mod multipart;
 pub mod oauth;
 pub mod outbound;
 pub mod paging;
+pub mod pass;
+pub mod puzzle;
 pub mod rate;
 pub mod reader;
 pub mod request_id;

@@ -27,6 +27,27 @@ pub const KEY_BYTES_MAX: usize = 512;
 pub const PAGE_LIMIT_MAX: u32 = 80;
 /// Characters of a sealed string (token, cookie). Past it: not looked at.
 pub const SEALED_CHARACTERS_MAX: usize = 256;
+/// Bytes of what a browser says of itself to which a pass is bound. Past it: not looked at.
+pub const AGENT_BYTES_BOUND: usize = 256;
+/// Seconds that a browser is known as one that was here, without coming back with another cookie:
+/// half a year. Past it: it is a newcomer.
+pub const VISIT_S: u64 = 180 * 86_400;
+/// Seconds for which an answered challenge counts, from when it was made. Past it: another one,
+/// if there is still need.
+pub const CLEARANCE_S: u64 = 1_800;
+/// Seconds in which a challenge is to be answered: a slow phone in a hand that looked away. Past
+/// it: another one.
+pub const CHALLENGE_S: u64 = 300;
+/// Seconds for which a challenge that is not answered is a place in the waiting room. Past it:
+/// another one.
+pub const WAITING_S: u64 = 120;
+/// Seconds by which a pass may have been given in the future: nodes' clocks differ.
+pub const CLOCKS_APART_S: u64 = 60;
+/// Parts of a challenge's work.
+pub const PUZZLE_PARTS: usize = 8;
+/// Zero bits that each part asks for: half a million hashes in all, a second of a phone of the
+/// middle class, 25 ms of one core that knows SHA-256 in hardware.
+pub const PUZZLE_BITS: u8 = 16;
 /// Cookies read from one request. Past it: the rest is not seen.
 pub const COOKIES_MAX: usize = 64;
 /// Slots of the rate meter, 8 bytes each. When principals outnumber slots, two may share one and
@@ -82,5 +103,8 @@ const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is p
 const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
 const _: () = assert!(SHARED_AGE_MS <= SHARED_CALM_MS, "what is timed is not kept longer");
 const _: () = assert!(SHARED_BYTES_MAX * 8 <= SHARED_TOTAL_BYTES_MAX, "a few pages fill all");
+const _: () = assert!(CHALLENGE_S < CLEARANCE_S && WAITING_S < CHALLENGE_S);
+const _: () = assert!(PUZZLE_PARTS << PUZZLE_BITS == 524_288, "a second of a phone");
+const _: () = assert!(PUZZLE_BITS <= 32, "the page looks at the first word of a hash");
 const _: () = assert!(RATE_SLOTS.is_power_of_two(), "slots are chosen by a mask");
 const _: () = assert!(ALLOWANCE_SETS.is_power_of_two(), "sets are chosen by a mask");

@@ -24,6 +24,12 @@ pub enum Kind {
     Device = 4,
     /// From where somebody logged in.
     Place = 5,
+    /// A browser that was here before.
+    Visit = 6,
+    /// What a browser earned that answered a challenge.
+    Clearance = 7,
+    /// A challenge, and since when whoever has it waits.
+    Challenge = 8,
 }
 
 /// Seals and opens with one key.
@@ -68,6 +74,45 @@ impl Sealer {
         Some(bytes)
     }
 
+    /// The same, for one bearer: it opens only for who is told apart by the same bytes, which are
+    /// not in it. Payloads of a kind that is bound are all of one length.
+    pub fn seal_for(&self, kind: Kind, payload: &[u8], bearer: &[&[u8]]) -> String {
+        debug_assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a sealed payload that cannot open");
+        let tag = self.tag_for(kind, payload, bearer);
+        let mut bytes = Vec::with_capacity(payload.len() + TAG_BYTES);
+        bytes.extend_from_slice(payload);
+        bytes.extend_from_slice(tag.as_ref().get(..TAG_BYTES).unwrap_or_default());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The payload of `N` bytes, if [`Self::seal_for`] made this text for this bearer.
+    pub fn open_for<const N: usize>(
+        &self,
+        kind: Kind,
+        text: &str,
+        bearer: &[&[u8]],
+    ) -> Option<[u8; N]> {
+        if text.len() > SEALED_CHARACTERS_MAX {
+            return None;
+        }
+        let mut room = [0; SEALED_CHARACTERS_MAX];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut room).ok()?;
+        let (payload, tag) = room.get(..length)?.split_first_chunk::<N>()?;
+        let expected = self.tag_for(kind, payload, bearer);
+        constant_time::verify_slices_are_equal(expected.as_ref().get(..TAG_BYTES)?, tag).ok()?;
+        Some(*payload)
+    }
+
+    fn tag_for(&self, kind: Kind, payload: &[u8], bearer: &[&[u8]]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&[kind as u8]);
+        context.update(payload);
+        for part in bearer {
+            context.update(part);
+        }
+        context.sign()
+    }
+
     /// The MAC alone: it shows that we have seen this text, and tells nothing about it.
     pub fn sign(&self, kind: Kind, text: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(self.tag(kind, text).as_ref().get(..TAG_BYTES).unwrap_or_default())
@@ -108,6 +153,24 @@ mod tests {
         }
         for bad in ["", "A", "====", &"A".repeat(10_000)] {
             assert_eq!(sealer.open(Kind::Token, bad), None);
+        }
+    }
+
+    #[test]
+    fn what_is_bound_opens_for_its_bearer_alone() {
+        let sealer = Sealer::new(&[7; 32]);
+        let text = sealer.seal_for(Kind::Visit, &[1, 2, 3], &[b"ann", b"her browser"]);
+        let open = |kind, bearer: &[&[u8]]| sealer.open_for::<3>(kind, &text, bearer);
+        assert_eq!(open(Kind::Visit, &[b"ann", b"her browser"]), Some([1, 2, 3]));
+        assert_eq!(open(Kind::Visit, &[b"ben", b"her browser"]), None);
+        assert_eq!(open(Kind::Visit, &[b"ann"]), None);
+        assert_eq!(open(Kind::Visit, &[]), None);
+        assert_eq!(open(Kind::Clearance, &[b"ann", b"her browser"]), None);
+        let whole: &[&[u8]] = &[b"ann", b"her browser"];
+        assert_eq!(sealer.open_for::<2>(Kind::Visit, &text, whole), None, "another length");
+        assert_eq!(Sealer::new(&[8; 32]).open_for::<3>(Kind::Visit, &text, whole), None);
+        for bad in ["", "A", "====", &text[1..], &format!("{text}A"), &"A".repeat(10_000)] {
+            assert_eq!(sealer.open_for::<3>(Kind::Visit, bad, whole), None, "{bad}");
         }
     }
 

@@ -10,6 +10,7 @@ mod authorize;
 mod browser;
 mod cards;
 mod confirmation;
+mod doorstep;
 mod failure;
 mod files;
 mod frame;
@@ -30,6 +31,7 @@ mod settings;
 mod tag;
 mod urls;
 
+pub use doorstep::{CHALLENGE_AGAIN_S, Doorstep, NotReady, Notice};
 pub use failure::FailuresAsPages;
 pub use routes::{ROUTES, router};
 

@@ -15,5 +15,11 @@ pub const TITLE_CHARACTERS: usize = 70;
 pub const TAG_CHARACTERS: usize = 200;
 /// Bytes read of a refusal's own body to show its sentence. Past it: the usual sentence.
 pub const SENTENCE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a page for visitors who are turned away. Past it (by the title of the place): the
+/// server does not start.
+pub const DOORSTEP_BYTES_MAX: usize = 32 * 1024;
+/// Seconds for which such pages lie ready: all that the shield asks somebody to wait. Between two
+/// of them: the next.
+pub const DOORSTEP_SECONDS: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 30, 60];
 
 const _: () = assert!(TITLE_CHARACTERS < DESCRIPTION_CHARACTERS);

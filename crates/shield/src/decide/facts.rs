@@ -107,8 +107,11 @@ pub struct Visit {
 /// What a challenge earned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clearance {
-    /// Its id. One use: the wiring gives it to one prefix and one user agent.
+    /// Its id. The wiring gives it to one prefix and one user agent.
     pub id: u64,
+    /// The challenge is answered by this very request: so once for each, whatever becomes of the
+    /// request.
+    pub is_fresh: bool,
 }
 
 /// What a request shows and the wiring has verified. The best of them counts.

@@ -310,7 +310,7 @@ pub fn decide(state: &mut State, facts: &Facts, now: Now) -> Decision {
     let estimate_ns = state.costs.estimate_ns(facts.route);
     let bins = (who.standing != Standing::Member && who.standing != Standing::Peer)
         .then(|| state.legitimacy.bins(facts, who.origin.network));
-    state.note(facts, &who, bins.as_ref(), estimate_ns);
+    state.note(facts, &who, bins.as_ref(), estimate_ns, now);
     let request = Request { facts, who, estimate_ns, bins, now };
     let decision = if state.pressed { state.judge(&request) } else { state.welcome(&request) };
     state.counters.decided(request.who.standing, &decision);
@@ -340,10 +340,14 @@ impl State {
         who: &Who,
         bins: Option<&legitimacy::Bins>,
         estimate_ns: u64,
+        now: Now,
     ) {
         self.counters.of(who.standing, |tally| tally.offered += 1);
         if let Some(bins) = bins {
             self.legitimacy.see(bins);
+        }
+        if facts.credentials.clearance.is_some_and(|clearance| clearance.is_fresh) {
+            self.offenders.answered(who.origin.address, now.us);
         }
         if who.standing == Standing::Member {
             self.active.members.insert(who.principal.0);
@@ -432,18 +436,7 @@ impl State {
 
     fn serve(&mut self, request: &Request) -> Decision {
         self.take_on(request.lane(), request.estimate_ns);
-        if request.facts.credentials.clearance.is_some() {
-            self.thank(request);
-        }
         Decision::Serve(self.admission(request))
-    }
-
-    /// Takes an answered challenge off the doubt about its address: once a clearance, as far as
-    /// consumption tells.
-    fn thank(&mut self, request: &Request) {
-        if self.used.estimate(request.who.principal.0, request.now.us) == 0 {
-            self.offenders.answered(request.who.origin.address, request.now.us);
-        }
     }
 
     fn enqueue(&mut self, request: &Request, rank: u16) -> Option<Place> {

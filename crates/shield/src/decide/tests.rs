@@ -242,6 +242,21 @@ fn few_addresses_that_go_on_are_learnt_then_denied_and_challenges_stop() {
 }
 
 #[test]
+fn an_answered_challenge_is_heard_of_once_whatever_becomes_of_its_request() {
+    let mut run = Run::overloaded(5_000);
+    let mut facts = stranger(0x00f0_0000);
+    // Of a kind that is switched off for strangers by now.
+    facts.route.work = Work::Search;
+    let address = facts::Origin::of(&run.state.key, facts.address).address;
+    (0..8).for_each(|_| run.state.offenders.challenged(address, run.now_us));
+    for (is_fresh, doubt) in [(true, 20), (false, 20), (false, 20), (true, 8)] {
+        facts.credentials.clearance = Some(Clearance { id: 1, is_fresh });
+        assert_eq!(run.ask(&facts), "degraded");
+        assert_eq!(run.state.offenders.doubt(address, run.now_us), doubt);
+    }
+}
+
+#[test]
 fn where_denials_are_off_nothing_goes_to_the_kernel() {
     let mut run = Run::overloaded_with(50, Settings { denials: false, ..settings() });
     run.flood(20, 50);

@@ -216,5 +216,5 @@ pub fn spread(mean_ns: u64, chance: &mut Chance) -> u64 {
 
 /// A clearance that nobody had before.
 pub fn clearance(chance: &mut Chance) -> Option<Clearance> {
-    Some(Clearance { id: chance.word() })
+    Some(Clearance { id: chance.word(), is_fresh: true })
 }

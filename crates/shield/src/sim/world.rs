@@ -11,7 +11,7 @@ use super::report::{Phase, Report};
 use super::vectors::{Ability, Vector};
 use crate::decide::number::{real, whole};
 use crate::decide::{
-    Admission, Called, Decision, Now, Outcome, Place, Settings, Standing, State, decide,
+    Admission, Called, Clearance, Decision, Now, Outcome, Place, Settings, Standing, State, decide,
 };
 use crate::limits::decide as limits;
 
@@ -120,7 +120,7 @@ struct Running {
 /// What bots have earned: by bot, what and until when.
 #[derive(Default)]
 struct Earned {
-    clearances: HashMap<u64, (u64, u64)>,
+    clearances: HashMap<u64, (Clearance, u64)>,
     tickets: HashMap<u64, u64>,
     /// In the order in which they were earned.
     holders: Vec<u64>,
@@ -392,10 +392,9 @@ impl World {
         let bot = self.choose(&vector);
         let now = self.now();
         let mut facts = vector.facts(bot, now.us, now.unix_s, &mut self.chance);
-        if let Some((clearance, until_us)) = self.earned.clearances.get(&bot) {
-            let id = *clearance;
-            facts.credentials.clearance =
-                (now.us < *until_us).then_some(crate::decide::Clearance { id });
+        if let Some((clearance, until_us)) = self.earned.clearances.get_mut(&bot) {
+            facts.credentials.clearance = (now.us < *until_us).then_some(*clearance);
+            clearance.is_fresh = false;
         }
         let ticket = self.earned.tickets.get(&bot).filter(|given| now.us < **given + TICKET_US);
         facts.credentials.waiting_since_unix_s = ticket.map(|given| START_S + given / SECOND_US);
@@ -450,8 +449,11 @@ impl World {
     }
 
     fn ask(&mut self, place: usize) {
-        let Some(Some(visitor)) = self.visitors.get(place) else { return };
+        let Some(Some(visitor)) = self.visitors.get_mut(place) else { return };
         let facts = visitor.facts;
+        if let Some(clearance) = &mut visitor.facts.credentials.clearance {
+            clearance.is_fresh = false;
+        }
         let now = self.now();
         self.decisions += 1;
         match decide(&mut self.state, &facts, now) {
@@ -618,8 +620,10 @@ impl World {
                 self.earned.solutions = (self.earned.solutions + passed_s * per_s).min(per_s);
                 if self.earned.solutions >= 1.0 {
                     self.earned.solutions -= 1.0;
-                    let clearance = (self.chance.word(), self.now_us + TICKET_US);
-                    self.earned.clearances.insert(bot, clearance);
+                    if let Some(clearance) = crowd::clearance(&mut self.chance) {
+                        let until_us = self.now_us + TICKET_US;
+                        self.earned.clearances.insert(bot, (clearance, until_us));
+                    }
                     self.earned.holders.push(bot);
                 }
             }
