@@ -6,12 +6,14 @@
 
 pub mod body;
 mod bounds;
+pub mod forwarded;
 pub mod frames;
 pub mod ids;
 pub mod multipart;
 pub mod oauth;
 pub mod paging;
 pub mod passes;
+pub mod proxy;
 pub mod sealed;
 pub mod text;
 
@@ -19,14 +21,16 @@ pub mod text;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("body", body::run),
+    ("forwarded", forwarded::run),
     ("frames", frames::run),
     ("ids", ids::run),
     ("multipart", multipart::run),
     ("oauth", oauth::run),
     ("paging", paging::run),
     ("passes", passes::run),
+    ("proxy", proxy::run),
     ("sealed", sealed::run),
     ("text", text::run),
 ];

@@ -36,7 +36,7 @@ pub mod upload;
 pub mod value;
 
 pub use body::{Body, BodyLimit, Query};
-pub use client_address::client_address;
+pub use client_address::{ForwardedBy, client_address};
 pub use error::ApiError;
 pub use paging::PageQuery;
 pub use seal::Sealer;

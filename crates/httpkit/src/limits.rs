@@ -83,6 +83,8 @@ pub const SHARED_CALM_MS: i64 = 10_000;
 pub const SHARED_MAKES: u32 = 20;
 /// How far a shared answer may lag behind a storm of deeds, in milliseconds.
 pub const SHARED_LAG_MS: i64 = 50;
+/// Proxies followed, one behind another, to find whose request it is. Past it: the last counts.
+pub const PROXIES_MAX: usize = 16;
 /// Redirects followed by the outbound client. Past it: the call fails.
 pub const REDIRECTS_MAX: usize = 5;
 /// Bytes read of another server's answer. Past it: the call fails.

@@ -2,7 +2,7 @@
 
 use crate::{
     Place, chores,
-    config::{self, Config},
+    config::{self, Config, ProxyProtocol},
     control::{self, Desk},
     demo, hint, lock, log, memory, metrics,
     notify::Manager,
@@ -111,7 +111,18 @@ fn edge_options(config: &Config) -> edge::Options {
     if let Err(error) = edge::raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }
-    edge::Options { uncapped: config.server.trusted_proxies.clone(), ..edge::Options::default() }
+    let server = &config.server;
+    let mut only = server.trusted_proxies.clone();
+    // Where there is no proxy, everybody may come by himself.
+    if !only.is_empty() {
+        only.extend(&server.direct_networks);
+    }
+    edge::Options {
+        uncapped: server.trusted_proxies.clone(),
+        proxy_protocol: server.proxy_protocol == ProxyProtocol::Required,
+        only,
+        ..edge::Options::default()
+    }
 }
 
 /// What is done beside serving, until the server stops.
@@ -272,11 +283,12 @@ fn sign_ups(config: &Config, seed: u64) -> Allowance {
 /// Where a request comes from: its connection, or what a proxy of the host says of it.
 fn address_of(config: &Config) -> api::AddressOf {
     let proxies = config.server.trusted_proxies.clone();
+    let by = config.server.forwarded_header.by();
     Box::new(move |extensions, headers| {
         let info = extensions.get::<edge::ConnectionInfo>();
         let peer = info.map_or(Ipv4Addr::UNSPECIFIED.into(), |info| info.peer.ip());
         let is_proxy = |address| proxies.iter().any(|network| network.contains(&address));
-        client_address(peer, headers, is_proxy)
+        client_address(peer, headers, by, is_proxy)
     })
 }
 

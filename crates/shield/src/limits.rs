@@ -30,6 +30,12 @@ pub const HANDSHAKE_LOOK_MS: u64 = 50;
 /// Bytes of a TLS greeting: with post-quantum keys and a session ticket it has 2 to 4 KiB. Past
 /// it: closed.
 pub const GREETING_BYTES_MAX: u64 = 16 * 1024;
+/// Bytes of the line that a proxy may write before everything else (PROXY protocol, version 1): the
+/// standard's own bound. Past it: closed.
+pub const PROXY_LINE_BYTES_MAX: usize = 107;
+/// Bytes of such a header in version 2: 52 for two addresses, the rest for what a proxy adds, which
+/// is not read. nginx takes as many. Past it: closed.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4_096;
 /// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
 pub const LISTENERS_MAX: usize = 256;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.

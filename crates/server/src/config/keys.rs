@@ -4,10 +4,16 @@
 
 use super::{
     declare::configuration,
-    kinds::{Domain, Email, Host, Kernel, Language, LogFormat, LogLevel, MailTls, Secret, Whole},
+    kinds::{
+        Domain, Email, ForwardedHeader, Host, Kernel, Language, LogFormat, LogLevel, MailTls,
+        ProxyProtocol, Secret, Whole,
+    },
 };
-use ipnet::IpNet;
-use std::{net::SocketAddr, path::PathBuf};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 configuration! {
     /// Where this place lives and how it is called.
@@ -27,8 +33,28 @@ configuration! {
         ///
         /// Connections from there are not counted against the bound on connections of one
         /// network, because they carry everybody, and the address that they write into
-        /// `X-Forwarded-For` is believed.
+        /// `forwarded_header` is believed. Once a proxy is named here, whoever comes neither from
+        /// one nor from `direct_networks` is reset at once, before anything is read.
         trusted_proxies: Vec<IpNet> = Vec::new(), like "[\"127.0.0.1\"]";
+        /// Networks that may come round the proxies: this machine, and what watches it.
+        ///
+        /// Without `trusted_proxies` everybody may, and this says nothing. They are counted as
+        /// themselves, and no header of theirs is believed.
+        direct_networks: Vec<IpNet> = vec![
+            IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+            IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+        ];
+        /// The header in which the proxies write whom they speak for.
+        ///
+        /// Only this one is read. Proxies pass the other on as a stranger wrote it, so name the one
+        /// that yours appends to or overwrites.
+        forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor;
+        /// Whether the proxies begin each connection with the client's address (the PROXY protocol,
+        /// version 1 or 2).
+        ///
+        /// For proxies that pass bytes on, such as haproxy in `mode tcp` with `send-proxy-v2`. With
+        /// `required` a connection from `trusted_proxies` that does not begin so is closed.
+        proxy_protocol: ProxyProtocol = ProxyProtocol::Off;
         /// What this place is called.
         title: String = "Fulmar".to_owned();
         /// One sentence about it, for apps and for lists of servers.

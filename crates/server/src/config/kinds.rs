@@ -1,6 +1,7 @@
 //! What a key's value may be: how it is read, what is said when it cannot be used, and how it is
 //! shown. A value that was read is valid: nothing checks it again.
 
+use httpkit::ForwardedBy;
 use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf};
 use toml::{Value, de::DeValue};
@@ -363,6 +364,36 @@ words! {
         Text = "text",
         /// For machines: one object a line.
         Json = "json",
+    }
+}
+
+words! {
+    /// Whether proxies say whom they speak for before they say anything else.
+    ProxyProtocol {
+        /// They do not.
+        Off = "off",
+        /// They must.
+        Required = "required",
+    }
+}
+
+words! {
+    /// The header in which proxies say for whom they ask.
+    ForwardedHeader {
+        /// What nearly all of them write.
+        XForwardedFor = "x-forwarded-for",
+        /// That of RFC 7239.
+        Forwarded = "forwarded",
+    }
+}
+
+impl ForwardedHeader {
+    /// As whoever reads it names it.
+    pub(crate) fn by(self) -> ForwardedBy {
+        match self {
+            Self::XForwardedFor => ForwardedBy::XForwardedFor,
+            Self::Forwarded => ForwardedBy::Forwarded,
+        }
     }
 }
 

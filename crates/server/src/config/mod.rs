@@ -9,7 +9,7 @@ mod print;
 mod tests;
 
 pub(crate) use keys::{Config, Log};
-pub(crate) use kinds::{Kernel, LogFormat, MailTls};
+pub(crate) use kinds::{Kernel, LogFormat, MailTls, ProxyProtocol};
 pub(crate) use print::{default_file, reference};
 
 use crate::{Place, hint, limits::ACME_NAMES_MAX};
@@ -100,6 +100,14 @@ fn disagreements(config: &Config) -> Vec<String> {
             "`metrics.listen` = {listen} can be reached by others: set `metrics.public = true` if \
              that is meant"
         ));
+    }
+    if config.server.proxy_protocol == ProxyProtocol::Required
+        && config.server.trusted_proxies.is_empty()
+    {
+        found.push(
+            "`server.proxy_protocol` is for connections from `server.trusted_proxies`: name them"
+                .to_owned(),
+        );
     }
     found.extend(mail_disagreements(config));
     found.extend(tls_disagreements(config));

@@ -133,6 +133,7 @@ impl Figures {
         let accepted = [
             ([("outcome", "accepted")], edge.accepted()),
             ([("outcome", "refused")], edge.refused()),
+            ([("outcome", "outside")], edge.outside()),
             ([("outcome", "failed")], edge.accept_failed()),
         ];
         counter(

@@ -10,7 +10,7 @@ fn line(head: &str, name: &str) -> Option<String> {
 }
 
 /// Tells a story whose counts hold within one window; told again if a window ended meanwhile.
-fn within_a_window(story: fn()) {
+pub fn within_a_window(story: fn()) {
     let window = || {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.expect("after 1970").as_secs() / 300

@@ -31,6 +31,7 @@ mod oauth;
 mod pages;
 mod paging;
 mod postgres;
+mod proxies;
 mod reading;
 mod rows;
 mod sessions;

@@ -1,4 +1,5 @@
-//! One accepted connection until it ends: TLS under its deadline, then hyper's HTTP/1 or HTTP/2
+//! One accepted connection until it ends: a trusted proxy's word for whom it comes, where one is
+//! asked for, then TLS under its deadline, then hyper's HTTP/1 or HTTP/2
 //! machine as ALPN says, which hears the watchman's orders. Never guesses a protocol from bytes:
 //! that guess is what holds silent connections open in stock servers.
 
@@ -6,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,9 +23,10 @@ use super::body::Body;
 use super::desk::{ConnectionInfo, Desk};
 use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
-use super::io::Metered;
+use super::io::{self, Metered};
 use super::seats::{Guard, Newcomer, Prefix};
-use super::{BoxError, Shared, limits, tls};
+use super::stats::Cut;
+use super::{BoxError, Shared, limits, proxy, tls};
 
 /// What the edge asks of a service: an axum `Router` is one, and so is `tower::service_fn`.
 pub trait Serve<B>:
@@ -56,7 +59,8 @@ where
 {
 }
 
-/// Seats an accepted socket and serves it on a task of its own; closes it if there is no seat.
+/// Seats an accepted socket and serves it on a task of its own; closes it if there is no seat, or
+/// if it comes from where nobody may.
 pub(super) fn start<S, B>(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -67,31 +71,81 @@ pub(super) fn start<S, B>(
     S: Serve<B>,
     B: ResponseBody,
 {
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let local = match stream.local_addr() {
-        Ok(local) => SocketAddr::new(local.ip().to_canonical(), local.port()),
-        Err(_) => return,
-    };
-    let capped = !shared.options.uncapped.iter().any(|network| network.contains(&peer.ip()));
+    let peer = canonical(peer);
+    if !shared.options.admits(peer.ip()) {
+        shared.stats.outside.fetch_add(1, Relaxed);
+        return io::reset(&stream);
+    }
+    let Ok(local) = stream.local_addr().map(canonical) else { return };
+    let capped = !shared.options.is_proxy(peer.ip());
+    let announces = shared.options.proxy_protocol && !capped;
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream);
     let newcomer = Newcomer { address: peer.ip(), descriptor, capped };
-    let phase = if tls.is_some() { Phase::Handshake } else { Phase::Http1 };
+    let phase = if tls.is_some() || announces { Phase::Handshake } else { Phase::Http1 };
     let Some(guard) = Guard::admit(shared, phase, &newcomer) else {
-        // A reset leaves nothing behind in the kernel, and tells the peer at once.
-        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-        return;
+        return io::reset(&stream);
     };
     let gauge = Arc::clone(&guard.gauge);
-    let info = ConnectionInfo { peer, local, tls: tls.is_some(), http2: false };
+    let info = ConnectionInfo { peer, proxy: None, local, tls: tls.is_some(), http2: false };
     let desk = Desk { service: service.clone(), gauge, info };
-    let socket = Metered::new(guard, stream);
+    let (socket, tls) = (Metered::new(guard, stream), tls.cloned());
+    if announces {
+        drop(tokio::spawn(hear_proxy(socket, tls, desk)));
+    } else {
+        speak(socket, tls, desk, capped.then(|| Prefix::of(peer.ip())));
+    }
+}
+
+/// An IPv4 address in its own form.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Serves a seated connection on a task of its own.
+fn speak<S, B>(socket: Metered, tls: Option<tls::Acceptor>, desk: Desk<S>, prefix: Option<Prefix>)
+where
+    S: Serve<B>,
+    B: ResponseBody,
+{
     match tls {
         None => drop(tokio::spawn(speak_http1(socket, desk))),
-        Some(acceptor) => {
-            let prefix = newcomer.capped.then(|| Prefix::of(newcomer.address));
-            drop(tokio::spawn(speak_tls(socket, acceptor.clone(), desk, prefix)));
+        Some(acceptor) => drop(tokio::spawn(speak_tls(socket, acceptor, desk, prefix))),
+    }
+}
+
+/// Has a proxy say for whom it comes; from then on the connection is that client's.
+async fn hear_proxy<S, B>(mut socket: Metered, tls: Option<tls::Acceptor>, mut desk: Desk<S>)
+where
+    S: Serve<B>,
+    B: ResponseBody,
+{
+    let gauge = Arc::clone(&desk.gauge);
+    let client = match unless_cut(&gauge, proxy::hear(&mut socket)).await {
+        Some(Ok(client)) => client.map(canonical),
+        Some(Err(error)) => {
+            if error.kind() == std::io::ErrorKind::InvalidData {
+                gauge.cut(Cut::ProxyHeader);
+            }
+            return;
+        }
+        None => return,
+    };
+    let mut prefix = None;
+    if let Some(client) = client {
+        desk.info.proxy = Some(desk.info.peer);
+        desk.info.peer = client;
+        // A proxy behind a proxy carries everybody too.
+        if !gauge.shared.options.is_proxy(client.ip()) {
+            prefix = Some(Prefix::of(client.ip()));
+            if !socket.count_by(client.ip()) {
+                return socket.reset();
+            }
         }
     }
+    if tls.is_none() {
+        gauge.enter(Phase::Http1);
+    }
+    speak(socket, tls, desk, prefix);
 }
 
 async fn speak_tls<S, B>(

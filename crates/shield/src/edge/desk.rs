@@ -22,8 +22,11 @@ use super::{BoxError, limits};
 /// Who is at the other end; an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// The peer's address and port, an IPv4 address never in its IPv6 form.
+    /// The peer's address and port, an IPv4 address never in its IPv6 form. Where a proxy named its
+    /// client before the first byte, the client's.
     pub peer: SocketAddr,
+    /// That proxy.
+    pub proxy: Option<SocketAddr>,
     /// Our address and port that it reached.
     pub local: SocketAddr,
     /// Whether the connection is encrypted.

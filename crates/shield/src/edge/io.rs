@@ -6,8 +6,10 @@
 //! sends is thrown away for a little while first (RFC 9112, section 9.6).
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,6 +29,16 @@ pub(super) struct Metered {
 impl Metered {
     pub(super) fn new(guard: Guard, stream: TcpStream) -> Self {
         Self { guard, stream, discards: None }
+    }
+
+    /// Counts the connection by the address that a proxy named; false when it must go.
+    pub(super) fn count_by(&self, address: IpAddr) -> bool {
+        self.guard.count_by(address)
+    }
+
+    /// Closes it so that nothing is left of it in the kernel, and the peer is told at once.
+    pub(super) fn reset(self) {
+        reset(&self.stream);
     }
 
     /// Reads and forgets until the peer ends, or has sent more than any body may have.
@@ -53,6 +65,11 @@ impl Metered {
             self.guard.gauge.has_written(*bytes);
         }
     }
+}
+
+/// Has a socket's close be a reset.
+pub(super) fn reset(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 impl AsyncRead for Metered {

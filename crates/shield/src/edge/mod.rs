@@ -21,6 +21,7 @@ mod io;
 mod judge;
 mod listener;
 mod options;
+mod proxy;
 mod seats;
 mod socket;
 mod stats;
@@ -41,6 +42,7 @@ pub use desk::ConnectionInfo;
 pub use frames::{Metered, metered};
 pub use listener::{Door, Listener};
 pub use options::Options;
+pub use proxy::{Announced, announced};
 pub use socket::{open_files_max, raise_open_files};
 pub use stats::{Cut, Stats};
 

@@ -1,6 +1,8 @@
 //! What an operator or a test may set of the edge. Leaves the fixed bounds, and the reasons for
 //! the defaults, to `limits`.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use crate::limits;
@@ -16,6 +18,12 @@ pub struct Options {
     pub prefix_connections_max: usize,
     /// Networks that no prefix cap applies to: the trusted proxies in front of this server.
     pub uncapped: Vec<IpNet>,
+    /// Whether connections from `uncapped` begin with a header that names the client (the PROXY
+    /// protocol). One without it is closed.
+    pub proxy_protocol: bool,
+    /// Networks that may connect at all; everybody where there is none. Others are reset as they
+    /// are accepted, before anything is read of them.
+    pub only: Vec<IpNet>,
     /// See [`limits::EVICTION_AFTER_MS`].
     pub eviction_after_ms: u64,
     /// See [`limits::HANDSHAKE_MS`].
@@ -64,6 +72,18 @@ pub struct Options {
     pub cancelled: (u32, u32),
 }
 
+impl Options {
+    /// Whether this is one of the proxies in front of this server.
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.uncapped.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether this address may connect at all.
+    pub(super) fn admits(&self, address: IpAddr) -> bool {
+        self.only.is_empty() || self.only.iter().any(|network| network.contains(&address))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -71,6 +91,8 @@ impl Default for Options {
             connections_max: limits::CONNECTIONS_MAX,
             prefix_connections_max: limits::PREFIX_CONNECTIONS_MAX,
             uncapped: Vec::new(),
+            proxy_protocol: false,
+            only: Vec::new(),
             eviction_after_ms: limits::EVICTION_AFTER_MS,
             handshake_ms: limits::HANDSHAKE_MS,
             handshakes_max: limits::HANDSHAKES_MAX,

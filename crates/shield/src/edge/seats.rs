@@ -147,8 +147,27 @@ impl Seats {
         }
     }
 
-    fn sit(&mut self, seat: Seat) -> usize {
-        let prefix = seat.prefix;
+    /// Counts a seat by the address that a proxy named for it, making room among its like if that
+    /// is fair; false when it must go.
+    pub(super) fn count_by(&mut self, index: usize, address: IpAddr) -> bool {
+        let seat = self.seats.get(index).and_then(Option::as_ref);
+        let Some(seat) = seat.filter(|seat| !seat.leaving && seat.prefix.is_none()) else {
+            return false;
+        };
+        let shared = Arc::clone(&seat.gauge.shared);
+        let prefix = Prefix::of(address);
+        let crowd = self.prefixes.get(&prefix).map_or(0, Vec::len);
+        let is_full = crowd >= shared.options.prefix_connections_max;
+        if is_full && !self.evict_from(Some(prefix), &shared, shared.clock.now()) {
+            shared.stats.refused.fetch_add(1, Relaxed);
+            return false;
+        }
+        self.count(index, prefix);
+        true
+    }
+
+    fn sit(&mut self, mut seat: Seat) -> usize {
+        let prefix = seat.prefix.take();
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
             self.seats.len() - 1
@@ -157,16 +176,21 @@ impl Seats {
             *chair = Some(seat);
         }
         if let Some(prefix) = prefix {
-            let list = self.prefixes.entry(prefix).or_default();
-            list.push(index);
-            let (count, place) = (list.len(), list.len() - 1);
-            if let Some(Some(seat)) = self.seats.get_mut(index) {
-                seat.place = place;
-            }
-            self.rank(prefix, count - 1, count);
+            self.count(index, prefix);
         }
         self.open += 1;
         index
+    }
+
+    /// Puts a seat into its prefix's count.
+    fn count(&mut self, index: usize, prefix: Prefix) {
+        let list = self.prefixes.entry(prefix).or_default();
+        list.push(index);
+        let (count, place) = (list.len(), list.len() - 1);
+        if let Some(Some(seat)) = self.seats.get_mut(index) {
+            (seat.prefix, seat.place) = (Some(prefix), place);
+        }
+        self.rank(prefix, count - 1, count);
     }
 
     fn rank(&mut self, prefix: Prefix, before: usize, after: usize) {
@@ -366,6 +390,11 @@ impl Guard {
         shared.stats.accepted.fetch_add(1, Relaxed);
         shared.stats.open.store(seats.open() as u64, Relaxed);
         Some(Self { gauge, index })
+    }
+
+    /// Counts the connection by the address that a proxy named; false when it must go.
+    pub(super) fn count_by(&self, address: IpAddr) -> bool {
+        self.gauge.shared.seats.lock().count_by(self.index, address)
     }
 }
 

@@ -30,11 +30,13 @@ pub enum Cut {
     Evicted,
     /// Still busy when the drain's deadline came.
     Deadline,
+    /// Came from a proxy, and did not begin with the header that names the client.
+    ProxyHeader,
 }
 
 impl Cut {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Handshake,
         Self::FirstByte,
         Self::Header,
@@ -47,6 +49,7 @@ impl Cut {
         Self::Holder,
         Self::Evicted,
         Self::Deadline,
+        Self::ProxyHeader,
     ];
 
     /// The reason as a label of a metric.
@@ -64,6 +67,7 @@ impl Cut {
             Self::Holder => "holder",
             Self::Evicted => "evicted",
             Self::Deadline => "deadline",
+            Self::ProxyHeader => "proxy_header",
         }
     }
 }
@@ -74,6 +78,7 @@ pub struct Stats {
     pub(super) open: AtomicU64,
     pub(super) accepted: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) outside: AtomicU64,
     pub(super) accept_failed: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) cancelled: AtomicU64,
@@ -96,6 +101,10 @@ impl Stats {
     /// Connections closed at once because no place could be made for them.
     pub fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
+    }
+    /// Connections reset at once because they came from outside of the networks that may connect.
+    pub fn outside(&self) -> u64 {
+        self.outside.load(Relaxed)
     }
     /// Times the kernel could not give us a connection (out of files or memory).
     pub fn accept_failed(&self) -> u64 {

@@ -10,6 +10,7 @@ mod drain;
 mod files;
 mod flows;
 mod frames;
+mod proxies;
 mod stand;
 mod tls;
 mod waits;

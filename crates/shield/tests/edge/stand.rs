@@ -137,8 +137,18 @@ impl Stand {
         name: &'static str,
         protocols: &[&str],
     ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let config = self.client(protocols);
         let stream = dial(self.secure, Ipv4Addr::LOCALHOST.into()).await;
+        self.handshake_over(stream, name, protocols).await
+    }
+
+    /// The same over a connection that is open already, and may have been used.
+    pub async fn handshake_over(
+        &self,
+        stream: TcpStream,
+        name: &'static str,
+        protocols: &[&str],
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let config = self.client(protocols);
         let connector = tokio_rustls::TlsConnector::from(config);
         connector.connect(ServerName::try_from(name).expect("a name"), stream).await
     }
