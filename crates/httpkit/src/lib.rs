@@ -12,6 +12,7 @@ pub mod client_address;
 pub mod cookie;
 pub mod cors;
 pub mod csrf;
+pub mod egress;
 pub mod error;
 pub mod etag;
 pub mod form;

@@ -91,6 +91,12 @@ pub const REDIRECTS_MAX: usize = 5;
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Addresses tried of those that a name resolves to. Past it: the rest is not tried.
 pub const ADDRESSES_MAX: usize = 4;
+/// Seconds that each of those may take to accept. Past it: the next is tried.
+pub const ADDRESS_DEADLINE_S: u64 = 3;
+/// Bytes of a host's name (RFC 1035). Past it: not called.
+pub const NAME_BYTES_MAX: usize = 253;
+/// Bytes of what a proxy answers when it is asked for a connection. Past it: the call fails.
+pub const PROXY_ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// Idle connections kept per foreign host. Past it: closed.
 pub const IDLE_PER_HOST_MAX: usize = 2;
 /// Seconds that an outbound call may take, redirects and body included. Past it: the call fails.
@@ -101,6 +107,7 @@ pub const CONNECT_DEADLINE_S: u64 = 8;
 const _: () = assert!(FIELDS_MAX < BODY_BYTES_MAX);
 const _: () = assert!(QUERY_BYTES_MAX <= BODY_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX >= NESTING_MAX * 3, "a key can spell the deepest nesting");
+const _: () = assert!(ADDRESS_DEADLINE_S < CONNECT_DEADLINE_S, "one address is not all");
 const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is part of a call");
 const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
 const _: () = assert!(SHARED_AGE_MS <= SHARED_CALM_MS, "what is timed is not kept longer");

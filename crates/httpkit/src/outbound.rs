@@ -1,11 +1,10 @@
 //! Calls to other servers, made so that nobody can use us to reach what they cannot: the address
 //! that is CONNECTED to is the one that was checked (a name that resolves anew cannot slip in
-//! between), redirects are followed by hand and checked again, time and bytes are bounded.
-//! This is the one home of outgoing HTTP connections.
+//! between), redirects are followed by hand and checked again, time and bytes are bounded. Leaves
+//! opening connections, directly or through a proxy, to `egress`.
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,26 +22,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::address::is_public;
+use crate::egress::{Egress, Reach, Target, parts};
 use crate::limits::{
-    ADDRESSES_MAX, ANSWER_BYTES_MAX, CONNECT_DEADLINE_S, IDLE_PER_HOST_MAX, OUTBOUND_DEADLINE_S,
-    REDIRECTS_MAX,
+    ANSWER_BYTES_MAX, CONNECT_DEADLINE_S, IDLE_PER_HOST_MAX, OUTBOUND_DEADLINE_S, REDIRECTS_MAX,
 };
-
-/// Whom we may call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach {
-    /// The public internet only.
-    Public,
-    /// Loopback too: for tests, and for demonstrations on one machine.
-    PublicAndLoopback,
-}
-
-impl Reach {
-    fn admits(self, address: IpAddr) -> bool {
-        is_public(address) || (self == Self::PublicAndLoopback && address.is_loopback())
-    }
-}
 
 /// A call to another server.
 #[derive(Clone, Debug)]
@@ -115,14 +98,14 @@ pub struct Outbound {
 impl Outbound {
     /// A caller with a pool of connections, trusting the public certificate authorities.
     #[must_use]
-    pub fn new(reach: Reach) -> Self {
+    pub fn new(reach: Reach, egress: Egress) -> Self {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::trusting(reach, roots)
+        Self::trusting(reach, egress, roots)
     }
 
     /// The same, trusting the authorities given.
     #[must_use]
-    pub fn trusting(reach: Reach, roots: rustls::RootCertStore) -> Self {
+    pub fn trusting(reach: Reach, egress: Egress, roots: rustls::RootCertStore) -> Self {
         // Named, because a dependency may bring a second provider and rustls then picks none.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -136,7 +119,7 @@ impl Outbound {
             .pool_idle_timeout(Duration::from_secs(20))
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .retry_canceled_requests(false)
-            .build(Connector { reach, tls });
+            .build(Connector { reach, egress, tls });
         Self { client }
     }
 
@@ -234,6 +217,7 @@ fn resolve(from: &Uri, target: &str) -> Option<Uri> {
 #[derive(Clone)]
 struct Connector {
     reach: Reach,
+    egress: Egress,
     tls: TlsConnector,
 }
 
@@ -261,39 +245,15 @@ impl tower_service::Service<Uri> for Connector {
 impl Connector {
     async fn connect(self, address: Uri) -> io::Result<Stream> {
         let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
-        let host = address.host().ok_or_else(refused)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let secure = match address.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(refused()),
-        };
-        let port = address.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let socket = self.open(&host, port).await?;
-        if !secure {
+        let (host, port, is_verified) = parts(&address).ok_or_else(refused)?;
+        let socket = self.egress.open(Target { host, port, is_verified }, self.reach).await?;
+        if !is_verified {
             return Ok(Stream::Plain(TokioIo::new(socket)));
         }
-        let name = rustls::pki_types::ServerName::try_from(host).map_err(|_| refused())?;
+        let name = rustls::pki_types::ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| refused())?;
         let socket = self.tls.connect(name, socket).await?;
         Ok(Stream::Tls(Box::new(TokioIo::new(socket))))
-    }
-
-    /// Resolves, keeps what may be called, and connects to exactly those addresses.
-    async fn open(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-        let admitted = found.into_iter().filter(|address| self.reach.admits(address.ip()));
-        let mut last = io::Error::from(io::ErrorKind::PermissionDenied);
-        for address in admitted.take(ADDRESSES_MAX) {
-            #[allow(clippy::disallowed_methods, reason = "the one home of outgoing connections")]
-            match TcpStream::connect(address).await {
-                Ok(socket) => {
-                    socket.set_nodelay(true)?;
-                    return Ok(socket);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 }
 
@@ -351,6 +311,7 @@ impl Write for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -389,7 +350,7 @@ mod tests {
         answer_bytes_max: usize,
     ) -> Result<Answer, CallError> {
         let call = Call { answer_bytes_max, ..Call::get(address.parse().expect("an address")) };
-        Outbound::new(reach).call(call).await
+        Outbound::new(reach, Egress::default()).call(call).await
     }
 
     #[tokio::test]

@@ -2,12 +2,15 @@
 //! names, encrypted (RFC 8314) unless it is this machine. Says whether another try may help; when
 //! that is, and what a letter says, is decided in `social`.
 
+mod wire;
+
 use crate::{
     config::{Config, MailTls},
     limits::MAIL_QUIT_S,
 };
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
+use httpkit::egress::{Egress, Reach, Target};
 use lettre::{
     Address, Message,
     message::{
@@ -17,7 +20,9 @@ use lettre::{
     transport::smtp::{
         Error,
         authentication::{Credentials, DEFAULT_MECHANISMS},
-        client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters},
+        client::{
+            AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
+        },
         extension::ClientId,
     },
 };
@@ -26,18 +31,27 @@ use model::{
     ports::{MailError, Mailer},
 };
 use social::mail::MailSettings;
-use std::{future::Future, sync::Arc, time::Duration, time::SystemTime};
+use std::{future::Future, io, sync::Arc, time::Duration, time::SystemTime};
 
 /// Bytes of a line in a mail, without its end (RFC 5322, section 2.1.1).
 const LINE_BYTES_MAX: usize = 998;
+
+/// How a conversation is encrypted.
+enum Encryption {
+    /// From its beginning, before the library for mail knows of it.
+    Implicit(wire::Encrypter),
+    /// By that library, after its first words.
+    StartTls(TlsParameters),
+    /// Not at all.
+    None,
+}
 
 /// The mail server that the host named.
 pub(crate) struct Smtp {
     host: String,
     port: u16,
-    /// Whether TLS begins with the connection; else after STARTTLS.
-    is_implicit: bool,
-    tls: Option<TlsParameters>,
+    egress: Egress,
+    tls: Encryption,
     hello: ClientId,
     credentials: Option<Credentials>,
     from: Mailbox,
@@ -81,8 +95,9 @@ impl Smtp {
         };
         let port = mail.port.map_or(Ok(usual), |port| u16::try_from(port.count()))?;
         let tls = match mail.tls {
-            MailTls::None => None,
-            MailTls::Implicit | MailTls::StartTls => Some(parameters(&host, config)?),
+            MailTls::None => Encryption::None,
+            MailTls::Implicit => Encryption::Implicit(wire::Encrypter::new(&host, config)?),
+            MailTls::StartTls => Encryption::StartTls(parameters(&host, config)?),
         };
         let from: Address = from
             .0
@@ -94,7 +109,7 @@ impl Smtp {
         Ok(Some(Self {
             host,
             port,
-            is_implicit: mail.tls == MailTls::Implicit,
+            egress: config.way_out()?,
             tls,
             hello: ClientId::Domain(domain.clone()),
             credentials: credentials
@@ -111,19 +126,27 @@ impl Smtp {
     }
 
     /// A conversation up to where a letter could be sent. Whatever fails here is no letter's fault.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let implicit = self.tls.clone().filter(|_| self.is_implicit);
-        let server = (self.host.as_str(), self.port);
-        let mut conversation = AsyncSmtpConnection::connect_tokio1(
-            server,
-            Some(self.deadline),
-            &self.hello,
-            implicit,
-            None,
-        )
-        .await?;
-        if let Some(tls) = self.tls.clone().filter(|_| !self.is_implicit) {
-            conversation.starttls(tls, &self.hello).await?;
+    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+        let away = |error: io::Error| MailError::Later(one_line(&error.to_string()));
+        let is_verified = matches!(self.tls, Encryption::Implicit(_));
+        let to = Target { host: &self.host, port: self.port, is_verified };
+        let socket = self.egress.open(to, Reach::Anywhere).await.map_err(away)?;
+        let stream: Box<dyn AsyncTokioStream> = match &self.tls {
+            Encryption::Implicit(tls) => Box::new(tls.encrypt(socket).await.map_err(away)?),
+            Encryption::StartTls(_) | Encryption::None => Box::new(socket),
+        };
+        let conversation = AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await;
+        self.enter(conversation).await.map_err(|error| later(&error))
+    }
+
+    /// Encrypts a conversation that is not yet, and logs in.
+    async fn enter(
+        &self,
+        conversation: Result<AsyncSmtpConnection, Error>,
+    ) -> Result<AsyncSmtpConnection, Error> {
+        let mut conversation = conversation?;
+        if let Encryption::StartTls(tls) = &self.tls {
+            conversation.starttls(tls.clone(), &self.hello).await?;
         }
         if let Some(credentials) = &self.credentials {
             conversation.auth(DEFAULT_MECHANISMS, credentials).await?;
@@ -137,7 +160,7 @@ impl Smtp {
     /// What is wrong, for people.
     pub(crate) async fn probe(&self) -> Result<(), String> {
         let probed = within(self.deadline, async {
-            let mut conversation = self.connect().await.map_err(|error| later(&error))?;
+            let mut conversation = self.connect().await?;
             if !conversation.test_connected().await {
                 return Err(MailError::Later("it does not answer NOOP".to_owned()));
             }
@@ -172,7 +195,7 @@ impl Mailer for Smtp {
         let never = |_| MailError::Never("no mail can be made for this address".to_owned());
         let message = self.message(letter).map_err(never)?;
         within(self.deadline, async {
-            let mut conversation = self.connect().await.map_err(|error| later(&error))?;
+            let mut conversation = self.connect().await?;
             let taken = conversation.send(message.envelope(), &message.formatted()).await;
             taken.map_err(|error| of_letter(&error))?;
             // It was taken, whatever comes now.
@@ -198,13 +221,8 @@ fn body(text: &str) -> Body {
 fn parameters(host: &str, config: &Config) -> anyhow::Result<TlsParameters> {
     let mut tls =
         TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::WebpkiRoots);
-    if let Some(path) = &config.mail.ca_file {
-        let said = || format!("`mail.ca_file`: {}", path.display());
-        let pem = std::fs::read(path).with_context(said)?;
-        if !pem.windows(11).any(|part| part == b"-----BEGIN ") {
-            return Err(anyhow!("it holds no certificate in PEM")).with_context(said);
-        }
-        tls = tls.add_root_certificate(Certificate::from_pem(&pem).with_context(said)?);
+    for authority in wire::authorities(config)? {
+        tls = tls.add_root_certificate(Certificate::from_der(authority.to_vec())?);
     }
     tls.build_rustls().context("TLS to the mail server cannot be used")
 }

@@ -13,11 +13,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt as _, Limited};
+use httpkit::egress::{Dialler, Egress};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as Pool, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client as Pool, rt::TokioExecutor};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use model::ports::Clock as _;
 use parking_lot::Mutex;
@@ -28,13 +26,13 @@ use std::{future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 /// The client. Clones share their connections, and what they were told.
 #[derive(Clone)]
 pub(super) struct Client {
-    pool: Pool<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>,
+    pool: Pool<HttpsConnector<Dialler>, BodyWrapper<Bytes>>,
     told_until_ms: Arc<Mutex<Option<i64>>>,
 }
 
 impl Client {
     /// For a directory that the public roots vouch for, or the certificates in this file.
-    pub(super) fn new(roots_file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(roots_file: Option<&Path>, egress: Egress) -> anyhow::Result<Self> {
         let roots = match roots_file {
             Some(path) => roots(path)?,
             None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
@@ -44,7 +42,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let builder = HttpsConnectorBuilder::new().with_tls_config(config);
-        let connector = builder.https_only().enable_http1().build();
+        let connector = builder.https_only().enable_http1().wrap_connector(Dialler(egress));
         let pool = Pool::builder(TokioExecutor::new()).build(connector);
         Ok(Self { pool, told_until_ms: Arc::default() })
     }

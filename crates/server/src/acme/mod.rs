@@ -86,7 +86,8 @@ impl Keeper {
         let keeper = Self {
             certificates,
             fetched: Fetched::default(),
-            client: Client::new(config.tls.acme_ca_file.as_deref()).context("tls.acme_ca_file")?,
+            client: Client::new(config.tls.acme_ca_file.as_deref(), config.way_out()?)
+                .context("tls.acme_ca_file")?,
             kept,
             wish,
             state: Mutex::new(state),

@@ -11,7 +11,7 @@ use super::{
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -174,6 +174,29 @@ configuration! {
         ca_file: Option<PathBuf> = None, like "\"/etc/fulmar/mail-ca.pem\"";
         /// Seconds in which a mail must have been taken. Past it, it is tried again later.
         timeout_s: Whole<1, { crate::limits::MAIL_S_MAX }> = Whole::new(60);
+    }
+
+    /// What others see of this server when it calls them: its mail server, the authority that
+    /// certifies it, later other servers and pages that posts link to.
+    ///
+    /// For whoever hides the server behind proxies: an address that calls others is no secret.
+    /// PostgreSQL is reached as ever.
+    egress: Egress {
+        /// A proxy that opens these connections, and resolves the names for them.
+        ///
+        /// It is `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` before
+        /// the host where it wants that. Pages that are not encrypted are not fetched through it.
+        proxy: Option<Secret> = None, like "\"socks5://proxy.example.org:1080\"";
+        /// A file that holds the address of the proxy, and nothing else.
+        proxy_file: Option<PathBuf> = None, like "\"/etc/fulmar/egress-proxy\"";
+        /// The address of this machine from which these connections leave.
+        ///
+        /// Only addresses of the same family (IPv4 or IPv6) are called then.
+        address: Option<IpAddr> = None, like "\"203.0.113.7\"";
+        /// Hosts that are called as if nothing else stood in this section.
+        ///
+        /// Names and addresses as they stand in other keys, such as a mail server on this machine.
+        direct: Vec<Host> = ["localhost", "127.0.0.1", "::1"].map(Host::of).to_vec();
     }
 
     /// How apps get their tokens.

@@ -3,7 +3,10 @@
 
 use httpkit::ForwardedBy;
 use ipnet::IpNet;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 use toml::{Value, de::DeValue};
 
 /// A kind of value.
@@ -116,6 +119,18 @@ impl Kind for IpNet {
     }
 }
 
+impl Kind for IpAddr {
+    fn is() -> String {
+        "an address, like \"203.0.113.7\" or \"2001:db8::7\"".to_owned()
+    }
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        text(value)?.parse().map_err(|_| String::new())
+    }
+    fn show(&self) -> Option<String> {
+        quoted(&self.to_string())
+    }
+}
+
 /// A whole number within bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Whole<const LEAST: u64, const MOST: u64>(u64);
@@ -197,6 +212,10 @@ impl Kind for Domain {
 pub(crate) struct Host(String);
 
 impl Host {
+    /// One that is known to be a host, for defaults.
+    pub(super) fn of(host: &str) -> Self {
+        Self(host.to_owned())
+    }
     /// As it was written, in lower case.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -14,6 +14,7 @@ pub(crate) use print::{default_file, reference};
 
 use crate::{Place, hint, limits::ACME_NAMES_MAX};
 use anyhow::{Context as _, bail};
+use httpkit::egress::{Egress, Proxy, ProxyError};
 use kinds::Secret;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +48,8 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Config> {
     problems.extend(read.err());
     let mail = &mut config.mail;
     problems.extend(secret(&mut mail.password, &mail.password_file, "mail.password").err());
+    let egress = &mut config.egress;
+    problems.extend(secret(&mut egress.proxy, &egress.proxy_file, "egress.proxy").err());
     problems.extend(disagreements(&config));
     if !problems.is_empty() {
         bail!("\n  {}", problems.join("\n  "));
@@ -109,6 +112,7 @@ fn disagreements(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    found.extend(config.egress_proxy().err().map(|error| format!("`egress.proxy`: {error}")));
     found.extend(mail_disagreements(config));
     found.extend(tls_disagreements(config));
     found
@@ -168,6 +172,20 @@ impl Config {
         let domains = if own.is_empty() { self.server.domain.as_slice() } else { own };
         domains.iter().map(|domain| domain.host().to_owned()).collect()
     }
+
+    /// The proxy that everything goes out through.
+    fn egress_proxy(&self) -> Result<Option<Proxy>, ProxyError> {
+        self.egress.proxy.as_ref().map(|proxy| proxy.reveal().parse()).transpose()
+    }
+
+    /// How everything goes out.
+    ///
+    /// # Errors
+    /// Never for a configuration that was read: what the key says was looked at then.
+    pub(crate) fn way_out(&self) -> anyhow::Result<Egress> {
+        let direct = self.egress.direct.iter().map(|host| host.as_str().to_owned()).collect();
+        Ok(Egress::new(self.egress_proxy()?, self.egress.address, direct))
+    }
 }
 
 /// The same, of mail.
@@ -209,11 +227,13 @@ fn mail_disagreements(config: &Config) -> Vec<String> {
 pub(crate) fn advice(place: &Place, config: &Config) -> Vec<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut found = Vec::new();
-    let (store, mail) = (&config.store, &config.mail);
+    let (store, mail, egress) = (&config.store, &config.mail, &config.egress);
+    let is_secret = |proxy: &Secret| proxy.reveal().contains('@');
     let holds = (store.postgres_url.is_some() && store.postgres_url_file.is_none())
-        || (mail.password.is_some() && mail.password_file.is_none());
+        || (mail.password.is_some() && mail.password_file.is_none())
+        || (egress.proxy.as_ref().is_some_and(is_secret) && egress.proxy_file.is_none());
     let own = place.config.as_ref().filter(|_| holds);
-    let files = [&store.postgres_url_file, &mail.password_file];
+    let files = [&store.postgres_url_file, &mail.password_file, &egress.proxy_file];
     for path in own.into_iter().chain(files.into_iter().flatten()) {
         let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
         if mode & 0o007 != 0 {

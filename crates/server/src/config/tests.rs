@@ -117,6 +117,29 @@ fn mail_is_whole_or_not_there() {
 }
 
 #[test]
+fn proxies_in_front_are_named_and_the_one_on_the_way_out_is_an_address() {
+    for (text, why) in [
+        ("[server]\nproxy_protocol = \"required\"\n", "name them"),
+        ("[server]\nproxy_protocol = \"on\"\n", "must be \"off\" or \"required\""),
+        ("[server]\nforwarded_header = \"x-real-ip\"\n", "\"x-forwarded-for\" or \"forwarded\""),
+        ("[server]\ndirect_networks = \"::1\"\n", "a list; each entry is a network"),
+        ("[egress]\naddress = \"a\"\n", "must be an address, like"),
+        ("[egress]\nproxy = \"ftp://hush.example:1\"\n", "http:// or socks5://"),
+        ("[egress]\nproxy = \"http://hush.example\"\n", "end with a port"),
+        ("[egress]\nproxy = \"socks5://u:hush@a b:1\"\n", "it names no host"),
+        ("[egress]\nproxy_file = \"/nowhere\"\n", "`egress.proxy_file`: /nowhere"),
+    ] {
+        let said = said(text);
+        assert!(said.contains(why) && !said.contains("hush"), "{said}\nshould say\n{why}");
+    }
+    let config = parse("[egress]\nproxy = \"socks5://u:hush@p.example:1\"\n").expect("read");
+    let way = config.way_out().expect("a way");
+    assert!(way.is_set() && way.is_direct("localhost") && !way.is_direct("p.example"));
+    assert!(!format!("{way:?}{config:?}").contains("hush"));
+    assert!(!parse("").expect("read").way_out().expect("a way").is_set());
+}
+
+#[test]
 fn a_line_that_is_no_toml_is_not_repeated() {
     let said = parse("[server]\nsecret = \"hunter2\" oops").expect_err("refused").to_string();
     assert!(said.starts_with("line 2: not TOML"), "{said}");

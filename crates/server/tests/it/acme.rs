@@ -2,6 +2,7 @@
 //! Encrypt keeps for tests, beside its own name server. Ordered, kept, renewed under an open
 //! connection, refused, and asked for where nobody answers.
 
+use crate::egress::Proxy;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -304,6 +305,19 @@ impl Server {
         let text = fs::read(self.data().join("acme-history.json")).expect("kept");
         serde_json::from_slice(&text).expect("JSON")
     }
+}
+
+#[test]
+fn the_authority_is_called_through_the_proxy_where_there_is_one() {
+    let [address, nowhere] = free();
+    let authority = Authority::start(address, nowhere, DAYS_90_S);
+    let root = authority.root();
+    let proxy = Proxy::start();
+    let egress = format!("[egress]\nproxy = \"http://{}\"\ndirect = []\n", proxy.address);
+    let own = authority.own_certificate();
+    let server = Server::new(address, authority.directory, &own, &egress);
+    assert_eq!(health(&mut server.trusted(&root)), 200);
+    assert_eq!(proxy.asked(), [authority.directory.to_string()]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod contract;
 mod demo;
 mod doctor;
 mod drill;
+mod egress;
 mod endpoints;
 mod entering;
 mod homes;

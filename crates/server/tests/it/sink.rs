@@ -6,8 +6,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
@@ -86,6 +87,8 @@ struct State {
     taken: Mutex<Vec<Taken>>,
     /// Conversations that were begun, and letters that were begun in them.
     begun: Mutex<(usize, usize)>,
+    /// Who called, once each, and how the last introduced itself.
+    callers: Mutex<(BTreeSet<IpAddr>, String)>,
     news: Condvar,
     tls: Tls,
     config: Arc<ServerConfig>,
@@ -102,7 +105,8 @@ pub struct Sink {
 impl Sink {
     /// Started.
     pub fn new(tls: Tls) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        let names = ["localhost", "mail.example"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).expect("made");
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
         let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -118,6 +122,7 @@ impl Sink {
             mood: Mutex::new(Mood::Kind),
             taken: Mutex::default(),
             begun: Mutex::default(),
+            callers: Mutex::default(),
             news: Condvar::new(),
             tls,
             config: Arc::new(config),
@@ -127,6 +132,9 @@ impl Sink {
             for socket in listener.incoming().map_while(Result::ok) {
                 let state = Arc::clone(&shared);
                 std::thread::spawn(move || {
+                    if let Ok(peer) = socket.peer_addr() {
+                        state.callers.lock().expect("callers").0.insert(peer.ip());
+                    }
                     state.begun.lock().expect("begun").0 += 1;
                     state.news.notify_all();
                     // A client that leaves is no failure of the server's.
@@ -154,6 +162,21 @@ impl Sink {
              from = \"no-reply@social.example\"\n{more}",
             self.address.port()
         )
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The addresses that called until now.
+    pub fn peers(&self) -> Vec<IpAddr> {
+        self.state.callers.lock().expect("callers").0.iter().copied().collect()
+    }
+
+    /// How the last of them introduced itself.
+    pub fn hello(&self) -> String {
+        self.state.callers.lock().expect("callers").1.clone()
     }
 
     /// From now on like this.
@@ -268,7 +291,10 @@ impl Talk {
             let line = self.line()?;
             let word = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
             match word.as_str() {
-                "EHLO" => self.greet(state)?,
+                "EHLO" => {
+                    state.callers.lock().expect("callers").1 = line.clone();
+                    self.greet(state)?;
+                }
                 "STARTTLS" => {
                     self.say("220 go ahead")?;
                     self.encrypt(state)?;
