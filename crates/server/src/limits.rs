@@ -85,6 +85,16 @@ pub(crate) const ACME_ATTEMPTS_PER_HOUR: usize = 4;
 pub(crate) const ACME_RETRY_AFTER_S_MAX: i64 = 7 * 86_400;
 /// Longest sleep between two looks at the clock, in milliseconds: it may have been set meanwhile.
 pub(crate) const ACME_LOOK_MS: i64 = 3_600_000;
+/// How long the resolver may take for one name when `fulmar doctor --origin` asks, in milliseconds.
+pub(crate) const RESOLVE_MS: u64 = 3_000;
+/// Names without any answer after which it asks for no more.
+pub(crate) const RESOLVES_LOST: usize = 3;
+/// How long it waits for what becomes of a connection to this server, in milliseconds.
+pub(crate) const KNOCK_MS: u64 = 1_500;
+/// Addresses of this machine that it tries at each door. Past it: the rest is not tried.
+pub(crate) const KNOCKS_MAX: usize = 8;
+/// Bytes of an answer of this server that it reads. Past it: the rest is not looked at.
+pub(crate) const ORIGIN_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 /// Days before a certificate ends at which `fulmar doctor` speaks of it.
 pub(crate) const CERTIFICATE_DAYS_FEW: i64 = 14;
 /// Bytes of a file of certificates. Past it: it is none.

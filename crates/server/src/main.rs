@@ -28,6 +28,7 @@ mod tokens;
 mod world;
 
 use clap::{Args, Parser, Subcommand};
+use doctor::What;
 use std::path::PathBuf;
 
 /// A small social network that you host yourself, for any Mastodon app.
@@ -133,8 +134,16 @@ enum Command {
     /// Look whether all is well here, and say what to do. Ends with 1 if something is wrong.
     #[command(after_help = "Examples:\n  \
         fulmar doctor --config /etc/fulmar/fulmar.toml --data /var/lib/fulmar\n  \
-        fulmar doctor --json | jq '.[] | select(.verdict != \"good\")'")]
+        fulmar doctor --json | jq '.[] | select(.verdict != \"good\")'\n  \
+        fulmar doctor --origin --address 203.0.113.7    what reveals where this server is")]
     Doctor {
+        /// Look at what reveals this server's address, for whoever hides it behind proxies. Asks
+        /// this machine's resolver and its own addresses, nobody else.
+        #[arg(long)]
+        origin: bool,
+        /// One more address of this server: one that a router lends it, or an earlier one.
+        #[arg(long, requires = "origin", value_name = "IP")]
+        address: Vec<std::net::IpAddr>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -206,7 +215,10 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Token(command) => tokens::run(command).await,
             Command::Backup { file, force, place } => backup::run(&place, &file, force).await,
             Command::Restore { file, force, place } => backup::restore(&place, &file, force).await,
-            Command::Doctor { json, place } => doctor::run(&place, json).await,
+            Command::Doctor { json, origin, address, place } => {
+                let what = if origin { What::Origin(address) } else { What::Health };
+                doctor::run(&place, json, &what).await
+            }
             Command::Drill(args) => drilling::run(args).await,
             Command::Shield(command) => shielding::commands::run(command).await,
             Command::Config(command) => configuration(&command),

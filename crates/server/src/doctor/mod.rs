@@ -1,14 +1,17 @@
 //! `fulmar doctor`: looks at what a host is responsible for and says what to do about it. It
 //! changes nothing, beside a running server as well as without one. What it looks at is in
-//! `checks`; here is how it is said.
+//! `checks`, and in `origin` for whoever hides the server; here is how it is said.
 
 mod checks;
 mod disk;
+mod network;
+mod origin;
 mod tls;
 
 use crate::Place;
 use anyhow::bail;
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// How something is.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,12 +60,23 @@ fn wrong(check: &'static str, found: impl Into<String>, advice: impl Into<String
     Finding { check, verdict: Verdict::Wrong, found, advice }
 }
 
+/// What is looked at.
+pub(crate) enum What {
+    /// Whether all is well.
+    Health,
+    /// What reveals where this server is, which has these addresses besides those that it knows.
+    Origin(Vec<IpAddr>),
+}
+
 /// Looks, and says what it found.
 ///
 /// # Errors
 /// When something is wrong, so that scripts notice.
-pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
-    let findings = checks::all(place).await;
+pub(crate) async fn run(place: &Place, json: bool, what: &What) -> anyhow::Result<()> {
+    let findings = match what {
+        What::Health => checks::all(place).await,
+        What::Origin(addresses) => origin::all(place, addresses).await,
+    };
     if json {
         println!("{}", serde_json::to_string(&findings)?);
     } else {
