@@ -8,6 +8,7 @@ pub mod body;
 mod bounds;
 pub mod forwarded;
 pub mod frames;
+pub mod greeting;
 pub mod ids;
 pub mod multipart;
 pub mod oauth;
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 11] = [
     ("body", body::run),
     ("forwarded", forwarded::run),
     ("frames", frames::run),
+    ("greeting", greeting::run),
     ("ids", ids::run),
     ("multipart", multipart::run),
     ("oauth", oauth::run),

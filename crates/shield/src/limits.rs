@@ -20,11 +20,52 @@ pub const LEAVING_MAX: usize = 256;
 pub const EVICTION_SAMPLE: usize = 64;
 /// How long a connection keeps us waiting before it may be closed for another, in ms.
 pub const EVICTION_AFTER_MS: u64 = 500;
+/// Of all seats, one in so many is kept for who is known: a ticket with standing, an address that
+/// served a member. Past the rest strangers make room for each other.
+pub const RESERVED_ONE_IN: usize = 4;
+/// And one in so many for strangers, however many are known.
+pub const STRANGERS_ONE_IN: usize = 10;
+/// Connections of one familiar address that are known by it alone: a household or a school, not a
+/// crowd. Past it: they sit as strangers.
+pub const FAMILIAR_SEATS_MAX: usize = 64;
+/// Connections of one principal with the rank of the known: a member's devices. Past it: as above.
+pub const PRINCIPAL_SEATS_MAX: usize = 64;
+/// Connections of strangers in one prefix from which on it pays first when room is needed: more
+/// than a browser's six.
+pub const HOARD_MIN: usize = 8;
+/// For how long who was seen over a connection counts for the next, in s; addresses up to twice as
+/// long.
+pub const VOUCHED_S: u64 = 24 * 3_600;
+/// Addresses kept as familiar, for each of two days (256 KiB each). Past it: ever more strangers
+/// pass for familiar; at twice as many, one in a thousand.
+pub const FAMILIAR_MAX: usize = 1 << 16;
+/// Connections remembered over which somebody was seen (1.5 MiB). Past it: the oldest that shares a
+/// place is forgotten.
+pub const LINEAGES_MAX: usize = 1 << 16;
+/// For how long a key seals session tickets, in s; it opens them for as long again.
+pub const TICKET_KEY_S: u64 = 12 * 3_600;
+/// Used tickets remembered, for each of two keys (256 KiB each). Past it: ever more count for used.
+pub const TICKETS_SPENT_MAX: usize = 1 << 16;
+/// Tickets of one greeting that are tried: clients bring one, or two.
+pub const TICKETS_TRIED_MAX: usize = 2;
 /// Sockets waiting in the kernel to be accepted (also bounded by net.core.somaxconn).
 pub const BACKLOG: i32 = 4_096;
 /// TLS handshakes at once whose greeting we have answered. Past it: they wait, under the
 /// handshake's deadline, and the longest of them is cut, within the prefix that has most.
 pub const HANDSHAKES_MAX: usize = 512;
+/// Of those turns, one in so many is kept for who is known.
+pub const HANDSHAKES_RESERVED_ONE_IN: usize = 4;
+/// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
+/// quarter of it. Past it: they wait, newest first, for as long as they are not too many.
+pub const HANDSHAKE_US_PER_S: u64 = 250_000;
+/// What a handshake costs until it was measured, in us.
+pub const HANDSHAKE_US: u64 = 500;
+/// Strangers' handshakes that wait for the budget. Past it: the oldest is closed.
+pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
+/// How late the watchman wakes when the machine is too busy for all, in ms.
+pub const LATE_MS: u64 = 50;
+/// For how long it counts as such after that, in ms.
+pub const LATE_LASTS_MS: u64 = 2_000;
 /// How often a handshake that waits for its turn looks for one that must give way, in ms.
 pub const HANDSHAKE_LOOK_MS: u64 = 50;
 /// Bytes of a TLS greeting: with post-quantum keys and a session ticket it has 2 to 4 KiB. Past
@@ -36,6 +77,9 @@ pub const PROXY_LINE_BYTES_MAX: usize = 107;
 /// Bytes of such a header in version 2: 52 for two addresses, the rest for what a proxy adds, which
 /// is not read. nginx takes as many. Past it: closed.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4_096;
+/// Records that a TLS greeting comes in: one, with post-quantum keys sometimes two; who hides the
+/// name in it from a censor cuts it into a few more. Past it: closed.
+pub const GREETING_RECORDS_MAX: usize = 16;
 /// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
 pub const LISTENERS_MAX: usize = 256;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.

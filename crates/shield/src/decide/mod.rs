@@ -31,7 +31,7 @@ mod offenders;
 mod queue;
 mod rank;
 mod saved;
-mod sketch;
+pub(crate) mod sketch;
 mod snapshot;
 mod threshold;
 mod turn;

@@ -1,12 +1,12 @@
 //! The edge's one clock: milliseconds that one task advances and everybody reads with one load.
 //! A connection asks for the time several times per request; a system call each would cost more
-//! than the checks it feeds. Leaves calendar time to others.
+//! than the checks it feeds.
 //!
 //! The clock counts time *felt*: a tick advances it by at most `limits::STEP_MS`. When the process
 //! was stopped, starved or suspended, its peers did nothing wrong, and none is cut for it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::limits;
 
@@ -32,6 +32,13 @@ impl Clock {
     }
 }
 
+/// Seconds since 1970, for what outlives a process: keys of tickets, and who was seen when.
+#[expect(clippy::disallowed_methods, reason = "the edge's one home of calendar time")]
+pub(super) fn unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// Advances a clock from the machine's monotonic one. There is one, held by the watchman.
 pub(super) struct Ticker {
     ticked_at: Instant,
@@ -42,12 +49,14 @@ impl Ticker {
         Self { ticked_at: monotonic() }
     }
 
-    /// Advances `clock` by what passed since the last tick, in whole milliseconds.
-    pub(super) fn tick(&mut self, clock: &Clock) {
+    /// Advances `clock` by what passed since the last tick, in whole milliseconds, and answers how
+    /// many really passed.
+    pub(super) fn tick(&mut self, clock: &Clock) -> u64 {
         let passed = monotonic().saturating_duration_since(self.ticked_at);
         let whole = passed - Duration::from_nanos(u64::from(passed.subsec_nanos() % 1_000_000));
         self.ticked_at += whole;
         clock.advance(whole);
+        u64::try_from(whole.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -17,6 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::body::Body;
@@ -25,8 +26,10 @@ use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
 use super::io::{self, Metered};
 use super::seats::{Guard, Newcomer, Prefix};
-use super::stats::Cut;
-use super::{BoxError, Shared, limits, proxy, tls};
+use super::stats::{Cut, Handshaken};
+use super::tickets::Note;
+use super::{BoxError, Shared, clock, limits, proxy, tls};
+use crate::gate::thread_work_ns;
 
 /// What the edge asks of a service: an axum `Router` is one, and so is `tower::service_fn`.
 pub trait Serve<B>:
@@ -79,14 +82,17 @@ pub(super) fn start<S, B>(
     let Ok(local) = stream.local_addr().map(canonical) else { return };
     let capped = !shared.options.is_proxy(peer.ip());
     let announces = shared.options.proxy_protocol && !capped;
+    // A proxy that speaks for everybody in turn is ours; one that names its client is that client.
+    let known = (!capped && !announces) || shared.known.is_familiar(peer.ip());
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream);
-    let newcomer = Newcomer { address: peer.ip(), descriptor, capped };
+    let newcomer = Newcomer { address: peer.ip(), descriptor, capped, known };
     let phase = if tls.is_some() || announces { Phase::Handshake } else { Phase::Http1 };
     let Some(guard) = Guard::admit(shared, phase, &newcomer) else {
         return io::reset(&stream);
     };
     let gauge = Arc::clone(&guard.gauge);
-    let info = ConnectionInfo { peer, proxy: None, local, tls: tls.is_some(), http2: false };
+    let mut info = ConnectionInfo::new(peer, local).of(&gauge);
+    info.tls = tls.is_some();
     let desk = Desk { service: service.clone(), gauge, info };
     let (socket, tls) = (Metered::new(guard, stream), tls.cloned());
     if announces {
@@ -158,11 +164,13 @@ async fn speak_tls<S, B>(
     B: ResponseBody,
 {
     let gauge = Arc::clone(&desk.gauge);
+    let fingerprint = &mut desk.info.fingerprint;
     let handshake = async {
         // Who has yet to say anything waits for itself alone.
-        let greeted = tls::greeting(socket, || gauge.read_bytes()).await.ok()?;
-        let _turn = gauge.shared.handshakes.turn(&gauge, prefix).await?;
-        acceptor.accept(greeted).await.ok()
+        let greeted = tls::Greeted::hear(socket, &acceptor.tickets).await.ok()?;
+        gauge.heard();
+        *fingerprint = greeted.fingerprint;
+        shake_hands(greeted, &acceptor, &gauge, prefix).await
     };
     let Some(Some((stream, protocol))) = unless_cut(&gauge, handshake).await else { return };
     match protocol {
@@ -177,6 +185,59 @@ async fn speak_tls<S, B>(
             speak_http2(FrameMeter::new(stream, gauge), desk).await;
         }
     }
+}
+
+/// The handshake that follows a greeting. A ticket that says who came before gives its bearer the
+/// rank of the known at once; one that turns out not to be its bearer's takes it away again.
+async fn shake_hands(
+    mut greeted: tls::Greeted,
+    acceptor: &tls::Acceptor,
+    gauge: &Arc<Gauge>,
+    prefix: Option<Prefix>,
+) -> Option<(TlsStream<Metered>, tls::Protocol)> {
+    let (shared, now_unix_s) = (&gauge.shared, clock::unix_s());
+    let said = greeted.note.take().and_then(|(note, number)| {
+        let voucher = shared.known.behind(&note, now_unix_s)?;
+        let counts = acceptor.tickets.spend(number);
+        let count = if counts { &shared.stats.tickets } else { &shared.stats.tickets_void };
+        count.fetch_add(1, Relaxed);
+        counts.then_some(voucher)
+    });
+    let was_known = gauge.is_known();
+    let promoted =
+        said.is_some_and(|voucher| shared.promote(gauge, voucher.principal)) && !was_known;
+    let _turn = shared.handshakes.turn(gauge, prefix).await?;
+    let lineage = acceptor.tickets.lineage();
+    gauge.set_lineage(lineage);
+    let next = |proven: Option<Note>| {
+        let voucher = proven.and_then(|note| shared.known.behind(&note, now_unix_s));
+        Note { lineage, voucher }
+    };
+    let (shaken, us) = timed(acceptor.accept(greeted, next)).await;
+    shared.handshakes.budget.spent(us);
+    let Ok(shaken) = shaken else {
+        shared.stats.count_handshake(Handshaken::Failed);
+        return None;
+    };
+    let ended = if shaken.resumed { Handshaken::Resumed } else { Handshaken::Full };
+    shared.stats.count_handshake(ended);
+    if promoted && !shaken.resumed {
+        shared.stats.tickets_void.fetch_add(1, Relaxed);
+        shared.demote(gauge);
+    }
+    Some((shaken.stream, shaken.protocol))
+}
+
+/// Runs `work`, and measures what it takes of the processor, in us.
+async fn timed<F: Future>(work: F) -> (F::Output, u64) {
+    let (mut work, mut ns) = (pin!(work), 0);
+    poll_fn(|context| {
+        let before_ns = thread_work_ns();
+        let polled = work.as_mut().poll(context);
+        ns += thread_work_ns().saturating_sub(before_ns);
+        polled.map(|output| (output, ns / 1_000))
+    })
+    .await
 }
 
 async fn speak_http1<S, B, T>(stream: T, desk: Desk<S>)

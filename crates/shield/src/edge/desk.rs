@@ -2,6 +2,7 @@
 //! watches over the answer. One per connection; allocates nothing per request but the extension
 //! that carries [`ConnectionInfo`]. Leaves the answer to the service.
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,10 +18,14 @@ use tower_service::Service;
 use super::answer::{Outgoing, Ticket};
 use super::body::Body;
 use super::gauge::{Gauge, Order, Phase};
+use super::hello::Fingerprint;
+use super::tickets::can_carry;
 use super::{BoxError, limits};
+use crate::decide::Standing;
 
 /// Who is at the other end; an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ConnectionInfo {
     /// The peer's address and port, an IPv4 address never in its IPv6 form. Where a proxy named its
     /// client before the first byte, the client's.
@@ -33,6 +38,53 @@ pub struct ConnectionInfo {
     pub tls: bool,
     /// Whether it speaks HTTP/2.
     pub http2: bool,
+    /// What kind of client its TLS greeting shows; none without TLS.
+    pub fingerprint: Option<Fingerprint>,
+    /// Absent where there is no connection, as in tests of what lies behind.
+    connection: Option<Connection>,
+}
+
+/// A connection that can be vouched for.
+#[derive(Clone)]
+struct Connection(Arc<Gauge>);
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("open")
+    }
+}
+
+impl ConnectionInfo {
+    /// Of a connection without TLS.
+    #[must_use]
+    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            peer,
+            proxy: None,
+            local,
+            tls: false,
+            http2: false,
+            fingerprint: None,
+            connection: None,
+        }
+    }
+
+    pub(super) fn of(self, gauge: &Arc<Gauge>) -> Self {
+        Self { connection: Some(Connection(Arc::clone(gauge))), ..self }
+    }
+
+    /// Somebody was verified over this connection: it, its address and whoever comes with its
+    /// session tickets are known from now on, for a day. `principal` is a hash of who it is, by
+    /// which connections are counted together. Any other standing than member, peer and familiar
+    /// cookie takes all of that away. Cheap when it was said before. Not for connections from a
+    /// trusted proxy, which carry everybody.
+    pub fn vouch(&self, standing: Standing, principal: u64) {
+        let Some(Connection(gauge)) = &self.connection else { return };
+        if gauge.shared.options.is_proxy(self.peer.ip()) {
+            return;
+        }
+        gauge.vouch(self.peer.ip(), can_carry(standing).then_some((standing, principal)));
+    }
 }
 
 /// One connection's way to the service.
@@ -59,7 +111,7 @@ where
         }
         let mut request = request.map(|incoming| Body::new(incoming, &self.gauge));
         ticket.carries(request.body().meter());
-        request.extensions_mut().insert(self.info);
+        request.extensions_mut().insert(self.info.clone());
         let service = self.service.clone();
         Answering { stage: Stage::Ready { service, request: Some(request) }, ticket: Some(ticket) }
     }

@@ -4,9 +4,10 @@
 //! Plain atomics without ordering: each is a hint of its own, and a judgement that is one tick
 //! late is as good. Nothing here allocates, and nothing arms a timer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -14,7 +15,9 @@ use parking_lot::Mutex;
 
 use super::bucket::Bucket;
 use super::stats::Cut;
-use super::{Shared, limits};
+use super::tickets::Voucher;
+use super::{Shared, clock, limits};
+use crate::decide::Standing;
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,11 @@ pub(super) struct Gauge {
     body_bytes: AtomicU64,
     bodies: Mutex<Vec<Arc<BodyMeter>>>,
     unread: AtomicBool,
+    seat: AtomicUsize,
+    known: AtomicBool,
+    heard: AtomicBool,
+    lineage: AtomicU64,
+    vouched: AtomicU64,
 }
 
 impl Gauge {
@@ -88,6 +96,11 @@ impl Gauge {
             body_bytes: AtomicU64::new(0),
             bodies: Mutex::new(Vec::new()),
             unread: AtomicBool::new(false),
+            seat: AtomicUsize::new(usize::MAX),
+            known: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            lineage: AtomicU64::new(0),
+            vouched: AtomicU64::new(0),
         }
     }
 
@@ -117,6 +130,68 @@ impl Gauge {
 
     pub(super) fn greeted_since(&self) -> u64 {
         self.greeted_since.load(Relaxed)
+    }
+
+    // --- who it is
+
+    /// Where it sits in the table; written by the table alone.
+    pub(super) fn sits_at(&self, index: usize) {
+        self.seat.store(index, Relaxed);
+    }
+
+    pub(super) fn seat(&self) -> usize {
+        self.seat.load(Relaxed)
+    }
+
+    /// Whether it has the rank of the known; written by the table alone.
+    pub(super) fn set_known(&self, known: bool) {
+        self.known.store(known, Relaxed);
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Relaxed)
+    }
+
+    /// Its TLS greeting has come whole.
+    pub(super) fn heard(&self) {
+        self.heard.store(true, Relaxed);
+    }
+
+    /// Whether it has begun to say something: with TLS, a whole greeting.
+    pub(super) fn has_spoken(&self) -> bool {
+        match self.phase() {
+            Phase::Handshake => self.heard.load(Relaxed),
+            _ => self.read_bytes() > 0,
+        }
+    }
+
+    /// Its tickets say this number.
+    pub(super) fn set_lineage(&self, lineage: u64) {
+        self.lineage.store(lineage, Relaxed);
+    }
+
+    /// Somebody was verified over it, or found to be nobody to vouch for (None). Cheap when that
+    /// was said before.
+    pub(super) fn vouch(self: &Arc<Self>, address: IpAddr, voucher: Option<(Standing, u64)>) {
+        // Principals are hashes: the one that looks like nobody is nobody.
+        let principal = voucher.map_or(0, |(_, principal)| principal);
+        if self.vouched.swap(principal, Relaxed) == principal {
+            return;
+        }
+        let (shared, lineage) = (&self.shared, self.lineage.load(Relaxed));
+        let Some((standing, principal)) = voucher else {
+            shared.known.forget_lineage(lineage);
+            return shared.demote(self);
+        };
+        let at_unix_s = clock::unix_s();
+        let voucher = Voucher { standing, principal, at_unix_s };
+        shared.known.note_lineage(lineage, &voucher);
+        if standing == Standing::Member {
+            shared.known.note_address(address, at_unix_s);
+        }
+        if shared.promote(self, principal) {
+            shared.stats.vouched.fetch_add(1, Relaxed);
+        }
     }
 
     // --- orders

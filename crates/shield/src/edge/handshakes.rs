@@ -1,7 +1,8 @@
 //! Turns for TLS handshakes: so many at once have our answer and owe us the rest of theirs. Whoever
 //! has sent no greeting yet needs no turn, and takes none from anybody. Where all turns are taken,
 //! the longest wait within the prefix that has most of them ends: a stranger who begins handshakes
-//! without going on costs others half a second, not the door. Leaves deadlines to `judge`.
+//! without going on costs others half a second, not the door. Some turns are kept for who is known,
+//! and strangers' must be paid for under pressure (`budget`). Leaves deadlines to `judge`.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::budget::Budget;
 use super::gauge::{Gauge, Order};
 use super::limits;
 use super::seats::Prefix;
@@ -18,8 +20,12 @@ use super::stats::Cut;
 
 /// All turns, and who has them.
 pub(super) struct Handshakes {
+    /// For everybody.
     turns: Semaphore,
+    /// For the known alone.
+    reserved: Semaphore,
     taken: Mutex<Vec<Taken>>,
+    pub(super) budget: Budget,
 }
 
 struct Taken {
@@ -36,29 +42,51 @@ pub(super) struct Turn<'a> {
 }
 
 impl Handshakes {
-    pub(super) fn new(turns: usize) -> Self {
-        Self { turns: Semaphore::new(turns.max(1)), taken: Mutex::new(Vec::new()) }
+    pub(super) fn new(turns: usize, us_per_s: u64) -> Self {
+        let reserved = turns / limits::HANDSHAKES_RESERVED_ONE_IN;
+        Self {
+            turns: Semaphore::new((turns - reserved).max(1)),
+            reserved: Semaphore::new(reserved.max(1)),
+            taken: Mutex::new(Vec::new()),
+            budget: Budget::new(us_per_s),
+        }
     }
 
-    /// Waits for a turn, and makes those who keep others waiting give theirs up. None only when the
-    /// edge is gone.
+    /// Waits for a turn, and makes those who keep others waiting give theirs up. None when too many
+    /// came after it, or the edge is gone.
     pub(super) async fn turn<'a>(
         &'a self,
         gauge: &'a Arc<Gauge>,
         prefix: Option<Prefix>,
     ) -> Option<Turn<'a>> {
-        let mut turn = pin!(self.turns.acquire());
+        let known = gauge.is_known();
+        if !known && !self.budget.afford().await {
+            gauge.cut(Cut::Evicted);
+            return None;
+        }
+        let mut turn = pin!(self.permit(known));
         let mut looks = tokio::time::interval(Duration::from_millis(limits::HANDSHAKE_LOOK_MS));
         let permit = loop {
             tokio::select! {
                 biased;
-                permit = &mut turn => break permit.ok()?,
+                permit = &mut turn => break permit?,
                 _ = looks.tick() => self.make_room(gauge.now()),
             }
         };
         gauge.greeted();
         self.taken.lock().push(Taken { gauge: Arc::clone(gauge), prefix });
         Some(Turn { all: self, gauge, _permit: permit })
+    }
+
+    async fn permit(&self, known: bool) -> Option<SemaphorePermit<'_>> {
+        if !known {
+            return self.turns.acquire().await.ok();
+        }
+        tokio::select! {
+            biased;
+            reserved = self.reserved.acquire() => reserved.ok(),
+            common = self.turns.acquire() => common.ok(),
+        }
     }
 
     /// Ends the longest wait of the prefix with most turns, if it is long enough to be held against

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{ResponseBody, Serve, start};
-use super::{Options, Shared, limits, tls};
+use super::{Options, Shared, limits, socket, tls};
 
 /// One address to serve, with one socket or several that share it.
 #[derive(Debug)]
@@ -50,6 +50,24 @@ impl Listener {
             set_options(&socket)?;
         }
         Ok(Self { sockets, address })
+    }
+
+    /// Takes over what whoever started this process has opened for it: `count` sockets, from
+    /// descriptor 3 on, as sd_listen_fds(3) says. Sockets of one address are one listener. Only the
+    /// first call gets any.
+    ///
+    /// # Errors
+    /// When one of them is no listening TCP socket.
+    pub fn inherited(count: usize) -> io::Result<Vec<Self>> {
+        let mut groups: Vec<(SocketAddr, Vec<StdListener>)> = Vec::new();
+        for socket in socket::inherited(count.min(limits::LISTENERS_MAX))? {
+            let address = socket.local_addr()?;
+            match groups.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, sockets)) => sockets.push(socket),
+                None => groups.push((address, vec![socket])),
+            }
+        }
+        groups.into_iter().map(|(_, sockets)| Self::from_sockets(sockets)).collect()
     }
 
     /// The address and port that it listens on.
@@ -148,6 +166,11 @@ async fn accept_until(
             Ok((stream, peer)) => {
                 pause_ms = shortest_ms;
                 welcome(stream, peer);
+                // Those who were told to leave close their sockets before more come in: else
+                // whoever comes is refused, known or not, while the kernel could hold it.
+                if shared.seats.lock().is_crowded() {
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if is_of_one_peer(&error) => {}
             Err(error) => {

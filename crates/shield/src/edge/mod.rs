@@ -11,22 +11,27 @@
 mod answer;
 mod body;
 mod bucket;
+mod budget;
 mod clock;
 mod connection;
 mod desk;
 mod frames;
 mod gauge;
 mod handshakes;
+mod hello;
 mod io;
 mod judge;
+mod known;
 mod listener;
 mod options;
 mod proxy;
 mod seats;
 mod socket;
 mod stats;
+mod tickets;
 pub mod tls;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -40,15 +45,18 @@ pub use body::{Body, BodyError};
 pub use connection::{ResponseBody, Serve};
 pub use desk::ConnectionInfo;
 pub use frames::{Metered, metered};
+pub use hello::{Fingerprint, tickets_brought};
 pub use listener::{Door, Listener};
 pub use options::Options;
 pub use proxy::{Announced, announced};
 pub use socket::{open_files_max, raise_open_files};
-pub use stats::{Cut, Stats};
+pub use stats::{Cut, Handshaken, Stats};
+pub use tickets::Tickets;
 
 use crate::limits;
 use gauge::Order;
 use handshakes::Handshakes;
+use known::Known;
 use seats::Seats;
 
 /// Any error of a service or of its response bodies. hyper only ends the connection over it.
@@ -61,6 +69,9 @@ struct Shared {
     stats: Arc<Stats>,
     seats: Mutex<Seats>,
     handshakes: Handshakes,
+    known: Known,
+    /// Somebody else found that there is more to do than can be done.
+    pressed: AtomicBool,
     /// Told when the last connection of a drain has left.
     emptied: Notify,
     /// A response was refused since the watchman last looked.
@@ -92,13 +103,17 @@ impl Edge {
             options.connections_max = options.connections_max.min(files - reserved).max(1);
         }
         options.turns = options.turns.max(1);
-        let handshakes = Handshakes::new(options.handshakes_max);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let us_per_s = options.handshake_us_per_s.saturating_mul(cores);
+        let handshakes = Handshakes::new(options.handshakes_max, us_per_s);
         let shared = Shared {
             clock: clock::Clock::new(),
             options,
             stats: Arc::default(),
             seats: Mutex::new(Seats::new()),
             handshakes,
+            known: Known::new(clock::unix_s()),
+            pressed: AtomicBool::new(false),
             emptied: Notify::new(),
             overfull: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -109,6 +124,11 @@ impl Edge {
     /// The counters, to be read while it serves and after.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.shared.stats)
+    }
+
+    /// What others may ask of it and tell it while it serves.
+    pub fn handle(&self) -> Handle {
+        Handle { shared: Arc::clone(&self.shared) }
     }
 
     /// The options in force.
@@ -150,6 +170,27 @@ impl Edge {
     }
 }
 
+/// An edge's ear: see [`Edge::handle`].
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Whether a member was served at this address within a day, or two at most: it has the rank of
+    /// the known at the accept gate, and is never to be denied before it.
+    #[must_use]
+    pub fn is_familiar(&self, address: IpAddr) -> bool {
+        self.shared.known.is_familiar(address.to_canonical())
+    }
+
+    /// There is more to do than can be done, or not any more: from now on strangers' handshakes
+    /// have a budget. Besides, the edge finds out by itself when the machine is too busy for all.
+    pub fn press(&self, pressed: bool) {
+        self.shared.pressed.store(pressed, Relaxed);
+    }
+}
+
 /// Serves one door with an edge of its own: see [`Edge`] for several.
 ///
 /// # Errors
@@ -168,6 +209,27 @@ where
 }
 
 impl Shared {
+    /// Somebody known is behind a connection. False where that gives it nothing more.
+    fn promote(&self, gauge: &Arc<gauge::Gauge>, principal: u64) -> bool {
+        let mut seats = self.seats.lock();
+        let promoted = seats.promote(gauge, principal);
+        self.count(&seats);
+        promoted
+    }
+
+    /// What made a connection known did not hold.
+    fn demote(&self, gauge: &Arc<gauge::Gauge>) {
+        let mut seats = self.seats.lock();
+        seats.demote(gauge);
+        self.count(&seats);
+    }
+
+    /// Shows how many there are.
+    fn count(&self, seats: &Seats) {
+        self.stats.open.store(seats.open() as u64, Relaxed);
+        self.stats.known.store(seats.known() as u64, Relaxed);
+    }
+
     /// Waits until no connection is open. Only in a drain.
     async fn empty(&self) {
         loop {
@@ -186,6 +248,8 @@ struct Watchman {
     ticker: clock::Ticker,
     ticks: tokio::time::Interval,
     turn: usize,
+    /// Until when the machine counts as too busy.
+    late_until_ms: u64,
 }
 
 impl Watchman {
@@ -193,7 +257,7 @@ impl Watchman {
         let period = Duration::from_millis(shared.options.tick_ms.max(1));
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { shared, ticker: clock::Ticker::start(), ticks, turn: 0 }
+        Self { shared, ticker: clock::Ticker::start(), ticks, turn: 0, late_until_ms: 0 }
     }
 
     /// Keeps watch until `end`.
@@ -211,8 +275,15 @@ impl Watchman {
     /// One turn: a share of the seats, a thousand of them under one hold of the lock.
     fn look(&mut self) {
         let shared = &self.shared;
-        self.ticker.tick(&shared.clock);
+        let late_ms = self.ticker.tick(&shared.clock).saturating_sub(shared.options.tick_ms);
         let now = shared.clock.now();
+        if late_ms > limits::LATE_MS {
+            self.late_until_ms = now.saturating_add(limits::LATE_LASTS_MS);
+        }
+        let pressed = now < self.late_until_ms || shared.pressed.load(Relaxed);
+        shared.handshakes.budget.tick(pressed, now);
+        shared.stats.pressed.store(pressed, Relaxed);
+        shared.stats.handshakes_waiting.store(shared.handshakes.budget.waiting() as u64, Relaxed);
         let (turns, seats) = (shared.options.turns, shared.seats.lock().len());
         let share = seats.div_ceil(turns);
         let (start, end) = (self.turn * share, ((self.turn + 1) * share).min(seats));
@@ -221,6 +292,9 @@ impl Watchman {
             shared.seats.lock().judge(from, count, &shared.options, now);
         }
         self.turn = (self.turn + 1) % turns;
+        if self.turn == 0 {
+            shared.known.turn(clock::unix_s());
+        }
         if shared.overfull.swap(false, Relaxed) {
             // Half of the budget is where a peer's own share begins to count.
             let most = shared.options.held_bytes_max / 2;

@@ -30,6 +30,8 @@ pub struct Options {
     pub handshake_ms: u64,
     /// See [`limits::HANDSHAKES_MAX`].
     pub handshakes_max: usize,
+    /// See [`limits::HANDSHAKE_US_PER_S`].
+    pub handshake_us_per_s: u64,
     /// See [`limits::FLIGHT_MS`].
     pub flight_ms: u64,
     /// See [`limits::FIRST_BYTE_MS`].
@@ -96,6 +98,7 @@ impl Default for Options {
             eviction_after_ms: limits::EVICTION_AFTER_MS,
             handshake_ms: limits::HANDSHAKE_MS,
             handshakes_max: limits::HANDSHAKES_MAX,
+            handshake_us_per_s: limits::HANDSHAKE_US_PER_S,
             flight_ms: limits::FLIGHT_MS,
             first_byte_ms: limits::FIRST_BYTE_MS,
             header_ms: limits::HEADER_MS,

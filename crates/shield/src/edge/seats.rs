@@ -1,9 +1,11 @@
-//! Who may sit: the table of open connections, caps for all and per prefix, and who must go when
-//! a place is needed. Leaves waits and rates to `judge`, and time to the watchman.
+//! Who may sit: the table of open connections, caps for all and per prefix. Leaves who must go when
+//! a place is needed to `room`, waits and rates to `judge`, and time to the watchman.
 //!
 //! Memory: at most `connections_max` seats and as many prefixes, whoever connects.
 
-use std::collections::{BTreeSet, HashMap};
+mod room;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use super::gauge::{Gauge, Order};
 use super::judge::{Marks, Seen, Verdict, judge, waiting_ms};
 use super::stats::Cut;
 use super::{Options, Shared, limits, socket};
+use room::{Fresh, Lane};
 
 /// What connections are counted by: an IPv4 address or an IPv6 /64 (what one subscriber gets).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,17 +45,35 @@ struct Seat {
     /// Where this seat stands in its prefix's list.
     place: usize,
     leaving: bool,
+    lane: Lane,
+    /// Who was seen behind it.
+    principal: Option<u64>,
+    /// Tells it from others that sit here before or after.
+    serial: u64,
+}
+
+/// The seats of one prefix.
+#[derive(Default)]
+struct Crowd {
+    places: Vec<usize>,
+    strangers: usize,
 }
 
 /// The table. Its lock is held for a hundred microseconds at most.
 pub(super) struct Seats {
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
-    prefixes: HashMap<Prefix, Vec<usize>>,
-    /// Prefixes with two or more seats, by how many.
+    prefixes: HashMap<Prefix, Crowd>,
+    /// Prefixes with two or more strangers, by how many.
     hoards: BTreeSet<(usize, Prefix)>,
     open: usize,
     leaving: usize,
+    /// Those who are not leaving, by lane.
+    strangers: usize,
+    known: usize,
+    principals: HashMap<u64, usize>,
+    fresh: VecDeque<Fresh>,
+    serial: u64,
     cursor: usize,
     /// Set once the server stops: whoever sits down now is told to finish.
     pub(super) draining: bool,
@@ -63,6 +84,8 @@ pub(super) struct Newcomer {
     pub(super) address: IpAddr,
     pub(super) descriptor: RawFd,
     pub(super) capped: bool,
+    /// Known by its address alone.
+    pub(super) known: bool,
 }
 
 impl Seats {
@@ -74,6 +97,11 @@ impl Seats {
             hoards: BTreeSet::new(),
             open: 0,
             leaving: 0,
+            strangers: 0,
+            known: 0,
+            principals: HashMap::new(),
+            fresh: VecDeque::new(),
+            serial: 0,
             cursor: 0,
             draining: false,
         }
@@ -83,68 +111,50 @@ impl Seats {
         self.open
     }
 
+    /// How many are known.
+    pub(super) fn known(&self) -> usize {
+        self.known
+    }
+
+    /// So many were told to leave that newcomers had better wait for them.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.leaving > limits::LEAVING_MAX / 2
+    }
+
     /// Seats a connection, making room if that is fair; answers where it sits, None to refuse it.
     pub(super) fn admit(&mut self, gauge: Arc<Gauge>, newcomer: &Newcomer) -> Option<usize> {
         let shared = Arc::clone(&gauge.shared);
         let now = shared.clock.now();
         let prefix = newcomer.capped.then(|| Prefix::of(newcomer.address));
-        let crowd = prefix.and_then(|prefix| self.prefixes.get(&prefix)).map_or(0, Vec::len);
-        if crowd >= shared.options.prefix_connections_max {
-            self.evict_from(prefix, &shared, now).then_some(())?;
+        if self.crowd(prefix) >= shared.options.prefix_connections_max {
+            self.evict_from(prefix, None, &shared, now).then_some(())?;
         }
-        if self.open - self.leaving >= shared.options.connections_max {
-            self.evict(&shared, now).then_some(())?;
-        }
-        if self.leaving > limits::LEAVING_MAX {
+        let lane = self.lane_of(prefix, newcomer.known, &shared);
+        self.has_room(lane, &shared, now).then_some(())?;
+        // Who is known may overdraw twice as much.
+        let overdraws = if lane == Lane::Known { 2 } else { 1 };
+        if self.leaving > overdraws * limits::LEAVING_MAX {
             return None;
         }
-        let descriptor = newcomer.descriptor;
-        let seat =
-            Seat { gauge, descriptor, marks: Marks::default(), prefix, place: 0, leaving: false };
-        Some(self.sit(seat))
+        self.serial += 1;
+        gauge.set_known(lane == Lane::Known);
+        Some(self.sit(Seat {
+            gauge,
+            descriptor: newcomer.descriptor,
+            marks: Marks::default(),
+            prefix,
+            place: 0,
+            leaving: false,
+            lane,
+            principal: None,
+            serial: self.serial,
+        }))
     }
 
-    /// Makes room for one more: first in the prefix that hoards most, else wherever somebody keeps
-    /// us waiting. False when everybody is being served.
-    pub(super) fn evict(&mut self, shared: &Shared, now: u64) -> bool {
-        let hoarder = self.hoards.last().map(|(_, prefix)| *prefix);
-        self.evict_from(hoarder, shared, now) || {
-            let all = self.seats.len();
-            let sample: Vec<usize> = sample(self.turn(), all).collect();
-            self.evict_among(&sample, shared, now)
-        }
-    }
-
-    fn evict_from(&mut self, prefix: Option<Prefix>, shared: &Shared, now: u64) -> bool {
-        let turn = self.turn();
-        let Some(list) = prefix.and_then(|prefix| self.prefixes.get(&prefix)) else { return false };
-        let chosen: Vec<usize> =
-            sample(turn, list.len()).filter_map(|place| list.get(place).copied()).collect();
-        self.evict_among(&chosen, shared, now)
-    }
-
-    /// Where the next sample starts: over a few calls everybody is looked at.
-    fn turn(&mut self) -> usize {
-        self.cursor = self.cursor.wrapping_add(limits::EVICTION_SAMPLE);
-        self.cursor
-    }
-
-    fn evict_among(&mut self, places: &[usize], shared: &Shared, now: u64) -> bool {
-        let longest = places
-            .iter()
-            .filter_map(|&index| {
-                let seat = self.seats.get(index)?.as_ref()?;
-                let may_go = !seat.leaving && seat.gauge.order() < Order::Cut;
-                may_go.then_some((seat.waiting_ms(now)?, index))
-            })
-            .max();
-        match longest {
-            Some((waited_ms, index)) if waited_ms >= shared.options.eviction_after_ms => {
-                self.cut(index, Cut::Evicted);
-                true
-            }
-            _ => false,
-        }
+    /// How many connections a prefix has.
+    fn crowd(&self, prefix: Option<Prefix>) -> usize {
+        let crowd = prefix.and_then(|prefix| self.prefixes.get(&prefix));
+        crowd.map_or(0, |crowd| crowd.places.len())
     }
 
     /// Counts a seat by the address that a proxy named for it, making room among its like if that
@@ -155,28 +165,37 @@ impl Seats {
             return false;
         };
         let shared = Arc::clone(&seat.gauge.shared);
-        let prefix = Prefix::of(address);
-        let crowd = self.prefixes.get(&prefix).map_or(0, Vec::len);
-        let is_full = crowd >= shared.options.prefix_connections_max;
-        if is_full && !self.evict_from(Some(prefix), &shared, shared.clock.now()) {
+        let prefix = Some(Prefix::of(address));
+        let is_full = self.crowd(prefix) >= shared.options.prefix_connections_max;
+        if is_full && !self.evict_from(prefix, None, &shared, shared.clock.now()) {
             shared.stats.refused.fetch_add(1, Relaxed);
             return false;
         }
-        self.count(index, prefix);
+        let lane = self.lane_of(prefix, shared.known.is_familiar(address), &shared);
+        self.count(index, Prefix::of(address));
+        self.change(index, lane);
         true
     }
 
     fn sit(&mut self, mut seat: Seat) -> usize {
-        let prefix = seat.prefix.take();
+        let (prefix, lane, serial) = (seat.prefix.take(), seat.lane, seat.serial);
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
             self.seats.len() - 1
         });
+        seat.gauge.sits_at(index);
         if let Some(chair) = self.seats.get_mut(index) {
             *chair = Some(seat);
         }
         if let Some(prefix) = prefix {
             self.count(index, prefix);
+        }
+        match lane {
+            Lane::Known => self.known += 1,
+            Lane::Stranger => {
+                self.strangers += 1;
+                self.note_fresh(index, serial);
+            }
         }
         self.open += 1;
         index
@@ -184,17 +203,18 @@ impl Seats {
 
     /// Puts a seat into its prefix's count.
     fn count(&mut self, index: usize, prefix: Prefix) {
-        let list = self.prefixes.entry(prefix).or_default();
-        list.push(index);
-        let (count, place) = (list.len(), list.len() - 1);
-        if let Some(Some(seat)) = self.seats.get_mut(index) {
-            (seat.prefix, seat.place) = (Some(prefix), place);
-        }
-        self.rank(prefix, count - 1, count);
+        let Some(Some(seat)) = self.seats.get_mut(index) else { return };
+        let crowd = self.prefixes.entry(prefix).or_default();
+        (seat.prefix, seat.place) = (Some(prefix), crowd.places.len());
+        crowd.places.push(index);
+        let before = crowd.strangers;
+        crowd.strangers += usize::from(seat.lane == Lane::Stranger);
+        let after = crowd.strangers;
+        self.rank(prefix, before, after);
     }
 
     fn rank(&mut self, prefix: Prefix, before: usize, after: usize) {
-        if before >= 2 {
+        if before >= 2 && before != after {
             self.hoards.remove(&(before, prefix));
         }
         if after >= 2 {
@@ -205,36 +225,56 @@ impl Seats {
     /// Takes a seat out of its prefix's count.
     fn uncount(&mut self, index: usize) {
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
-        let (place, Some(prefix)) = (seat.place, seat.prefix.take()) else { return };
-        let Some(list) = self.prefixes.get_mut(&prefix) else { return };
-        list.swap_remove(place);
-        let (count, moved) = (list.len(), list.get(place).copied());
-        if count == 0 {
+        let (place, lane, Some(prefix)) = (seat.place, seat.lane, seat.prefix.take()) else {
+            return;
+        };
+        let Some(crowd) = self.prefixes.get_mut(&prefix) else { return };
+        let before = crowd.strangers;
+        crowd.strangers -= usize::from(lane == Lane::Stranger);
+        crowd.places.swap_remove(place);
+        let (after, moved) = (crowd.strangers, crowd.places.get(place).copied());
+        if crowd.places.is_empty() {
             self.prefixes.remove(&prefix);
         }
         if let Some(Some(other)) = moved.and_then(|moved| self.seats.get_mut(moved)) {
             other.place = place;
         }
-        self.rank(prefix, count + 1, count);
+        self.rank(prefix, before, after);
+    }
+
+    /// Takes a seat out of all counts but that of the open ones.
+    fn unlist(&mut self, index: usize) {
+        self.uncount(index);
+        self.forget_principal(index);
+        match self.seats.get(index).and_then(Option::as_ref).map(|seat| seat.lane) {
+            Some(Lane::Known) => self.known -= 1,
+            Some(Lane::Stranger) => self.strangers -= 1,
+            None => {}
+        }
     }
 
     /// The connection is about to close its socket.
     pub(super) fn leave(&mut self, index: usize) {
-        self.uncount(index);
-        if let Some(seat) = self.seats.get_mut(index).and_then(Option::take) {
-            self.open -= 1;
-            self.leaving -= usize::from(seat.leaving);
-            self.free.push(index);
+        let Some(Some(seat)) = self.seats.get(index) else { return };
+        if seat.leaving {
+            self.leaving -= 1;
+        } else {
+            self.unlist(index);
         }
+        if let Some(chair) = self.seats.get_mut(index) {
+            *chair = None;
+        }
+        self.open -= 1;
+        self.free.push(index);
     }
 
     fn cut(&mut self, index: usize, reason: Cut) {
-        self.uncount(index);
         let Some(Some(seat)) = self.seats.get_mut(index) else { return };
-        if !seat.leaving {
-            seat.leaving = true;
+        if !std::mem::replace(&mut seat.leaving, true) {
             self.leaving += 1;
+            self.unlist(index);
         }
+        let Some(Some(seat)) = self.seats.get(index) else { return };
         seat.gauge.cut(reason);
         let unread = socket::unacknowledged(seat.descriptor) > 0;
         socket::cut(seat.descriptor, unread);
@@ -362,11 +402,6 @@ impl Seat {
     }
 }
 
-/// Up to `EVICTION_SAMPLE` of `all` places, from `start` on and round.
-fn sample(start: usize, all: usize) -> impl Iterator<Item = usize> {
-    (0..limits::EVICTION_SAMPLE.min(all)).map(move |step| start.wrapping_add(step) % all)
-}
-
 /// A connection's seat, held for as long as its socket is open. Dropped before the socket is.
 pub(super) struct Guard {
     pub(super) gauge: Arc<Gauge>,
@@ -388,7 +423,10 @@ impl Guard {
             return None;
         };
         shared.stats.accepted.fetch_add(1, Relaxed);
-        shared.stats.open.store(seats.open() as u64, Relaxed);
+        if gauge.is_known() {
+            shared.stats.familiar.fetch_add(1, Relaxed);
+        }
+        shared.count(&seats);
         Some(Self { gauge, index })
     }
 
@@ -404,7 +442,7 @@ impl Drop for Guard {
         self.gauge.flushed();
         let mut seats = shared.seats.lock();
         seats.leave(self.index);
-        shared.stats.open.store(seats.open() as u64, Relaxed);
+        shared.count(&seats);
         if seats.draining && seats.open() == 0 {
             shared.emptied.notify_one();
         }

@@ -5,10 +5,12 @@
 //! its socket is closed: so a descriptor found in the table is open and is the connection's own.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::net::TcpListener as StdListener;
+use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket, Type};
 
 /// Bytes written to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); 0 when the
 /// kernel does not say.
@@ -30,6 +32,43 @@ pub(super) fn cut(descriptor: RawFd, reset: bool) {
     }
     // An error here means that the peer was faster.
     let _ = socket.shutdown(std::net::Shutdown::Both);
+}
+
+/// Takes sockets that whoever started this process has opened for it (sd_listen_fds(3)): `count` of
+/// them, from descriptor 3 on. Only the first call gets any: from then on they are its caller's.
+///
+/// # Errors
+/// When one of these descriptors is not open, or is not a listening TCP socket.
+pub(super) fn inherited(count: usize) -> io::Result<Vec<StdListener>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Relaxed) {
+        return Ok(Vec::new());
+    }
+    let first: RawFd = 3;
+    (first..).take(count).map(take_over).collect()
+}
+
+fn take_over(descriptor: RawFd) -> io::Result<StdListener> {
+    // SAFETY: both calls take plain numbers, and answer -1 for what is not open.
+    let outcome = unsafe {
+        match libc::fcntl(descriptor, libc::F_GETFD) {
+            -1 => -1,
+            flags => libc::fcntl(descriptor, libc::F_SETFD, flags | libc::FD_CLOEXEC),
+        }
+    };
+    if outcome == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, as was just seen, and nothing in this process closes it meanwhile.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    // Looked at before it is owned: what is no such socket may be somebody else's.
+    let socket = SockRef::from(&borrowed);
+    if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: nobody else in this process owns it: a listening socket with this number was there
+    // before the first instruction, and this is done once.
+    Ok(unsafe { Socket::from_raw_fd(descriptor) }.into())
 }
 
 /// How many files this process may have open.

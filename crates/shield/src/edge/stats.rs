@@ -1,6 +1,6 @@
 //! What the edge counts, for metrics and reports: a fixed set of counters, whatever the peers do.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Why a connection was cut rather than ended by its peer or politely by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +72,44 @@ impl Cut {
     }
 }
 
+/// How a TLS handshake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshaken {
+    /// With a signature of ours.
+    Full,
+    /// From an earlier session, which costs a fraction.
+    Resumed,
+    /// Not at all, once its greeting had come.
+    Failed,
+}
+
+impl Handshaken {
+    /// Every end, in the order of the counters.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Resumed, Self::Failed];
+
+    /// It as a label of a metric.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Counters since the start, and gauges of now. Read at any time, from any thread.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub(super) open: AtomicU64,
+    pub(super) known: AtomicU64,
     pub(super) accepted: AtomicU64,
+    pub(super) familiar: AtomicU64,
+    pub(super) vouched: AtomicU64,
+    pub(super) tickets: AtomicU64,
+    pub(super) tickets_void: AtomicU64,
+    pub(super) handshakes: [AtomicU64; 3],
+    pub(super) handshakes_waiting: AtomicU64,
+    pub(super) pressed: AtomicBool,
     pub(super) refused: AtomicU64,
     pub(super) outside: AtomicU64,
     pub(super) accept_failed: AtomicU64,
@@ -93,6 +126,39 @@ impl Stats {
     /// Connections open now.
     pub fn open(&self) -> u64 {
         self.open.load(Relaxed)
+    }
+    /// Of them, those with the rank of the known.
+    pub fn known(&self) -> u64 {
+        self.known.load(Relaxed)
+    }
+    /// Connections accepted from an address that served a member.
+    pub fn familiar(&self) -> u64 {
+        self.familiar.load(Relaxed)
+    }
+    /// Connections over which somebody was seen who made them known.
+    pub fn vouched(&self) -> u64 {
+        self.vouched.load(Relaxed)
+    }
+    /// Connections whose session ticket made them known before their handshake.
+    pub fn tickets(&self) -> u64 {
+        self.tickets.load(Relaxed)
+    }
+    /// Tickets with standing that counted for nothing: used before, or not proven to be their
+    /// bearer's.
+    pub fn tickets_void(&self) -> u64 {
+        self.tickets_void.load(Relaxed)
+    }
+    /// TLS handshakes that ended like this.
+    pub fn handshakes(&self, ended: Handshaken) -> u64 {
+        self.handshakes.get(ended as usize).map_or(0, |count| count.load(Relaxed))
+    }
+    /// Strangers' handshakes that wait for their share of the processor.
+    pub fn handshakes_waiting(&self) -> u64 {
+        self.handshakes_waiting.load(Relaxed)
+    }
+    /// Whether strangers' handshakes have a budget now.
+    pub fn pressed(&self) -> bool {
+        self.pressed.load(Relaxed)
     }
     /// Connections accepted and given a place.
     pub fn accepted(&self) -> u64 {
@@ -139,6 +205,12 @@ impl Stats {
         self.cut.get(reason as usize).map_or(0, |count| count.load(Relaxed))
     }
 
+    pub(super) fn count_handshake(&self, ended: Handshaken) {
+        if let Some(count) = self.handshakes.get(ended as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
     pub(super) fn count_cut(&self, reason: Cut) {
         if let Some(count) = self.cut.get(reason as usize) {
             count.fetch_add(1, Relaxed);
@@ -154,6 +226,9 @@ mod tests {
     fn every_reason_has_its_own_counter() {
         for (place, reason) in Cut::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{}", reason.label());
+        }
+        for (place, ended) in Handshaken::ALL.into_iter().enumerate() {
+            assert_eq!(ended as usize, place, "{}", ended.label());
         }
     }
 }

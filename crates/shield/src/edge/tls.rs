@@ -2,33 +2,37 @@
 //! answers to ACME's TLS-ALPN-01 challenge (RFC 8737), which needs no second port and no path of
 //! the service. Leaves files to the server, and asking for certificates to its `acme`.
 //!
-//! Sessions resume by tickets that only this process can open, so they cost no memory. Early data
+//! Sessions resume by tickets that only we can open (`tickets`), so they cost no memory. Early data
 //! is never accepted: it can be replayed.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use parking_lot::RwLock;
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{Accepted, AcceptedAlert, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{HandshakeKind, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
+use super::hello::{self, Fingerprint, Hello, Message};
 use super::io::Metered;
-use super::limits::GREETING_BYTES_MAX;
+use super::tickets::{Note, Tickets, Unspent};
 
 /// The protocol name of a TLS-ALPN-01 validation (RFC 8737, 6.2).
 const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 /// Challenges answered at once; an order has one for each name. Past it: refused.
 const CHALLENGES_MAX: usize = 100;
+/// Bytes of a greeting that are read at once.
+const READ_BYTES: usize = 4 * 1024;
 
 /// Why a certificate was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +179,15 @@ pub(super) enum Protocol {
 #[derive(Clone)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
+    pub(super) tickets: Arc<Tickets>,
+}
+
+/// A handshake that was gone through with.
+pub(super) struct Shaken {
+    pub(super) stream: TlsStream<Metered>,
+    pub(super) protocol: Protocol,
+    /// The peer has shown that the session that it resumed is its own.
+    pub(super) resumed: bool,
 }
 
 impl Acceptor {
@@ -190,42 +203,123 @@ impl Acceptor {
             .with_cert_resolver(certificates);
         config.alpn_protocols =
             vec![b"h2".to_vec(), b"http/1.1".to_vec(), CHALLENGE_PROTOCOL.to_vec()];
-        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        let tickets = Tickets::new()?;
+        config.ticketer = Arc::<Tickets>::clone(&tickets);
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), tickets })
     }
 
-    /// Answers a greeting and waits for the rest of the handshake.
+    /// The keys of its session tickets.
+    pub fn tickets(&self) -> Arc<Tickets> {
+        Arc::clone(&self.tickets)
+    }
+
+    /// Answers a greeting and waits for the rest of the handshake. `next` says what the tickets of
+    /// this connection shall say, from what the one said that it has proven to be its own.
     pub(super) async fn accept(
         &self,
-        greeted: StartHandshake<Metered>,
-    ) -> io::Result<(TlsStream<Metered>, Protocol)> {
-        let stream = greeted.into_stream(Arc::clone(&self.config)).await?;
-        let protocol = match stream.get_ref().1.alpn_protocol() {
+        greeted: Greeted,
+        next: impl FnOnce(Option<Note>) -> Note,
+    ) -> io::Result<Shaken> {
+        let started = greeted.start().await?;
+        let accepting = started.into_stream_with(Arc::clone(&self.config), |session| {
+            // The greeting was answered: in TLS 1.3 a ticket's proof has been checked by now.
+            let said = session.received_resumption_data();
+            let said = said.and_then(|bytes| self.tickets.decode(bytes));
+            session.set_resumption_data(&self.tickets.encode(&next(said)));
+        });
+        let stream = accepting.await?;
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             Some(CHALLENGE_PROTOCOL) => Protocol::Challenge,
             _ => Protocol::Http1,
         };
-        Ok((stream, protocol))
+        Ok(Shaken { stream, protocol, resumed })
     }
 }
 
-/// Reads a peer's first flight (the ClientHello) and answers nothing yet, unless it is nonsense.
-///
-/// # Errors
-/// When the peer leaves, speaks something else, or says more than a greeting needs.
-pub(super) async fn greeting(
+/// A peer's greeting, whole and not answered yet.
+pub(super) struct Greeted {
     socket: Metered,
-    read_bytes: impl Fn() -> u64,
-) -> io::Result<StartHandshake<Metered>> {
-    let listening = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket);
-    let mut listening = std::pin::pin!(listening);
-    std::future::poll_fn(|context| match listening.as_mut().poll(context) {
-        Poll::Pending if read_bytes() > GREETING_BYTES_MAX => {
-            Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+    /// What came, from the first byte on.
+    bytes: Vec<u8>,
+    /// What kind of client it shows; none where only rustls can tell what is wrong with it.
+    pub(super) fingerprint: Option<Fingerprint>,
+    /// What a ticket in it says, and its number.
+    pub(super) note: Option<(Note, Unspent)>,
+}
+
+impl Greeted {
+    /// Reads a peer's first flight, and leaves all that costs more to later.
+    ///
+    /// # Errors
+    /// When the peer leaves, speaks something else, or says more than a greeting needs.
+    pub(super) async fn hear(mut socket: Metered, tickets: &Tickets) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        loop {
+            let needed = match hello::message(&bytes) {
+                Message::Needs(needed) => needed,
+                Message::Whole(message) => {
+                    let hello = Hello::read(&message);
+                    let fingerprint = hello.as_ref().map(Hello::fingerprint);
+                    let note = hello.and_then(|hello| tickets.read(hello.tickets()));
+                    return Ok(Self { socket, bytes, fingerprint, note });
+                }
+                Message::Foreign => return Err(turn_away(socket, &bytes).await),
+            };
+            while bytes.len() < needed {
+                read_some(&mut socket, &mut bytes).await?;
+            }
         }
-        polled => polled,
+    }
+
+    /// What rustls makes of it.
+    async fn start(self) -> io::Result<StartHandshake<Metered>> {
+        match accepted(&self.bytes) {
+            Ok(Some(accepted)) => Ok(StartHandshake::from_parts(accepted, self.socket)),
+            Ok(None) => Err(io::ErrorKind::InvalidData.into()),
+            Err(_) => Err(turn_away(self.socket, &self.bytes).await),
+        }
+    }
+}
+
+/// Hands bytes to rustls; none while it wants more of them.
+fn accepted(mut bytes: &[u8]) -> Result<Option<Accepted>, AcceptedAlert> {
+    let mut acceptor = rustls::server::Acceptor::default();
+    while !bytes.is_empty() {
+        if !matches!(acceptor.read_tls(&mut bytes), Ok(1..)) {
+            return Ok(None);
+        }
+    }
+    acceptor.accept().map_err(|(_, alert)| alert)
+}
+
+/// Says in the protocol's own words what is wrong with a greeting, where it has some for it.
+async fn turn_away(mut socket: Metered, bytes: &[u8]) -> io::Error {
+    let mut words = Vec::new();
+    if let Err(mut alert) = accepted(bytes) {
+        let _ = alert.write_all(&mut words);
+    }
+    // A peer that does not take a few bytes is not waited for: the watchman's bounds hold.
+    let _ = socket.write_all(&words).await;
+    io::ErrorKind::InvalidData.into()
+}
+
+/// Reads what has come. Space is taken only once there is something: most who say nothing never
+/// will.
+async fn read_some(socket: &mut Metered, bytes: &mut Vec<u8>) -> io::Result<()> {
+    std::future::poll_fn(|context| {
+        let mut space = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut *socket).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        bytes.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
     })
     .await
 }

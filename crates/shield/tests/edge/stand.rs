@@ -15,8 +15,12 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use shield::edge::{Body, ConnectionInfo, Cut, Door, Drained, Edge, Listener, Options, Stats, tls};
+use shield::decide::Standing;
+use shield::edge::{
+    Body, ConnectionInfo, Cut, Door, Drained, Edge, Handle, Listener, Options, Stats, Tickets, tls,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -66,6 +70,8 @@ pub struct Stand {
     pub stats: Arc<Stats>,
     pub certificates: Arc<tls::Certificates>,
     pub roots: Arc<rustls::RootCertStore>,
+    pub handle: Handle,
+    pub tickets: Arc<Tickets>,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<Drained>>,
 }
@@ -84,10 +90,12 @@ impl Stand {
         let acceptor = tls::Acceptor::new(Arc::clone(&certificates)).expect("TLS");
         let edge = Edge::new(options);
         let (stats, stop) = (edge.stats(), CancellationToken::new());
+        let (handle, tickets) = (edge.handle(), acceptor.tickets());
         let doors = vec![Door::plain(plain), Door::tls(secure, acceptor)];
         let serving = tokio::spawn(edge.serve(doors, tower::service_fn(answer), stop.clone()));
         let roots = Arc::new(roots);
-        Self { plain: plain_at, secure: secure_at, stats, certificates, roots, stop, serving }
+        let (plain, secure) = (plain_at, secure_at);
+        Self { plain, secure, stats, certificates, roots, handle, tickets, stop, serving }
     }
 
     /// A connection without TLS.
@@ -106,10 +114,33 @@ impl Stand {
         Wire::new(stream)
     }
 
-    fn client(&self, protocols: &[&str]) -> Arc<rustls::ClientConfig> {
+    /// The same from another address of the loopback range.
+    pub async fn dial_tls_from(&self, last: u8, protocols: &[&str]) -> Wire {
+        self.dial_tls_as(&self.client(protocols), last).await
+    }
+
+    /// The same as a client that may have been here before.
+    pub async fn dial_tls_as(&self, client: &Arc<ClientConfig>, last: u8) -> Wire {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = self.dial_secure_raw(last).await;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(client));
+        Wire::new(connector.connect(name, stream).await.expect("TLS"))
+    }
+
+    /// A client that keeps the tickets it is given.
+    pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        self.client_of(protocols, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// One of certain versions of TLS.
+    pub fn client_of(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
@@ -119,9 +150,13 @@ impl Stand {
 
     /// A client's first flight, whole: what a real one sends and then waits for our answer.
     pub fn greeting(&self) -> Vec<u8> {
+        self.greeting_as(&self.client(&["h2"]))
+    }
+
+    /// That of a client that may have been here before.
+    pub fn greeting_as(&self, client: &Arc<ClientConfig>) -> Vec<u8> {
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut client =
-            rustls::ClientConnection::new(self.client(&["h2"]), name).expect("a client");
+        let mut client = rustls::ClientConnection::new(Arc::clone(client), name).expect("a client");
         let mut bytes = Vec::new();
         client.write_tls(&mut bytes).expect("a greeting");
         bytes
@@ -129,7 +164,11 @@ impl Stand {
 
     /// A connection to the TLS door from another address of the loopback range, still raw.
     pub async fn dial_secure_from(&self, last: u8) -> Wire {
-        Wire::new(dial(self.secure, Ipv4Addr::new(127, 0, 0, last).into()).await)
+        Wire::new(self.dial_secure_raw(last).await)
+    }
+
+    pub async fn dial_secure_raw(&self, last: u8) -> TcpStream {
+        dial(self.secure, Ipv4Addr::new(127, 0, 0, last).into()).await
     }
 
     pub async fn handshake(
@@ -302,8 +341,17 @@ async fn answer(request: Request<Body>) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
         "/who" => {
-            let info = request.extensions().get::<ConnectionInfo>().copied();
+            let info = request.extensions().get::<ConnectionInfo>().cloned();
             Response::new(full(format!("{info:?}").into_bytes()))
+        }
+        "/suspect" => {
+            vouch(&request, Standing::Suspect, 0);
+            Response::new(full(b"hello".to_vec()))
+        }
+        member if member.starts_with("/member/") => {
+            let account = member.trim_start_matches("/member/").parse().expect("a number");
+            vouch(&request, Standing::Member, account);
+            Response::new(full(b"welcome".to_vec()))
         }
         "/echo" => match request.into_body().collect().await {
             Ok(body) => Response::new(full(body.to_bytes().to_vec())),
@@ -331,6 +379,12 @@ async fn answer(request: Request<Body>) -> Result<Answer, Infallible> {
         "/upgrade" => upgrade(request),
         _ => Response::new(full(b"hello".to_vec())),
     })
+}
+
+/// Has seen who asks.
+fn vouch(request: &Request<Body>, standing: Standing, principal: u64) {
+    let info = request.extensions().get::<ConnectionInfo>().expect("of a connection");
+    info.vouch(standing, principal);
 }
 
 /// Switches to a protocol that sends back what it gets.

@@ -1,0 +1,4 @@
+//! libFuzzer's door to `fuzz::greeting`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::greeting::run(data));
