@@ -43,6 +43,15 @@ impl Sealer {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
+    /// A secret of its own for another purpose, which tells nothing about this key.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        // No kind has this number.
+        context.update(&[0]);
+        context.update(purpose.as_bytes());
+        context.sign().as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
     fn tag(&self, kind: Kind, payload: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(&[kind as u8]);
@@ -133,6 +142,15 @@ impl Sealer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_purpose_has_a_secret_of_its_own() {
+        let sealer = Sealer::new(&[7; 32]);
+        assert_eq!(sealer.derive("one"), Sealer::new(&[7; 32]).derive("one"));
+        assert_ne!(sealer.derive("one"), sealer.derive("other"));
+        assert_ne!(sealer.derive("one"), Sealer::new(&[8; 32]).derive("one"));
+        assert_ne!(sealer.derive("one"), [0; 32]);
+    }
 
     #[test]
     fn only_what_was_sealed_opens_and_only_as_what_it_is() {

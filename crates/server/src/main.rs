@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod doctor;
 mod drilling;
+mod handed;
 mod hint;
 mod limits;
 mod lock;

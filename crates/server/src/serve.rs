@@ -4,7 +4,9 @@ use crate::{
     Place, chores,
     config::{self, Config, ProxyProtocol},
     control::{self, Desk},
-    demo, hint, lock, log, memory, metrics,
+    demo,
+    handed::Handed,
+    lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
     shielding::kernel::Kernel,
@@ -60,6 +62,7 @@ pub(crate) async fn serve(
     let kernel = Arc::new(Kernel::open(&config, doors.iter().map(edge::Door::address).collect()));
     instance.kernel = Some(Arc::clone(&kernel));
     let instance = Arc::new(instance);
+    tls.as_ref().map(|tls| tls.keep_tickets(&instance.sealer)).transpose()?;
     ensure_owner(place, &instance).await?;
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
@@ -159,16 +162,20 @@ fn doors(
     tls: Option<&Tls>,
     options: &edge::Options,
 ) -> anyhow::Result<(Vec<edge::Door>, SocketAddr)> {
-    let bind = |address| {
-        edge::Listener::bind(address, options).map_err(|error| hint::listening(address, &error))
-    };
-    let listener = bind(address)?;
+    let mut handed = Handed::to_this_process()?;
+    let listener = handed.listen(address, options)?;
     let local = listener.local_addr();
-    let Some(tls) = tls else { return Ok((vec![edge::Door::plain(listener)], local)) };
-    let mut doors = vec![edge::Door::tls(listener, tls.acceptor()?)];
-    if let Some(plain) = config.tls.redirect_listen {
-        doors.push(edge::Door::plain(bind(plain)?));
+    let mut doors = Vec::new();
+    match tls {
+        None => doors.push(edge::Door::plain(listener)),
+        Some(tls) => {
+            doors.push(edge::Door::tls(listener, tls.acceptor()));
+            if let Some(plain) = config.tls.redirect_listen {
+                doors.push(edge::Door::plain(handed.listen(plain, options)?));
+            }
+        }
     }
+    handed.close_rest();
     Ok((doors, local))
 }
 

@@ -13,7 +13,10 @@ use axum::{
     http::{HeaderValue, Request, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use httpkit::hook::{After, Hook};
+use httpkit::{
+    Sealer,
+    hook::{After, Hook},
+};
 use shield::edge::{ConnectionInfo, tls::Acceptor, tls::Certificates};
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +33,7 @@ const VALIDATION: &str = "/.well-known/acme-challenge/";
 /// The certificate in force and where it comes from.
 pub(crate) struct Tls {
     certificates: Arc<Certificates>,
+    acceptor: Acceptor,
     source: Source,
 }
 
@@ -50,22 +54,30 @@ impl Tls {
     /// As configured; none where the configuration names no certificate.
     pub(crate) fn from_config(config: &Config, data: &Path) -> anyhow::Result<Option<Self>> {
         let certificates = Certificates::new();
+        let acceptor = Acceptor::new(Arc::clone(&certificates)).context("TLS cannot be started")?;
         let keeper = Keeper::from_config(config, data, Arc::clone(&certificates));
         if let Some(keeper) = keeper.context("a certificate cannot be asked for")? {
-            return Ok(Some(Self { certificates, source: Source::Asked(keeper) }));
+            return Ok(Some(Self { certificates, acceptor, source: Source::Asked(keeper) }));
         }
         let (Some(chain), Some(key)) = (&config.tls.certificate, &config.tls.key) else {
             return Ok(None);
         };
         let source = Source::Files { chain: chain.clone(), key: key.clone() };
-        let tls = Self { certificates, source };
+        let tls = Self { certificates, acceptor, source };
         tls.install(chain, key)?;
         Ok(Some(tls))
     }
 
     /// For the door that speaks TLS.
-    pub(crate) fn acceptor(&self) -> anyhow::Result<Acceptor> {
-        Acceptor::new(Arc::clone(&self.certificates)).context("TLS cannot be started")
+    pub(crate) fn acceptor(&self) -> Acceptor {
+        self.acceptor.clone()
+    }
+
+    /// From now on session tickets are sealed under a secret of the instance: those that members
+    /// hold open again after a restart, when all come back at once.
+    pub(crate) fn keep_tickets(&self, sealer: &Sealer) -> anyhow::Result<()> {
+        let secret = sealer.derive("session tickets");
+        self.acceptor.tickets().keep_under(secret).context("TLS cannot be started")
     }
 
     /// What the door that does not speak it answers to who validates a name.

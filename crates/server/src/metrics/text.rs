@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::MetricType,
     registry::{Registry, Unit},
 };
-use shield::edge::Cut;
+use shield::edge::{Cut, Handshaken};
 use std::{
     fmt::{Debug, Formatter},
     sync::atomic::Ordering::Relaxed,
@@ -153,7 +153,21 @@ impl Figures {
         ];
         let help = "Requests that were not answered: their caller left, or too much was held";
         counter(out, "edge_unanswered", help, lost)?;
+        let by = [
+            ([("by", "address")], edge.familiar()),
+            ([("by", "ticket")], edge.tickets()),
+            ([("by", "request")], edge.vouched()),
+            ([("by", "void_ticket")], edge.tickets_void()),
+        ];
+        counter(out, "edge_known", "Connections known to come from members, by what shows it", by)?;
+        let ended =
+            Handshaken::ALL.map(|ended| ([("ended", ended.label())], edge.handshakes(ended)));
+        counter(out, "edge_handshakes", "TLS handshakes, by how they ended", ended)?;
+        let help = "Handshakes of strangers that wait for their share of the processor";
+        gauge(out, "edge_handshakes_waiting", help, &[(&[], edge.handshakes_waiting())])?;
         gauge(out, "edge_open", "Connections open", &[(&[], edge.open())])?;
+        let help = "Of them, those known to come from members";
+        gauge(out, "edge_open_known", help, &[(&[], edge.known())])?;
         let help = "Bytes of answers that are held for slow readers";
         gauge(out, "edge_held_bytes", help, &[(&[], edge.held_bytes())])?;
         let help = "Bytes of request bodies in memory";

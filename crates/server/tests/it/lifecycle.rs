@@ -4,7 +4,7 @@
 use crate::service::{Service, connect, get, to_the_end};
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::{linux::net::SocketAddrExt as _, unix::net::UnixDatagram},
     path::Path,
     time::{Duration, Instant},
@@ -52,6 +52,21 @@ fn is_served(address: SocketAddr) -> bool {
     let asked = socket.write_all(b"GET /health HTTP/1.0\r\n\r\n");
     let heard = asked.and_then(|()| socket.read_to_end(&mut answer));
     heard.is_ok() && !answer.is_empty()
+}
+
+#[test]
+fn who_connects_between_two_servers_is_served_by_the_next() {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = socket.local_addr().expect("bound");
+    let mut first = Service::on_socket(&socket);
+    assert_eq!(get(address, "/health").status(), 200);
+    first.signal("TERM");
+    assert!(first.ended().success(), "{}", first.log);
+    let waiting = connect(address);
+    say(&waiting, "GET /health HTTP/1.0\r\n\r\n");
+    let second = Service::on_socket(&socket);
+    assert_eq!(second.address(), address);
+    assert_eq!(to_the_end(waiting).status(), 200);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
@@ -37,11 +38,29 @@ impl Heard {
 impl Service {
     /// With this configuration and environment, on a free port.
     pub fn start(config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        Self::started(command, config, environment)
+    }
+
+    /// On a socket that somebody else has opened and keeps, as a service manager does.
+    pub fn on_socket(socket: &TcpListener) -> Self {
+        let address = socket.local_addr().expect("bound").to_string();
+        let handed = OwnedFd::from(socket.try_clone().expect("another handle"));
+        // The process must know its own number, which it keeps when it becomes another program.
+        let script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\" 3<&0 0</dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_fulmar"), "serve", "--listen", &address]);
+        command.stdin(Stdio::from(handed));
+        Self::started(command, "", &[])
+    }
+
+    fn started(mut command: Command, config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("fulmar.toml");
         std::fs::write(&path, config).expect("a configuration");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fulmar"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        let mut child = command
+            .arg("--config")
             .arg(&path)
             .arg("--data")
             .arg(folder.path().join("data"))
