@@ -22,7 +22,7 @@ pub mod text;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("body", body::run),
     ("forwarded", forwarded::run),
     ("frames", frames::run),

@@ -25,6 +25,10 @@ pub fn run(data: &[u8]) {
     match heard {
         // Too little came to be anything yet, or it was nonsense already.
         None => assert!(matches!(whole, Announced::Needs(_) | Announced::Malformed)),
+        // Of a line that is too long already that may be said a byte sooner or later.
+        Some(Announced::Malformed) => {
+            assert!(matches!(whole, Announced::Needs(_) | Announced::Malformed), "{whole:?}");
+        }
         Some(said) => assert_eq!(said, whole, "{taken} of {} bytes", data.len()),
     }
     if matches!(whole, Announced::Client(_) | Announced::Nobody) {
