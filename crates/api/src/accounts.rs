@@ -202,14 +202,14 @@ pub(crate) async fn update(
     own(&api, account).await
 }
 
-/// `GET /api/v1/accounts/:id`.
+/// `GET /api/v1/accounts/:id`. A suspended account is there, with nothing on it.
 pub(crate) async fn show(
     State(api): State<Api>,
     viewer: Viewer,
     Path(account): Path<String>,
 ) -> Answer {
     viewer.reading("read:accounts")?;
-    let view = api.social.account(id(&account)?).await?;
+    let view = api.social.any_account(id(&account)?).await?;
     Ok(Json(wire::account::account(&view, &Urls { base: &api.base_url })))
 }
 
@@ -249,7 +249,7 @@ pub(crate) async fn lookup(
     let domain = handle.domain.as_deref().filter(|d| *d != api.domain);
     let found = api.social.store().account_by_handle(&handle.username, domain).await?;
     let account = found.ok_or_else(ApiError::not_found)?;
-    let view = api.social.account(account.id).await?;
+    let view = api.social.any_account(account.id).await?;
     Ok(Json(wire::account::account(&view, &Urls { base: &api.base_url })))
 }
 
@@ -277,8 +277,11 @@ pub(crate) async fn statuses(
     Query(q): Query<StatusesQuery>,
 ) -> crate::timelines::Timeline {
     let viewer = viewer.reading("read:statuses")?;
-    let account = api.social.account(id(&account)?).await?.account.id;
-    let listing = if q.pinned == Some(true) {
+    let view = api.social.any_account(id(&account)?).await?;
+    let account = view.account.id;
+    let listing = if view.account.standing.suspended.is_some() {
+        Listing { hides: false, views: vec![], ends: None }
+    } else if q.pinned == Some(true) {
         let ids = api.social.store().pinned(account).await?;
         // All of them are on this page.
         let views = api.social.statuses(viewer, &ids).await?;

@@ -209,9 +209,10 @@ macro_rules! listings {
             Query(page): Query<PageQuery>,
         ) -> Paged {
             let viewer = viewer.reading("read:accounts")?;
-            let view = api.social.account(id(&account)?).await?;
+            let view = api.social.any_account(id(&account)?).await?;
             let (of, page) = (view.account.id, page.page(40, 80));
-            let found = match api.social.lists_edges(viewer, &view.account).await? {
+            let is_here = view.account.standing.suspended.is_none();
+            let found = match is_here && api.social.lists_edges(viewer, &view.account).await? {
                 true => api.social.store().$method(of, page).await?,
                 false => vec![],
             };

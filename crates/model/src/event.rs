@@ -33,6 +33,8 @@ pub enum Event {
         status: Arc<Status>,
         /// Whose reblogs of it went with it.
         rebloggers: Vec<AccountId>,
+        /// What answered it, and does not name it any more.
+        answers: Vec<StatusId>,
     },
     /// A viewer has marked a status or taken a mark away.
     Marked {

@@ -64,9 +64,9 @@ impl Visibility {
 /// What a reply answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReplyTo {
-    /// The answered status (it may be gone by now).
-    pub status: StatusId,
-    /// Its author.
+    /// The answered status, while it is there.
+    pub status: Option<StatusId>,
+    /// Its author, for as long as the answer is there.
     pub account: AccountId,
 }
 

@@ -154,7 +154,7 @@ impl Hub {
             self.statuses.hear(status.id, Arc::new(entry));
         }
         for touched in
-            [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)]
+            [status.in_reply_to.and_then(|to| to.status), status.reblog_of.map(|of| of.status)]
                 .into_iter()
                 .flatten()
         {
@@ -185,8 +185,9 @@ impl Hub {
                 self.notified(notifications);
                 let _ = self.public.send(event);
             }
-            Event::Deleted { status, rebloggers } => {
+            Event::Deleted { status, rebloggers, answers } => {
                 rebloggers.iter().for_each(|account| self.accounts.forget(account));
+                answers.iter().for_each(|answer| self.statuses.forget(answer));
                 self.deleted(status);
             }
             Event::Marked { account, status, mark, on, notification } => {
@@ -245,7 +246,7 @@ impl Hub {
         self.statuses.forget(&status.id);
         self.accounts.forget(&status.account);
         for touched in
-            [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)]
+            [status.in_reply_to.and_then(|to| to.status), status.reblog_of.map(|of| of.status)]
                 .into_iter()
                 .flatten()
         {

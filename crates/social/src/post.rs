@@ -187,7 +187,7 @@ impl Social {
         // Whoever goes on after answering somebody still answers them.
         let went_on = status.in_reply_to.filter(|_| status.account == author);
         let account = went_on.map_or(status.account, |to| to.account);
-        Ok((ReplyTo { status: status.id, account }, status.conversation))
+        Ok((ReplyTo { status: Some(status.id), account }, status.conversation))
     }
 
     /// What is to be stored for a draft, once the rules have passed it.

@@ -145,9 +145,10 @@ impl Pulse {
                 self.beat(around(status).chain(public));
             }
             Event::Edited { status, .. } => self.beat(around(status).chain([Public])),
-            Event::Deleted { status, rebloggers } => {
+            Event::Deleted { status, rebloggers, answers } => {
                 let pages = rebloggers.iter().copied().map(Account);
-                self.beat(around(status).chain(pages).chain([Public]));
+                let answers = answers.iter().copied().map(Topic::Status);
+                self.beat(around(status).chain(pages).chain(answers).chain([Public]));
             }
             Event::Marked { status, account, mark, .. } => match mark {
                 Mark::Favourite => self.beat([Topic::Status(*status)]),
@@ -179,7 +180,8 @@ impl Pulse {
 /// What a post touches by coming, changing or going: its author's page and its thread, and the
 /// numbers of what it answers or repeats.
 fn around(status: &Status) -> impl Iterator<Item = Topic> {
-    let touched = [status.in_reply_to.map(|to| to.status), status.reblog_of.map(|of| of.status)];
+    let touched =
+        [status.in_reply_to.and_then(|to| to.status), status.reblog_of.map(|of| of.status)];
     [Topic::Account(status.account), Topic::Thread(status.conversation), Topic::Status(status.id)]
         .into_iter()
         .chain(touched.into_iter().flatten().map(Topic::Status))

@@ -212,6 +212,17 @@ impl Social {
         Ok(may_list(is_owner, of.hide_collections, blocks_reader))
     }
 
+    /// One account that exists, suspended or not: for who says no more of it than that it is. What
+    /// a member who left has left of theirs is nobody.
+    pub async fn any_account(&self, id: AccountId) -> Result<AccountView, VerbError> {
+        let found = self.accounts(&[id]).await?.pop().ok_or(VerbError::NotFound)?;
+        let is_hidden = found.account.standing.suspended.is_some() && found.account.is_local();
+        match is_hidden && self.store.member(id).await?.is_none() {
+            true => Err(VerbError::NotFound),
+            false => Ok(found),
+        }
+    }
+
     /// One account that exists and is not suspended.
     pub async fn account(&self, id: AccountId) -> Result<AccountView, VerbError> {
         let found = self.accounts(&[id]).await?.pop().ok_or(VerbError::NotFound)?;

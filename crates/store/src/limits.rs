@@ -81,6 +81,8 @@ pub const FOLD_RETRY: Duration = Duration::from_secs(2);
 pub const DUMP_CHUNK_BYTES: usize = 256 * 1_024;
 /// Bytes of a copy's list of tables. Past it the copy is refused as damaged.
 pub const DUMP_LIST_BYTES_MAX: u64 = 1_024 * 1_024;
+/// Answers to a deleted post that are rewritten with it. Past it the rest goes on naming it.
+pub const ORPHANED_MAX: u32 = 1_000;
 /// Sizes that an id list is padded to, so that few texts are prepared.
 pub const ID_LIST_ARITIES: [usize; 4] = [1, 8, 40, 200];
 const _: () = assert!(GROUP_MAX <= WRITE_QUEUE_MAX);

@@ -123,6 +123,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0017_account_word_sqlite.sql"),
         postgres: include_str!("../migrations/0017_account_word_postgres.sql"),
     },
+    Migration {
+        version: 18,
+        sql: include_str!("../migrations/0018_answers.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -8,7 +8,7 @@ use crate::{
     job::{IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP},
     migrate::MIGRATIONS,
     relation::{add_follow, add_unfollow},
-    status_write::{RELEASE, UNHANG},
+    status_write::{ORPHAN, RELEASE, UNHANG},
     text::schema_for_sqlite,
     timeline::listing,
 };
@@ -57,7 +57,7 @@ fn deeds_look_at_no_table_whole() {
     add_follow(&mut batch, Dialect::Sqlite, one, other, &FollowOptions::default(), now);
     add_unfollow(&mut batch, Dialect::Sqlite, one, other);
     let relations = batch.statements.iter().map(|statement| statement.sql.to_string());
-    let cleaning = [RELEASE, IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP];
+    let cleaning = [ORPHAN, RELEASE, IDLE_APP_TOKENS, IDLE_APPS, REMOVE_APP];
     let fixed = UNHANG.iter().chain(&cleaning).map(|sql| (*sql).to_owned());
     for sql in fixed.chain(relations) {
         let plan = plan(&db, &sql);

@@ -32,10 +32,8 @@ fn visibility_of(row: &Row, column: usize) -> Stored<Visibility> {
 
 pub(crate) fn status_of(row: &Row) -> Stored<Status> {
     let visibility = visibility_of(row, 5)?;
-    let in_reply_to = match (row.opt_id(10)?, row.opt_id(11)?) {
-        (Some(status), Some(account)) => Some(ReplyTo { status, account }),
-        _ => None,
-    };
+    let answered = row.opt_id(10)?;
+    let in_reply_to = row.opt_id(11)?.map(|account| ReplyTo { status: answered, account });
     let reblog_of = match (row.opt_id(13)?, row.opt_id(14)?) {
         (Some(status), Some(account)) => Some(ReblogOf { status, account }),
         _ => None,

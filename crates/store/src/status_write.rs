@@ -3,7 +3,9 @@
 use crate::{
     Batch, CommitError, Done, IdSlot, SqlStore, Value, count,
     db::Dialect,
-    job, params,
+    job,
+    limits::ORPHANED_MAX,
+    params,
     row::join_ids,
     search,
     status::{status_columns, status_of},
@@ -200,9 +202,10 @@ impl SqlStore {
         }
         batch.add(RELEASE, params![id, at]);
         count::unpost(&mut batch, dialect, author);
-        if let Some(to) = old.in_reply_to {
+        let orphaned = batch.add(ORPHAN, params![id, ORPHANED_MAX]);
+        if let Some(parent) = old.in_reply_to.and_then(|to| to.status) {
             let by = StatusCounts { replies: -1, ..StatusCounts::default() };
-            count::unstatus(&mut batch, dialect, to.status, by);
+            count::unstatus(&mut batch, dialect, parent, by);
         }
         if let Some(of) = old.reblog_of {
             let by = StatusCounts { reblogs: -1, ..StatusCounts::default() };
@@ -216,7 +219,8 @@ impl SqlStore {
         let told = old.clone();
         batch.tell(move |done| {
             let rebloggers = done.rows(reblogs).iter().filter_map(|row| row.id(0).ok()).collect();
-            Some(Event::Deleted { status: Arc::new(told), rebloggers })
+            let answers = done.rows(orphaned).iter().filter_map(|row| row.id(0).ok()).collect();
+            Some(Event::Deleted { status: Arc::new(told), rebloggers, answers })
         });
         match self.db.commit(batch).await {
             Ok(_) => Ok(Some(old)),
@@ -301,6 +305,9 @@ const MUTE_THREAD: &str = "INSERT INTO thread_mute (account_id, conversation_id)
     SELECT ?1, conversation_id FROM status WHERE id = ?2";
 const UNMUTE_THREAD: &str = "DELETE FROM thread_mute WHERE account_id = ?1 AND conversation_id = \
     (SELECT conversation_id FROM status WHERE id = ?2)";
+/// Answers to a deleted status name it no more. Past so many the rest goes on naming it.
+pub(crate) const ORPHAN: &str = "UPDATE status SET reply_to_id = NULL WHERE id IN \
+    (SELECT id FROM status WHERE reply_to_id = ?1 LIMIT ?2) RETURNING id";
 /// What hangs on a deleted status.
 pub(crate) const UNHANG: [&str; 9] = [
     "DELETE FROM status_edit WHERE status_id = ?1",
@@ -333,7 +340,7 @@ fn row_values(new: &NewStatus, id: IdSlot, poll: Option<IdSlot>) -> Vec<Value> {
         new.spoiler.clone(),
         new.text.clone(),
         new.language.clone(),
-        new.in_reply_to.map(|(to, _)| to.status),
+        new.in_reply_to.and_then(|(to, _)| to.status),
         new.in_reply_to.map(|(to, _)| to.account),
         conversation,
         new.reblog_of.map(|of| of.status),
@@ -371,9 +378,9 @@ fn hang(
         await_end(batch, Value::Id(slot), poll);
     }
     let counted = count::post(batch, dialect, new.account, new.created);
-    if let Some((to, _)) = new.in_reply_to {
+    if let Some(parent) = new.in_reply_to.and_then(|(to, _)| to.status) {
         let by = StatusCounts { replies: 1, ..StatusCounts::default() };
-        count::status(batch, dialect, to.status, by);
+        count::status(batch, dialect, parent, by);
     }
     if let Some(of) = new.reblog_of {
         let by = StatusCounts { reblogs: 1, ..StatusCounts::default() };

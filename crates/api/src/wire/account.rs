@@ -3,7 +3,7 @@
 use super::{Nothing, Shown, Urls, bytes, put, time, value};
 use model::{
     Account, AccountId, Timestamp,
-    member::Member,
+    member::{Member, Role},
     relation::Relationship,
     text::{self, Handle, Links},
 };
@@ -88,6 +88,15 @@ struct Profile<'a> {
     emojis: Nothing,
     roles: Nothing,
     fields: Vec<Field<'a>>,
+    #[serde(skip_serializing_if = "is_not")]
+    suspended: bool,
+    #[serde(skip_serializing_if = "is_not")]
+    limited: bool,
+}
+
+/// What is said only where it is so.
+fn is_not(word: &bool) -> bool {
+    !word
 }
 
 /// What others' deeds and every post move.
@@ -99,8 +108,22 @@ struct Numbers {
     last_status_at: Option<String>,
 }
 
-/// Gives the profile to whoever writes it down, one way or another.
+/// Gives the profile to whoever writes it down, one way or another. Of a suspended account only the
+/// name is left, as in Mastodon.
 fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -> T {
+    let bare = a.standing.suspended.map(|_| Account {
+        display_name: String::new(),
+        note: String::new(),
+        fields: vec![],
+        avatar: None,
+        header: None,
+        locked: false,
+        bot: false,
+        discoverable: false,
+        indexable: false,
+        ..a.clone()
+    });
+    let a = bare.as_ref().unwrap_or(a);
     let (url, avatar) = (urls.account(a), picture(urls, a.avatar.as_ref(), "avatar.svg"));
     let header = picture(urls, a.header.as_ref(), "header.svg");
     write(&Profile {
@@ -134,6 +157,8 @@ fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -
                 verified_at: f.verified.map(time),
             })
             .collect(),
+        suspended: a.standing.suspended.is_some(),
+        limited: a.standing.silenced.is_some(),
     })
 }
 
@@ -172,6 +197,16 @@ pub fn write(out: &mut Vec<u8>, view: &AccountView, urls: &Urls) {
     out.extend_from_slice(whole);
 }
 
+/// Number and name of a role as a fresh Mastodon has them; whoever has none is of its base role.
+/// Source: <https://docs.joinmastodon.org/entities/Role/> and Mastodon's `UserRole::EVERYONE_ROLE_ID`.
+fn role(role: Role) -> (&'static str, &'static str) {
+    match role {
+        Role::Member => ("-99", ""),
+        Role::Moderator => ("1", "Moderator"),
+        Role::Owner => ("3", "Owner"),
+    }
+}
+
 /// One's own account, with what only its owner sees.
 pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &Urls) -> Value {
     let mut json = account(view, urls);
@@ -196,11 +231,11 @@ pub fn credential(view: &AccountView, member: &Member, requests: usize, urls: &U
             "indexable": a.indexable,
         }),
     );
-    let name = member.role.word();
+    let (id, name) = role(member.role);
     put(
         &mut json,
         "role",
-        json!({ "id": name, "name": name, "permissions": member.role.permissions().to_string(),
+        json!({ "id": id, "name": name, "permissions": member.role.permissions().to_string(),
             "color": "", "highlighted": false }),
     );
     json

@@ -176,7 +176,7 @@ fn lasting<T>(view: &StatusView, urls: &Urls, write: impl FnOnce(&Lasting<'_>) -
         id: Shown(s.id),
         created_at: time(s.created),
         edited_at: s.edited.map(time),
-        in_reply_to_id: s.in_reply_to.map(|to| Shown(to.status)),
+        in_reply_to_id: s.in_reply_to.and_then(|to| to.status).map(Shown),
         in_reply_to_account_id: s.in_reply_to.map(|to| Shown(to.account)),
         sensitive: s.sensitive,
         spoiler_text: &s.spoiler,

@@ -333,6 +333,48 @@ fn the_suspended_are_in_no_listing_of_people_and_page_all_the_same() {
 }
 
 #[test]
+fn a_suspended_account_is_there_with_nothing_on_it() {
+    let here = Instance::new();
+    let ((ann, ann_id), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));
+    let form = json!({ "display_name": "Bob", "note": "buys and sells", "bot": true,
+        "locked": true, "fields_attributes": [{ "name": "shop", "value": "open" }] });
+    here.ask("PATCH", "/api/v1/accounts/update_credentials", &bob, Some(form));
+    post(&here, &bob, json!({ "status": "buy" }));
+    follow(&here, &bob, &ann_id, json!({}));
+    let show = format!("/api/v1/accounts/{bob_id}");
+    let whole = here.ask("GET", &show, &ann, None).body;
+    assert!(whole.get("suspended").is_none(), "{whole}");
+    assert_eq!((&whole["display_name"], &whole["locked"]), (&json!("Bob"), &json!(true)));
+    assert!(here.command(&["account", "suspend", "bob", "--reason", "spam"]).is_done);
+    for path in [show.as_str(), "/api/v1/accounts/lookup?acct=bob"] {
+        for token in [ann.as_str(), ""] {
+            let answer = here.ask("GET", path, token, None);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            let b = &answer.body;
+            let got = json!([
+                b["id"],
+                b["acct"],
+                b["suspended"],
+                b["display_name"],
+                b["note"],
+                b["fields"],
+                b["locked"],
+                b["bot"]
+            ]);
+            assert_eq!(got, json!([bob_id, "bob", true, "", "", [], false, false]), "{path}");
+        }
+    }
+    for list in ["statuses", "statuses?pinned=true", "followers", "following"] {
+        let answer = here.ask("GET", &format!("{show}/{list}"), &ann, None);
+        assert_eq!((answer.status, &answer.body), (200, &json!([])), "{list}");
+    }
+    let never = here.ask("GET", "/api/v1/accounts/lookup?acct=nobody", &ann, None);
+    assert_eq!(never.status, 404);
+    assert!(here.command(&["account", "unsuspend", "bob", "--reason", "a mistake"]).is_done);
+    assert_eq!(here.ask("GET", &show, &ann, None).body["note"], whole["note"]);
+}
+
+#[test]
 fn a_page_of_hidden_posts_leads_on_to_those_that_are_shown() {
     let here = Instance::new();
     let ((ann, _), (bob, bob_id)) = (person(&here, "ann"), person(&here, "bob"));

@@ -244,10 +244,50 @@ fn a_role_says_its_powers_in_mastodons_bits() {
     let ann = here.member("ann");
     let verify = "/api/v1/accounts/verify_credentials";
     let powers = |token: &str| here.ask("GET", verify, token, None).body["role"].clone();
-    assert_eq!(powers(&ann)["permissions"], "0");
-    assert_eq!(powers(&here.token("owner"))["permissions"], "1");
+    let base = json!({ "id": "-99", "name": "", "permissions": "0", "color": "",
+        "highlighted": false });
+    assert_eq!(powers(&ann), base, "numbers and names are Mastodon's too");
+    let owner = powers(&here.token("owner"));
+    assert_eq!((&owner["id"], &owner["permissions"]), (&json!("3"), &json!("1")));
     let role = ["account", "role", "ann", "moderator"];
     let said = here.command(&role);
     assert!(said.is_done, "{}", said.err);
     assert_eq!(powers(&ann)["permissions"], "16");
+    assert_eq!(powers(&ann)["name"], "Moderator");
+}
+
+#[test]
+fn an_answer_to_a_deleted_post_names_its_author_alone() {
+    let here = Instance::new();
+    let (ann, bob) = (here.member("ann"), here.member("bob"));
+    let post = |token: &str, form: Value| {
+        let made = here.ask("POST", "/api/v1/statuses", token, Some(form));
+        assert_eq!(made.status, 200, "{}", made.body);
+        made.body
+    };
+    let root = post(&ann, json!({ "status": "gull" }));
+    let answer = post(&bob, json!({ "status": "tern", "in_reply_to_id": id(&root) }));
+    let below = post(&ann, json!({ "status": "skua", "in_reply_to_id": id(&answer) }));
+    let at = |entity: &Value| format!("/api/v1/statuses/{}", id(entity));
+    let shown = |token: &str, of: &Value| {
+        let now = here.ask("GET", &at(of), token, None).body;
+        [now["in_reply_to_id"].clone(), now["in_reply_to_account_id"].clone()]
+    };
+    for token in ["", &bob] {
+        assert_eq!(shown(token, &answer), [root["id"].clone(), root["account"]["id"].clone()]);
+    }
+    assert_eq!(here.ask("DELETE", &at(&root), &ann, None).status, 200);
+    for token in ["", &bob] {
+        assert_eq!(shown(token, &answer), [Value::Null, root["account"]["id"].clone()]);
+        assert_eq!(shown(token, &below), [answer["id"].clone(), answer["account"]["id"].clone()]);
+    }
+    let context = here.ask("GET", &format!("{}/context", at(&answer)), &bob, None).body;
+    assert_eq!(context["ancestors"], json!([]));
+    assert_eq!(context["descendants"][0]["id"], below["id"]);
+    // Who looks for what is no answer does not find it either.
+    let own = format!(
+        "/api/v1/accounts/{}/statuses?exclude_replies=true",
+        answer["account"]["id"].as_str().expect("an id")
+    );
+    assert_eq!(here.ask("GET", &own, &bob, None).body, json!([]));
 }

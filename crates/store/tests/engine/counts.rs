@@ -120,7 +120,7 @@ impl Scene {
         match chance.below(9) {
             0 | 1 => drop(fine(store.create_status(plain_post(author)).await)),
             2 => {
-                let to = ReplyTo { status: hot, account: author };
+                let to = ReplyTo { status: Some(hot), account: author };
                 let conversation = model::ConversationId::new(hot.get()).unwrap();
                 let reply = model::status::NewStatus {
                     in_reply_to: Some((to, conversation)),

@@ -38,7 +38,7 @@ fn reblog(by: AccountId, of: &Status, visibility: Visibility) -> NewStatus {
 }
 
 fn reply(by: AccountId, to: &Status) -> NewStatus {
-    let place = ReplyTo { status: to.id, account: to.account };
+    let place = ReplyTo { status: Some(to.id), account: to.account };
     NewStatus { in_reply_to: Some((place, to.conversation)), ..plain_post(by) }
 }
 
@@ -58,7 +58,7 @@ fn a_thread_is_read_in_the_order_of_posting_without_reblogs() {
         stored(&case, plain_post(ben)).await;
         let place = |status: &Status| ThreadPost {
             id: status.id,
-            answers: status.in_reply_to.map(|to| to.status),
+            answers: status.in_reply_to.and_then(|to| to.status),
             goes_on: status.in_reply_to.is_some_and(|to| to.account == status.account),
             visibility: status.visibility,
         };
@@ -258,6 +258,35 @@ fn reblogs_are_found_from_the_post_and_go_with_it() {
         let mut gone = gone.unwrap();
         gone.sort_unstable();
         assert_eq!(gone, [ben, cleo]);
+    });
+}
+
+#[test]
+fn an_answer_to_a_post_that_is_gone_stays_an_answer_to_its_author() {
+    check(|case| async move {
+        let [ann, ben, cleo] = people(&case).await;
+        let store = &case.store;
+        let post = stored(&case, plain_post(ann)).await;
+        let answers =
+            [stored(&case, reply(ben, &post)).await, stored(&case, reply(ann, &post)).await];
+        let below = stored(&case, reply(cleo, &answers[0])).await;
+        store.delete_status(ann, post.id, START).await.unwrap();
+        let ids = answers.each_ref().map(|answer| answer.id);
+        for now in store.statuses(&ids).await.unwrap() {
+            assert_eq!(now.in_reply_to, Some(ReplyTo { status: None, account: ann }));
+            assert_eq!(now.conversation, post.conversation);
+        }
+        assert_eq!(store.status(below.id).await.unwrap().unwrap().in_reply_to, below.in_reply_to);
+        let told = case.heard.events();
+        let told = told.iter().find_map(|event| match event {
+            model::Event::Deleted { answers, .. } => Some(answers.clone()),
+            _ => None,
+        });
+        let mut told = told.unwrap();
+        told.sort_unstable();
+        assert_eq!(told, ids, "who keeps them has to read them anew");
+        // One of them goes: there is nothing left that counted it.
+        store.delete_status(ben, ids[0], START).await.unwrap();
     });
 }
 
