@@ -229,7 +229,7 @@ fn print(reply: Reply) -> anyhow::Result<()> {
         Reply::Decided { member, already } => {
             let state = if member.suspended.is_some() { "suspended" } else { "active" };
             let was = if already { "was already" } else { "is now" };
-            println!("@{} {was} {state}, {}", member.username, member.role);
+            println!("@{} ({}) {was} {state}", member.username, member.role);
         }
         Reply::Deleted { username } => {
             println!("@{username} is deleted; what they left is removed while the server runs");

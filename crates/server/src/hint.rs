@@ -4,7 +4,7 @@
 use model::StoreError;
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
 };
 use store::OpenError;
@@ -30,6 +30,24 @@ pub(crate) fn listening(address: SocketAddr, error: &io::Error) -> anyhow::Error
         _ => return anyhow::anyhow!("cannot listen on {address}: {error}"),
     };
     anyhow::anyhow!("cannot listen on {address}: {next} ({error})")
+}
+
+/// Reads an address to listen on; where it is none, says what to write.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.trim_start_matches(':').parse::<u16>();
+        match (port, text.parse::<IpAddr>(), text.rsplit_once(':')) {
+            (Ok(port), ..) => format!(
+                "write an address before the port: 127.0.0.1:{port} for this machine alone, \
+                 0.0.0.0:{port} for every network that it is in"
+            ),
+            (_, Ok(address), _) => {
+                format!("write a port after it, like {}", SocketAddr::new(address, 8080))
+            }
+            (_, _, Some(("localhost", port))) => format!("write it as 127.0.0.1:{port}"),
+            _ => "write an address in numbers and a port, like 127.0.0.1:8080 or [::]:443".into(),
+        }
+    })
 }
 
 /// Why something could not be done to a file or folder. `doing`: "read the configuration".
@@ -71,6 +89,24 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_writes_half_an_address_is_told_the_other_half() {
+        for (text, words) in [
+            ("8080", "127.0.0.1:8080 for this machine alone"),
+            (":8080", "0.0.0.0:8080 for every network"),
+            ("10.0.0.7", "like 10.0.0.7:8080"),
+            ("::1", "like [::1]:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("harbour.example:8080", "in numbers"),
+            ("127.0.0.1:80800", "in numbers"),
+            ("", "in numbers"),
+        ] {
+            let said = address(text).unwrap_err();
+            assert!(said.contains(words), "{text}: {said}");
+        }
+        assert_eq!(address("[::1]:0").unwrap(), "[::1]:0".parse().unwrap());
+    }
 
     #[test]
     fn what_the_system_says_is_kept_and_what_to_do_is_added() {

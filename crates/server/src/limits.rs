@@ -99,3 +99,5 @@ pub(crate) const ORIGIN_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 pub(crate) const CERTIFICATE_DAYS_FEW: i64 = 14;
 /// Bytes of a file of certificates. Past it: it is none.
 pub(crate) const CERTIFICATE_BYTES_MAX: u64 = 256 * 1024;
+/// Entries of the data folder whose owner the doctor looks at. Past it the rest is not looked at.
+pub(crate) const OWNERS_LOOKED_AT_MAX: usize = 10_000;

@@ -20,7 +20,9 @@ mod memory;
 mod metrics;
 mod notify;
 mod open;
+mod owner;
 mod pipe;
+mod plural;
 mod serve;
 mod shielding;
 mod smtp;
@@ -76,7 +78,7 @@ enum Command {
         #[command(flatten)]
         place: Place,
         /// Address and port; port 0 takes a free one. Overrides `server.listen`.
-        #[arg(long)]
+        #[arg(long, value_parser = hint::address)]
         listen: Option<std::net::SocketAddr>,
         /// Fill the data folder with a sample community first; only where it is empty.
         #[arg(long)]

@@ -16,6 +16,7 @@ use crate::{
     hint,
     limits::MIGRATION_BACKUPS_KEPT,
     open::write_secret,
+    plural::plural,
     world::WallClock,
 };
 use anyhow::{Context as _, bail, ensure};
@@ -397,8 +398,11 @@ pub(crate) async fn run(place: &Place, file: &Path, force: bool) -> anyhow::Resu
     }
     let Taken { path, bytes, accounts, posts, media_files, .. } = taken;
     println!(
-        "saved {accounts} accounts, {posts} posts and {media_files} files of pictures in {} \
-         ({bytes} bytes). It holds the keys too: keep it where nobody else reads it",
+        "saved {}, {} and {} in {} ({bytes} bytes). It holds the keys too: keep it where nobody \
+         else reads it",
+        plural(accounts, "account", "accounts"),
+        plural(posts, "post", "posts"),
+        plural(media_files, "file of pictures", "files of pictures"),
         path.display()
     );
     Ok(())

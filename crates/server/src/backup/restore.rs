@@ -11,7 +11,8 @@ use super::{
 use crate::{
     Place, config, hint,
     lock::{self, Holder},
-    open,
+    open, owner,
+    plural::plural,
 };
 use anyhow::{Context as _, bail, ensure};
 use model::StoreError;
@@ -88,6 +89,7 @@ pub(crate) async fn restore(place: &Place, file: &Path, force: bool) -> anyhow::
     let (data, file) = (place.data.clone(), std::path::absolute(file)?);
     let engine = open::engine(&data, &config);
     open::folder(&data)?;
+    owner::fits(&data)?;
     let lock = match lock::try_take(&data, Holder::Command)? {
         Ok(lock) => lock,
         Err(by) => bail!("{} is in use: {by}. Stop it first, then restore", data.display()),
@@ -360,12 +362,14 @@ fn schema_aside(folder: &str) -> String {
 fn said(data: &Path, moving: &Moving) -> String {
     let Moving { accounts, posts, media_files, header, .. } = moving;
     let pictures = if header.media {
-        format!("{media_files} files of pictures")
+        plural(*media_files, "file of pictures", "files of pictures")
     } else {
         "no pictures (it was taken before a migration, which leaves them alone)".to_owned()
     };
     let mut text = format!(
-        "restored {accounts} accounts, {posts} posts and {pictures} as of {} (version {}) into {}",
+        "restored {}, {} and {pictures} as of {} (version {}) into {}",
+        plural(*accounts, "account", "accounts"),
+        plural(*posts, "post", "posts"),
         header.created,
         header.version,
         data.display()

@@ -12,7 +12,8 @@ pub(crate) fn default_file() -> String {
     let mut out = String::from(
         "# The configuration of Fulmar. Every key there is stands here, commented out: what is\n\
          # shown is its default, or an example where there is none. After a change, ask\n\
-         # `fulmar config check`. Passwords may come from files of their own (keys in `_file`).\n",
+         # `fulmar config check --config THIS-FILE`. Passwords may come from files of their own\n\
+         # (keys in `_file`).\n",
     );
     for Section { name, about, keys } in keys::declared() {
         let _ = write!(out, "\n{}[{name}]\n", comment(about));

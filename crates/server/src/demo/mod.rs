@@ -94,7 +94,9 @@ pub(crate) async fn fill(place: &Place, config: &Config) -> anyhow::Result<()> {
     let filled = harbour.run(&password).await;
     filled.with_context(|| format!("the sample is half made: remove {shown} and try again"))?;
     let told = format!("{}@localhost, password {password}", CAST.first().map_or("", |c| c.name));
-    eprintln!("filled {shown} with {} members and {} posts", CAST.len(), SCRIPT.len());
+    let (members, posts) = harbour.instance.social.store().totals().await?;
+    // As the front page counts them.
+    eprintln!("filled {shown} with {members} members and {posts} posts, boosts among them");
     if std::io::stderr().is_terminal() {
         eprintln!("log in as the owner: {told} (the others have the same password)");
     } else {

@@ -6,7 +6,8 @@ use crate::{
     config::{self, Config, Kernel},
     control::{self, Reply, Request},
     limits::{BACKUP_AGE_DAYS, DISK_FREE_BYTES_LOW, DISK_FREE_BYTES_MIN, OPEN_FILES_FEW},
-    open,
+    open, owner,
+    plural::plural,
     smtp::Smtp,
     world::WallClock,
 };
@@ -33,7 +34,11 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
         }
         Err(error) => {
             let said = format!("{error:#}");
-            findings.push(wrong("configuration", said, "mend it; `fulmar config check` helps"));
+            findings.push(wrong(
+                "configuration",
+                said,
+                "mend it; `fulmar config check --config FILE` helps",
+            ));
             None
         }
     };
@@ -52,6 +57,7 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
     }
     let is_served = control::is_served(data).await;
     findings.push(folder(data));
+    findings.push(owners(data));
     findings.extend(keys(data));
     findings.push(room(data));
     findings.push(open_files());
@@ -72,7 +78,7 @@ pub(super) async fn all(place: &Place) -> Vec<Finding> {
 fn folder(data: &Path) -> Finding {
     const NAME: &str = "data folder";
     let shown = data.display();
-    let (Ok(found), Ok(own)) = (fs::metadata(data), fs::metadata("/proc/self")) else {
+    let (Ok(found), Ok(own)) = (fs::metadata(data), owner::process()) else {
         return wrong(NAME, format!("{shown} cannot be read"), "run this as the server's user");
     };
     let mode = found.permissions().mode() & 0o777;
@@ -80,11 +86,35 @@ fn folder(data: &Path) -> Finding {
         let found = format!("{shown} has mode {mode:o}: others here can look into it");
         return wrong(NAME, found, format!("chmod 700 {shown}"));
     }
-    if found.uid() != own.uid() && own.uid() != 0 {
+    if found.uid() != own && own != 0 {
         let found = format!("{shown} belongs to another user (number {})", found.uid());
         return wrong(NAME, found, "run this, and the server, as that user");
     }
     good(NAME, format!("{shown} is for its owner only"))
+}
+
+/// Whether everything is the folder's owner's: what a command as root has left, the server cannot
+/// write.
+fn owners(data: &Path) -> Finding {
+    const NAME: &str = "owners";
+    let shown = data.display();
+    match owner::strangers(data) {
+        Ok(others) => match others.first() {
+            None => good(NAME, "all is the owner's of the data folder"),
+            Some(first) => {
+                let more = match others.len() {
+                    1 => String::new(),
+                    count => format!(", and {} more", count - 1),
+                };
+                let found = format!(
+                    "{} belongs to another user than {shown}{more}: the server cannot write it",
+                    first.display()
+                );
+                wrong(NAME, found, format!("chown -R --reference={shown} {shown}"))
+            }
+        },
+        Err(error) => note(NAME, format!("not known: {error}"), "run this as the server's user"),
+    }
 }
 
 fn keys(data: &Path) -> Vec<Finding> {
@@ -181,15 +211,14 @@ async fn database(engine: &Engine, is_served: bool) -> Vec<Finding> {
             return findings;
         }
     };
+    let posts = plural(found.statuses, "post", "posts");
     findings.push(match (found.damage, engine) {
         (Some(damage), _) => {
             let advice = "stop the server, keep a copy of the folder, and restore a backup";
             wrong(NAME, format!("it is damaged: {damage}"), advice)
         }
-        (None, Engine::Sqlite(_)) => good(NAME, format!("sound; {} posts", found.statuses)),
-        (None, Engine::Postgres(_)) => {
-            good(NAME, format!("PostgreSQL answers; {} posts", found.statuses))
-        }
+        (None, Engine::Sqlite(_)) => good(NAME, format!("sound; {posts}")),
+        (None, Engine::Postgres(_)) => good(NAME, format!("PostgreSQL answers; {posts}")),
     });
     findings.push(match found.pending {
         0 => good("migrations", format!("all applied, up to {}", found.level)),

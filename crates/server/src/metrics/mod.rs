@@ -201,7 +201,13 @@ pub(crate) fn serve(listen: SocketAddr, sources: Sources) -> anyhow::Result<()> 
     let listener = edge::Listener::bind(listen, &options)
         .map_err(|error| hint::listening(listen, &error).context("metrics.listen"))?;
     tracing::info!(address = %listener.local_addr(), "metrics are served");
-    let router = Router::new().route("/metrics", routing::get(show)).with_state(sources);
+    let router = Router::new()
+        .route("/metrics", routing::get(show))
+        .method_not_allowed_fallback(async || {
+            (StatusCode::METHOD_NOT_ALLOWED, "figures are read: GET /metrics\n")
+        })
+        .fallback(async || (StatusCode::NOT_FOUND, "figures are at /metrics\n"))
+        .with_state(sources);
     tokio::spawn(async move {
         let door = edge::Door::plain(listener);
         let served = edge::serve(door, options, router, CancellationToken::new()).await;

@@ -2,7 +2,12 @@
 
 use crate::instance::Instance;
 use serde_json::Value;
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    path::Path,
+};
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
@@ -69,6 +74,28 @@ fn a_sound_instance_is_called_so_and_each_trouble_by_its_name() {
     bytes[middle..].fill(0x55);
     fs::write(&database, bytes).expect("written");
     check(&here, "database", "restore a backup", false);
+}
+
+#[test]
+fn a_file_that_root_left_is_called_wrong_and_root_restores_into_nobodys_folder() {
+    let mut here = Instance::new();
+    mode(here.data(), 0o700);
+    assert!(said(&here, "owners").1.contains("all is the owner's"));
+    // Only root can give files away; whoever else runs this has shown what they can.
+    if fs::metadata("/proc/self").expect("a process").uid() != 0 {
+        return;
+    }
+    let archive = here.data().join("all.tar.zst");
+    let name = archive.to_str().expect("text").to_owned();
+    assert!(here.command(&["backup", &name]).is_done);
+    here.kill();
+    chown(here.data().join("token.key"), Some(4_242), None).expect("given away");
+    let (is_done, words) = said(&here, "owners");
+    assert!(!is_done && words.contains("token.key") && words.contains("chown -R"), "{words}");
+    chown(here.data(), Some(4_242), None).expect("given away");
+    let said = here.command(&["restore", &name, "--force"]);
+    assert!(!said.is_done && said.err.contains("sudo -u '#4242'"), "{}", said.err);
+    assert!(!here.data().join("restoring").exists());
 }
 
 #[test]

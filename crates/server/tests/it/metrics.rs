@@ -1,7 +1,7 @@
 //! The figures: on their own listener and nowhere else, under names that dashboards can rely on,
 //! and true.
 
-use crate::service::{Service, get};
+use crate::service::{Service, ask, get};
 use std::{collections::BTreeSet, process::Command};
 
 /// The value of a row, by the whole of its name and labels.
@@ -52,8 +52,11 @@ fn figures_are_told_on_their_own_listener_and_nowhere_else() {
         assert!(value(text, name).is_some_and(|value| value > 0.0), "{name}\n{text}");
     }
     assert!(text.ends_with("# EOF\n") && !text.contains("secret"), "{text}");
-    // There is nothing else on that listener.
-    assert_eq!(get(metrics, "/health").status(), 404);
+    // There is nothing else on that listener, and it says so.
+    let nothing = get(metrics, "/health");
+    assert_eq!((nothing.status(), nothing.body.trim()), (404, "figures are at /metrics"));
+    let wrong = ask(metrics, "POST", "/metrics");
+    assert_eq!((wrong.status(), wrong.body.trim()), (405, "figures are read: GET /metrics"));
 }
 
 /// The address of the figures of a server that has them.

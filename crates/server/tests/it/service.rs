@@ -161,8 +161,15 @@ pub fn to_the_end(mut socket: TcpStream) -> Heard {
 
 /// One request without a body, on a connection of its own.
 pub fn get(from: SocketAddr, path: &str) -> Heard {
+    ask(from, "GET", path)
+}
+
+/// The same by another method.
+pub fn ask(from: SocketAddr, method: &str, path: &str) -> Heard {
     let mut socket = connect(from);
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {from}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {from}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    );
     socket.write_all(head.as_bytes()).expect("sent");
     to_the_end(socket)
 }
