@@ -54,6 +54,13 @@ pub(crate) const EXPIRED_EVERY_MS: u64 = 600_000;
 pub(crate) const EXPIRED_REST_MS: u64 = 100;
 /// How often the tokens that were used are written down, in milliseconds.
 pub(crate) const TOKENS_USED_EVERY_MS: u64 = 5_000;
+/// How long after the start files that nothing names are looked for, in milliseconds: not while all
+/// come back at once.
+pub(crate) const FILES_FIRST_MS: u64 = 600_000;
+/// Rest between two parts of that, in milliseconds: each reads the names of all pictures.
+pub(crate) const FILES_REST_MS: u64 = 60_000;
+/// How often it is done, in milliseconds.
+pub(crate) const FILES_EVERY_MS: u64 = 86_400_000;
 /// Seconds that a mail server has to say goodbye, after it has taken a letter.
 pub(crate) const MAIL_QUIT_S: u64 = 5;
 /// Seconds that a letter may take at most, whatever is configured: it is claimed for longer.

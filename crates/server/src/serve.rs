@@ -93,7 +93,7 @@ pub(crate) async fn serve(
     if let Some(tls) = tls {
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(tls.watch()));
     }
-    keep_house(&instance, &shutdown);
+    keep_house(place, &instance, &shutdown);
     let mut out = std::io::stdout();
     writeln!(out, "ready {scheme}://{local}")?;
     out.flush()?;
@@ -129,7 +129,7 @@ fn edge_options(config: &Config) -> edge::Options {
 }
 
 /// What is done beside serving, until the server stops.
-fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
+fn keep_house(place: &Place, instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(
         shutdown.clone().run_until_cancelled_owned(sweep(
             Arc::clone(&instance.social),
@@ -151,6 +151,9 @@ fn keep_house(instance: &Instance, shutdown: &CancellationToken) {
         let kept = Arc::clone(kernel).keep(None);
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(kept));
     }
+    let (social, room) = (Arc::clone(&instance.social), instance.darkroom.clone());
+    let files = chores::sweep_files(social, room, place.data.clone());
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(files));
     let memory = memory::give_back_now_and_then();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(memory));
 }

@@ -134,6 +134,13 @@ pub const PICTURE_WAIT_MS: u64 = 1_500;
 pub const PICTURE_MINUTES_MAX: i64 = 10;
 /// Hours that an upload may wait to be posted. Past it: it is cleaned away.
 pub const ORPHAN_HOURS: i64 = 24;
+/// Rows whose files are read at once when files that no row names are looked for.
+pub const ROWS_AT_ONCE: u32 = 1_000;
+/// Names of files remembered meanwhile (8 bytes each): a sixteenth of all. Past it: nothing is
+/// removed, and the log says so.
+pub const NAMED_FILES_MAX: usize = 2_000_000;
+/// Files that no row names, removed in one go. Past it: the rest goes the next time.
+pub const UNNAMED_AT_ONCE: usize = 1_000;
 /// Jobs that a node claims at once; they are done one after another, within one lease.
 pub const JOBS_AT_ONCE: u32 = 8;
 /// How long a claimed job is left alone by others, in milliseconds. A node that takes longer, or is

@@ -1,6 +1,6 @@
 //! Attachments: uploads that are processed, described, carried by a status, or cleaned away.
 
-use crate::{Batch, CommitError, SqlStore, params, status::media_of};
+use crate::{Batch, CommitError, Row, SqlStore, params, status::media_of};
 use async_trait::async_trait;
 use model::{
     AccountId, MediaId, Status, Timestamp,
@@ -128,6 +128,34 @@ impl MediaStore for SqlStore {
         let mut batch = Batch::new();
         batch.must(GIVE_UP, params![id]);
         self.found(batch).await
+    }
+
+    async fn media_files(
+        &self,
+        after: Option<MediaId>,
+        limit: u32,
+    ) -> Stored<Vec<(MediaId, [String; 2])>> {
+        let after = after.map_or(0, MediaId::get);
+        let sql = "SELECT id, file, thumbnail FROM media WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let rows = self.db.query(sql, params![after, limit]).await?;
+        let files =
+            |row: &Row| Ok((row.id(0)?, [row.text(1)?.to_owned(), row.text(2)?.to_owned()]));
+        rows.iter().map(files).collect()
+    }
+
+    async fn profile_files(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Stored<Vec<(AccountId, Vec<String>)>> {
+        let after = after.map_or(0, AccountId::get);
+        let sql = "SELECT id, avatar, header FROM account WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let rows = self.db.query(sql, params![after, limit]).await?;
+        let files = |row: &Row| {
+            let both = [row.opt_text(1)?, row.opt_text(2)?];
+            Ok((row.id(0)?, both.into_iter().flatten().map(str::to_owned).collect()))
+        };
+        rows.iter().map(files).collect()
     }
 
     async fn delete_media(&self, id: MediaId) -> Stored<bool> {

@@ -28,6 +28,18 @@ pub trait MediaStore {
     /// Gives up an attachment that no status carries: no status will, and it is an orphan from now
     /// on, however young, until it is removed. `false`: one carries it by now, or it is gone.
     async fn give_up_media(&self, id: MediaId) -> Stored<bool>;
+    /// The files of attachments past this one, by id, as many rows as that.
+    async fn media_files(
+        &self,
+        after: Option<MediaId>,
+        limit: u32,
+    ) -> Stored<Vec<(MediaId, [String; 2])>>;
+    /// The pictures of profiles past this account, by id, as many rows as that.
+    async fn profile_files(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Stored<Vec<(AccountId, Vec<String>)>>;
     /// Removes an attachment that no status carries. `false`: one carries it by now, or it is gone.
     async fn delete_media(&self, id: MediaId) -> Stored<bool>;
 }

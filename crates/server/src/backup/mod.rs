@@ -8,7 +8,7 @@ mod restore;
 
 pub(crate) use archive::{DATABASE, TABLES};
 pub(crate) use progress::Progress;
-pub(crate) use restore::{is_unfinished, restore, sweep};
+pub(crate) use restore::{is_unfinished, keeps_an_older_state, restore, sweep};
 
 use crate::{
     Place,

@@ -66,6 +66,12 @@ pub(crate) fn sweep(data: &Path) {
     }
 }
 
+/// Whether there is a folder of what was there before a restore, for the host to remove.
+pub(crate) fn keeps_an_older_state(data: &Path) -> bool {
+    let entries = fs::read_dir(data).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(BEFORE))
+}
+
 /// Whether a restore was begun here and has not ended; what to do about it.
 pub(crate) fn is_unfinished(data: &Path) -> Option<String> {
     let stage = data.join(STAGE);

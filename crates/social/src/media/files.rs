@@ -128,6 +128,13 @@ impl Files {
         }
     }
 
+    /// Keys in a folder of keys, and when each was written, in ms since 1970.
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<(String, i64)>, FilesError> {
+        let prefix = path::Path::from(folder);
+        let found = self.objects.list_with_delimiter(Some(&prefix)).await?.objects.into_iter();
+        Ok(found.map(|o| (o.location.into(), o.last_modified.timestamp_millis())).collect())
+    }
+
     /// Removes a file; one that is not there is no error.
     pub(super) async fn delete(&self, key: &str) -> Result<(), FilesError> {
         match self.objects.delete(&path::Path::from(key)).await {

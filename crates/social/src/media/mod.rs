@@ -8,9 +8,11 @@ mod gif;
 mod held;
 mod line;
 pub mod picture;
+mod sweep;
 
 pub use files::{Files, FilesError, GetRange, content_type};
 pub use held::Hold;
+pub use sweep::PARTS;
 
 use crate::{
     Social, VerbError,

@@ -5,7 +5,7 @@ use model::{
     AccountId, MediaId, Timestamp,
     media::{Finished, Media, MediaKind, MediaState, MediaWords, NewMedia, Size},
     member::Role,
-    ports::{LeavingStore, MediaStore, ScheduledStore, StatusStore},
+    ports::{AccountStore, LeavingStore, MediaStore, ScheduledStore, StatusStore},
     scheduled::NewScheduled,
     status::{NewStatus, StatusEdit},
 };
@@ -61,6 +61,27 @@ fn an_upload_is_noted_then_finished_once() {
         assert_eq!(ready.blurhash.as_deref(), Some("LEHV6nWB2yk8"));
         assert!(!case.store.finish_media(id, None).await.unwrap(), "it was done");
         assert_eq!(read(&case, id).await.unwrap().state, MediaState::Ready);
+    });
+}
+
+#[test]
+fn all_names_of_files_are_read_in_parts() {
+    check(|case| async move {
+        let ann = join(&case, "ann", Role::Member).await;
+        let ben = join(&case, "ben", Role::Member).await;
+        let [one, other] = [upload(&case, 1, START).await, upload(&case, 1, START).await];
+        assert!(case.store.finish_media(other, Some(&finished())).await.unwrap());
+        let named = ["ab/file.jpg".to_owned(), "ab/file_small.jpg".to_owned()];
+        let first = case.store.media_files(None, 1).await.unwrap();
+        assert_eq!(first, [(one, [String::new(), String::new()])]);
+        assert_eq!(case.store.media_files(Some(one), 9).await.unwrap(), [(other, named)]);
+        assert!(case.store.media_files(Some(other), 9).await.unwrap().is_empty());
+        let avatar = Some("cd/face.png".to_owned());
+        let change = model::account::ProfileChange { avatar, ..Default::default() };
+        case.store.change_profile(ben, change).await.unwrap();
+        assert_eq!(case.store.profile_files(None, 1).await.unwrap(), [(ann, vec![])]);
+        let rest = case.store.profile_files(Some(ann), 9).await.unwrap();
+        assert_eq!(rest, [(ben, vec!["cd/face.png".to_owned()])]);
     });
 }
 
