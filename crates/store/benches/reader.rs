@@ -7,7 +7,10 @@ use model::{
     Timestamp,
     ports::{Clock, Unheard},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 use store::{Batch, Db, Options, params};
 
 const READ: &str = "SELECT id, name FROM tag WHERE name = ?1";
@@ -23,6 +26,10 @@ impl Clock for Work {
     }
     fn thread_work_ns(&self) -> u64 {
         if self.0 { thread_work_ns() } else { 0 }
+    }
+    fn steady_ns(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(now);
+        if self.0 { u64::try_from(START.elapsed().as_nanos()).unwrap_or(0) } else { 0 }
     }
 }
 

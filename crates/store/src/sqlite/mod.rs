@@ -4,6 +4,7 @@
 
 mod gather;
 pub(crate) mod inspect;
+mod meter;
 mod migrate;
 mod reader;
 mod writer;

@@ -1,11 +1,9 @@
 //! Readers: a few threads with a connection each. A query waits in a bounded queue, never longer,
 //! and is stopped once nobody waits for it: its deadline has passed, or its caller has gone.
 //!
-//! An answer brings the processor time that the thread has used since its last one, so that the
-//! clock, a system call, is read once a query. What a query that nobody wants any more took is in
-//! the next one's: at most [`QUERY_STEPS`].
+//! An answer brings what it took of the processor (`meter`).
 
-use super::{closed, connect, rows_of, spawn, store_error};
+use super::{closed, connect, meter::Meter, rows_of, spawn, store_error};
 use crate::{
     Options, Row, Value,
     limits::{QUERY_DEADLINE, QUERY_STEPS, READ_QUEUE_MAX, READERS},
@@ -89,7 +87,7 @@ fn serve(
     waiting: &Mutex<mpsc::Receiver<Query>>,
     clock: &dyn Clock,
 ) {
-    let mut measured_ns = clock.thread_work_ns();
+    let mut meter = Meter::new(clock);
     loop {
         let next = waiting.lock().recv();
         let Ok(query) = next else { return };
@@ -99,13 +97,11 @@ fn serve(
             continue;
         }
         let look = move || unwanted.load(Ordering::Relaxed);
-        let rows = conn
-            .progress_handler(QUERY_STEPS, Some(look))
-            .and_then(|()| conn.prepare_cached(&query.sql))
-            .and_then(|mut statement| rows_of(&mut statement, &query.values, &[]));
-        let now_ns = clock.thread_work_ns();
-        let work_ns = now_ns.saturating_sub(measured_ns);
-        measured_ns = now_ns;
+        let (rows, work_ns) = meter.measure(|| {
+            conn.progress_handler(QUERY_STEPS, Some(look))
+                .and_then(|()| conn.prepare_cached(&query.sql))
+                .and_then(|mut statement| rows_of(&mut statement, &query.values, &[]))
+        });
         let _ = query.answer.send(Made::at(rows.map_err(|e| store_error(&e)), work_ns));
     }
 }

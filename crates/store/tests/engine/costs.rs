@@ -70,7 +70,7 @@ fn a_read_and_a_deed_cost_what_their_threads_have_used() {
         let before = borrowed_ns();
         for asked in 1..=9 {
             ask(&db).await;
-            assert_eq!(borrowed_ns() - before, asked * MS, "one look at the clock a query");
+            assert_eq!(borrowed_ns() - before, asked * MS, "query {asked}");
         }
         let before = borrowed_ns();
         put(&db, "gull").await.unwrap();
