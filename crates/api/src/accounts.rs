@@ -180,6 +180,7 @@ pub(crate) async fn update(
         discoverable: form.discoverable,
         indexable: form.indexable,
         hide_collections: form.hide_collections,
+        preferences: None,
     };
     let mut preferences =
         api.social.store().member(account).await?.ok_or_else(ApiError::unauthorized)?.preferences;
@@ -195,10 +196,9 @@ pub(crate) async fn update(
         let known = model::language::is_code(&language);
         preferences.language = known.then_some(language);
     }
+    let preferences = Some(preferences).filter(|now| *now != before);
+    let change = ProfileChange { preferences, ..change };
     api.social.change_profile(&api.darkroom, account, change, pictures).await?;
-    if preferences != before {
-        api.social.store().set_preferences(account, &preferences).await?;
-    }
     own(&api, account).await
 }
 

@@ -195,14 +195,25 @@ pub(crate) async fn edit(
     Ok(shown(&api, &api.social.reword(account, id(&status)?, form.draft()?).await?))
 }
 
-/// `DELETE /api/v1/statuses/:id`: the post with its source, to be redrafted.
+#[derive(Deserialize)]
+pub(crate) struct DeleteQuery {
+    #[serde(default, deserialize_with = "lenient::boolean")]
+    delete_media: Option<bool>,
+}
+
+/// `DELETE /api/v1/statuses/:id`: the post with its source, to be redrafted. Its pictures wait a
+/// day for that, unless they are to go at once.
 pub(crate) async fn delete(
     State(api): State<Api>,
     caller: Caller,
     Path(status): Path<String>,
+    Query(q): Query<DeleteQuery>,
 ) -> Answer {
     let account = caller.member("write:statuses")?;
     let view = api.social.delete(account, id(&status)?).await?;
+    if q.delete_media == Some(true) {
+        api.social.discard_media_of(&api.darkroom, &view).await;
+    }
     let mut json = shown(&api, &view);
     wire::put(&mut json, "text", json!(view.entry.status.text));
     Ok(json)
@@ -267,6 +278,7 @@ pub(crate) async fn history(
         spoiler: s.spoiler.clone(),
         sensitive: s.sensitive,
         media: s.media.clone(),
+        described: Default::default(),
         poll_options: options.collect(),
     });
     // What an edit has taken away still belongs to the post, and to the versions that had it.

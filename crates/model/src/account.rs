@@ -1,6 +1,6 @@
 //! Accounts: who somebody is in public, local or remote. Credentials are in `member`.
 
-use crate::{AccountId, Timestamp};
+use crate::{AccountId, Timestamp, member::Preferences};
 
 /// One row of the profile's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -112,4 +112,6 @@ pub struct ProfileChange {
     pub indexable: Option<bool>,
     /// New collection privacy.
     pub hide_collections: Option<bool>,
+    /// New preferences, which only a member has.
+    pub preferences: Option<Preferences>,
 }

@@ -103,15 +103,14 @@ pub enum Event {
         /// Which.
         list: ListId,
     },
-    /// A profile changed: how the account looks, not what it may do.
+    /// A profile changed: how the account looks, not what it may do; or what its member composes
+    /// and reads with by default.
     ProfileChanged(AccountId),
     /// What an account may do changed: what moderators decided about it, its password or address,
     /// its tokens. How it looks may have changed too.
     AccountChanged(AccountId),
     /// The same, and what was hidden with the account may be seen again.
     AccountRestored(AccountId),
-    /// What a member composes and reads with by default changed.
-    PreferencesChanged(AccountId),
     /// A token is dead.
     TokenRevoked(TokenId),
     /// A session is dead.

@@ -5,6 +5,7 @@ use crate::{
     notification::NotificationKind, poll::NewPoll,
 };
 use smallvec::SmallVec;
+use std::collections::HashMap;
 
 /// Who may see a post. Source: <https://docs.joinmastodon.org/entities/Status/#visibility>.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -231,6 +232,8 @@ pub struct StatusVersion {
     pub sensitive: bool,
     /// Media then.
     pub media: SmallVec<[MediaId; 4]>,
+    /// What they were said to show, where that is known; else as they are said to now.
+    pub described: HashMap<MediaId, String>,
     /// Poll options then.
     pub poll_options: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! Whose the data is. The server runs as one user and the data folder is that user's; what a command
-//! leaves there as root, the server can neither write nor, being mode 600, read.
+//! Whose the data is. The server runs as one user and the data folder is that user's; what a
+//! command leaves there as root, the server can neither write nor, being mode 600, read.
 
 use crate::limits::OWNERS_LOOKED_AT_MAX;
 use anyhow::{Context as _, bail};

@@ -177,7 +177,6 @@ impl Hub {
             Event::Posted { status, notifications, posts } => {
                 self.posted(status, notifications, *posts);
             }
-            Event::PreferencesChanged(account) => self.preferences.forget(account),
             Event::Edited { status, notifications } => {
                 self.statuses.forget(&status.id);
                 let event = StreamEvent::StatusUpdate(Arc::clone(status));
@@ -225,7 +224,10 @@ impl Hub {
             }
             Event::Notified(notification) => self.notified(std::slice::from_ref(notification)),
             Event::ListChanged { account, .. } => self.homes.forget(*account),
-            Event::ProfileChanged(account) => self.accounts.forget(account),
+            Event::ProfileChanged(account) => {
+                self.accounts.forget(account);
+                self.preferences.forget(account);
+            }
             Event::AccountChanged(account) | Event::AccountRestored(account) => {
                 self.accounts.forget(account);
                 // Its tokens may be dead, and it may follow nobody any more: both are looked up

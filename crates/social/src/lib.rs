@@ -7,6 +7,7 @@
 pub mod access;
 mod apart;
 pub mod cache;
+mod called;
 pub mod decide;
 pub mod error;
 pub mod follow;
@@ -32,6 +33,7 @@ pub mod streams;
 mod throttle;
 pub mod view;
 
+pub use called::Called;
 pub use error::VerbError;
 pub use follow::FollowWish;
 pub use home::HomeStamp;

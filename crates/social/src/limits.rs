@@ -134,6 +134,8 @@ pub const PICTURE_WAIT_MS: u64 = 1_500;
 pub const PICTURE_MINUTES_MAX: i64 = 10;
 /// Hours that an upload may wait to be posted. Past it: it is cleaned away.
 pub const ORPHAN_HOURS: i64 = 24;
+/// Names in a profile that are looked up and linked. Past it: they stay words.
+pub const CALLED_IN_PROFILE_MAX: usize = 8;
 /// Rows whose files are read at once when files that no row names are looked for.
 pub const ROWS_AT_ONCE: u32 = 1_000;
 /// Names of files remembered meanwhile (8 bytes each): a sixteenth of all. Past it: nothing is

@@ -170,7 +170,6 @@ impl Pulse {
             Event::AccountRestored(_) => self.beat_all(),
             Event::Notified(_)
             | Event::ListChanged { .. }
-            | Event::PreferencesChanged(_)
             | Event::TokenRevoked(_)
             | Event::SessionEnded(_) => {}
         }

@@ -1,7 +1,7 @@
 //! What a front shows: statuses and accounts with all that hangs on them, read in a few queries
 //! however many there are, and cached by what they are, never by who looks.
 
-use crate::{Social, VerbError, home::Facts};
+use crate::{Called, Social, VerbError, home::Facts};
 use foldhash::fast::RandomState;
 use model::{
     Account, AccountCounts, AccountId, AppId, MediaId, PollId, Status, StatusCounts, StatusId,
@@ -35,6 +35,8 @@ impl Rendering {
 pub struct AccountEntry {
     /// The profile.
     pub account: Arc<Account>,
+    /// Whom the profile names.
+    pub called: Arc<Called>,
     /// Made of the profile alone by the front that shows it: it outlives a change of the numbers.
     pub profile: Arc<Rendering>,
     /// Its numbers.
@@ -45,15 +47,17 @@ pub struct AccountEntry {
 
 impl AccountEntry {
     /// As it was read.
-    pub(crate) fn new(account: Account, counts: AccountCounts) -> Self {
-        let (account, profile) = (Arc::new(account), Arc::default());
-        Self { account, profile, counts, rendering: Rendering::default() }
+    pub(crate) fn new(account: Account, called: Called, counts: AccountCounts) -> Self {
+        let (account, called) = (Arc::new(account), Arc::new(called));
+        let (profile, rendering) = (Arc::default(), Rendering::default());
+        Self { account, called, profile, counts, rendering }
     }
 
     /// The same account with other numbers.
     pub(crate) fn counted(&self, counts: AccountCounts) -> Self {
-        let (account, profile) = (Arc::clone(&self.account), Arc::clone(&self.profile));
-        Self { account, profile, counts, rendering: Rendering::default() }
+        let (account, called) = (Arc::clone(&self.account), Arc::clone(&self.called));
+        let (profile, rendering) = (Arc::clone(&self.profile), Rendering::default());
+        Self { account, called, profile, counts, rendering }
     }
 }
 
@@ -158,7 +162,8 @@ impl Social {
             for account in self.store.accounts(&missing).await? {
                 let id = account.id;
                 let counts = counts.get(&id).copied().unwrap_or_default();
-                let entry = Arc::new(AccountEntry::new(account, counts));
+                let called = self.called_in(&account).await?;
+                let entry = Arc::new(AccountEntry::new(account, called, counts));
                 self.hub.accounts.put(&ticket, id, Arc::clone(&entry));
                 found.insert(id, entry);
             }

@@ -1,9 +1,9 @@
 //! Accounts and members read, and the port that joins this file and `account_change`.
 
-use crate::{Batch, Row, SqlStore, params};
+use crate::{Row, SqlStore, params};
 use async_trait::async_trait;
 use model::{
-    Account, AccountCounts, AccountId, Event, Page, StoreError, Timestamp, Visibility,
+    Account, AccountCounts, AccountId, Page, StoreError, Timestamp, Visibility,
     account::{ProfileChange, ProfileField, Standing},
     marker::{Marker, MarkerTimeline},
     member::{Member, NewMember, Preferences, Role},
@@ -206,18 +206,6 @@ impl AccountStore for SqlStore {
 
     async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()> {
         self.update_profile(account, change).await
-    }
-
-    async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()> {
-        let text = preferences_text(preferences);
-        let mut batch = Batch::new();
-        batch.must(
-            "UPDATE member SET preferences = ?2 WHERE account_id = ?1",
-            params![account, text],
-        );
-        batch.tell(move |_| Some(Event::PreferencesChanged(account)));
-        self.db.commit(batch).await.map_err(|e| e.into_store("member"))?;
-        Ok(())
     }
 
     async fn set_password(

@@ -171,6 +171,12 @@ impl SqlStore {
             "UPDATE account SET hide_collections = ?2 WHERE id = ?1",
             change.hide_collections.map(Value::from),
         );
+        if let Some(preferences) = &change.preferences {
+            batch.must(
+                "UPDATE member SET preferences = ?2 WHERE account_id = ?1",
+                params![account, preferences_text(preferences)],
+            );
+        }
         if unlocks {
             let job = batch.id();
             batch.add(ADMIT_WAITING, params![job, JobKind::Admit.word(), account]);

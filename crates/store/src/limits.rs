@@ -16,8 +16,8 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 pub const GROUP_DEADLINE: Duration = Duration::from_secs(20);
 /// Queries waiting for a reader. Past it: `Away`.
 pub const READ_QUEUE_MAX: usize = 4_096;
-/// Queries that are over as fast cost the time that passed, in ns; longer ones are measured by their
-/// thread's clock.
+/// Queries that are over as fast cost the time that passed, in ns; longer ones are measured by
+/// their thread's clock.
 pub const SHORT_NS: u64 = 50_000;
 /// Such queries between two looks at that clock.
 pub const LOOK_EVERY: u32 = 16;

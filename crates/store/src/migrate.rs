@@ -129,6 +129,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        version: 19,
+        sql: include_str!("../migrations/0019_edit_described.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 /// Where what has been applied is recorded.

@@ -60,6 +60,14 @@ pub(crate) fn status_of(row: &Row) -> Stored<Status> {
     })
 }
 
+/// What pictures were said to show, by the picture's id.
+fn described_of(text: &str) -> Stored<HashMap<MediaId, String>> {
+    let damaged = || StoreError::Inconsistent("status_edit.described".into());
+    let found: HashMap<String, String> = serde_json::from_str(text).map_err(|_| damaged())?;
+    let by_id = |(id, text): (String, String)| Ok((id.parse().map_err(|_| damaged())?, text));
+    found.into_iter().map(by_id).collect()
+}
+
 pub(crate) fn media_of(row: &Row) -> Stored<Media> {
     let number = |i: usize| -> Stored<u32> {
         u32::try_from(row.int(i)?).map_err(|_| StoreError::Inconsistent("media size".into()))
@@ -175,7 +183,7 @@ impl StatusStore for SqlStore {
     }
 
     async fn history(&self, id: StatusId) -> Stored<Vec<StatusVersion>> {
-        let sql = "SELECT at_ms, text, spoiler, sensitive, media_ids, poll_options \
+        let sql = "SELECT at_ms, text, spoiler, sensitive, media_ids, poll_options, described \
                    FROM status_edit WHERE status_id = ?1 ORDER BY at_ms";
         let version = |r: &Row| {
             Ok(StatusVersion {
@@ -186,6 +194,7 @@ impl StatusStore for SqlStore {
                 media: r.ids(4)?,
                 poll_options: serde_json::from_str(r.text(5)?)
                     .map_err(|_| StoreError::Inconsistent("status_edit.poll_options".into()))?,
+                described: described_of(r.text(6)?)?,
             })
         };
         self.db.query(sql, params![id]).await?.iter().map(version).collect()

@@ -14,12 +14,13 @@ use model::{
     AccountId, Event, PollId, Status, StatusCounts, StatusId, StoreError, Timestamp,
     event::Mark,
     job::{Job, JobKind},
+    media::Media,
     notification::{Notification, NotificationKind},
     poll::{NewPoll, Poll},
-    ports::Stored,
+    ports::{StatusStore as _, Stored},
     status::{NewStatus, StatusEdit},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 const INSERT: &str = "INSERT INTO status (id, account_id, uri, created_ms, edited_ms, visibility, \
     sensitive, spoiler, text, language, reply_to_id, reply_to_account, conversation_id, \
@@ -132,7 +133,8 @@ impl SqlStore {
         };
         let mut batch = Batch::new();
         if !edit.same_wording {
-            keep_version(&mut batch, &old, asked.as_ref());
+            let pictures = self.media(&old.media).await?;
+            keep_version(&mut batch, &old, asked.as_ref(), &pictures);
         }
         let poll = repoll(&mut batch, &old, asked.as_ref(), edit.poll.as_ref());
         let edited = if edit.same_wording { old.edited } else { Some(edit.edited) };
@@ -504,14 +506,17 @@ impl Repolled {
 }
 
 /// Keeps the wording that is about to go.
-fn keep_version(batch: &mut Batch, old: &Status, asked: Option<&Poll>) {
+fn keep_version(batch: &mut Batch, old: &Status, asked: Option<&Poll>, pictures: &[Media]) {
+    let described: BTreeMap<String, &str> =
+        pictures.iter().map(|m| (m.id.to_string(), m.description.as_str())).collect();
+    let described = serde_json::to_string(&described).unwrap_or_else(|_| "{}".to_owned());
     let options = asked.map_or(&[][..], |poll| &poll.options);
     let titles: Vec<&str> = options.iter().map(|o| o.title.as_str()).collect();
     let titles = serde_json::to_string(&titles).unwrap_or_else(|_| "[]".to_owned());
     batch.add(
         "INSERT INTO status_edit \
-         (status_id, at_ms, text, spoiler, sensitive, media_ids, poll_options) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         (status_id, at_ms, text, spoiler, sensitive, media_ids, poll_options, described) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             old.id,
             old.edited.unwrap_or(old.created),
@@ -519,7 +524,8 @@ fn keep_version(batch: &mut Batch, old: &Status, asked: Option<&Poll>) {
             old.spoiler.clone(),
             old.sensitive,
             join_ids(&old.media),
-            titles
+            titles,
+            described
         ],
     );
 }

@@ -10,7 +10,7 @@ use model::{
     ports::TimelineQuery,
     text::{self, SafeHtml},
 };
-use social::{AccountView, Shows, StatusView};
+use social::{AccountView, Called, Shows, StatusView};
 use std::fmt;
 
 /// Markup that `model::text` vouches for.
@@ -82,18 +82,18 @@ pub(crate) fn picture(key: Option<&String>, missing: &str) -> String {
 }
 
 /// Text of a profile as markup: a local one's is source, a remote one's HTML.
-pub(crate) fn profile_text(account: &Account, source: &str) -> Markup {
+pub(crate) fn profile_text(account: &Account, called: &Called, source: &str) -> Markup {
     Markup(if account.is_local() {
-        text::parse(source).to_html(&urls::Known::default())
+        text::parse(source).to_html(&urls::Named(called))
     } else {
         text::sanitise(source)
     })
 }
 
 /// The value of a row of a profile's table.
-pub(crate) fn field_text(account: &Account, source: &str) -> Markup {
+pub(crate) fn field_text(account: &Account, called: &Called, source: &str) -> Markup {
     Markup(if account.is_local() {
-        text::parse(source).to_field_html(&urls::Known::default())
+        text::parse(source).to_field_html(&urls::Named(called))
     } else {
         text::sanitise(source)
     })

@@ -116,7 +116,7 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
         Some(domain) => format!("@{}@{domain}", account.username),
         None => format!("@{}@{}", account.username, site.domain),
     };
-    let note = cards::profile_text(account, &account.note);
+    let note = cards::profile_text(account, &view.called, &account.note);
     let mut frame = Frame::new(site, format!("{} ({address})", person.name), &path);
     frame.kind = Kind::Profile;
     frame.description = frame::described(&text::plain(&note.to_string()));
@@ -124,7 +124,7 @@ async fn made(site: &Site, name: &str, tab: Tab, page: Page) -> Result<SharedPag
     frame.listed = account.indexable && account.is_local();
     let row = |field: &model::account::ProfileField| Row {
         name: field.name.clone(),
-        value: cards::field_text(account, &field.value),
+        value: cards::field_text(account, &view.called, &field.value),
         verified: field.verified.is_some(),
     };
     let made = frame::shared(&ProfilePage {

@@ -63,7 +63,7 @@ pub(crate) fn markup(source: &str) -> Markup {
         created: Timestamp::default(),
         standing: model::account::Standing::default(),
     };
-    profile_text(&account, source)
+    profile_text(&account, &social::Called::default(), source)
 }
 
 pub(crate) fn people() -> [Person; 2] {

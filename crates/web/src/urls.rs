@@ -6,7 +6,7 @@ use model::{
     text::{Handle, Links},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use social::AccountView;
+use social::{AccountView, Called};
 
 /// What may stand in a path segment as it is (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -68,6 +68,21 @@ impl Links for Known<'_> {
     }
     fn spelling(&self, handle: &Handle) -> Option<String> {
         self.find(handle).map(|a| a.account.username.clone())
+    }
+    fn tag(&self, name: &str) -> String {
+        tag(name)
+    }
+}
+
+/// Where the names and hashtags of a profile lead.
+pub(crate) struct Named<'a>(pub &'a Called);
+
+impl Links for Named<'_> {
+    fn account(&self, handle: &Handle) -> Option<String> {
+        self.0.find(handle).map(account)
+    }
+    fn spelling(&self, handle: &Handle) -> Option<String> {
+        self.0.find(handle).map(|account| account.username.clone())
     }
     fn tag(&self, name: &str) -> String {
         tag(name)

@@ -9,16 +9,20 @@ use model::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use social::AccountView;
+use social::{AccountView, Called};
 use std::borrow::Cow;
 
 /// Room for an account's numbers.
 const NUMBERS_BYTES: usize = 128;
 
-struct Plain<'a>(&'a Urls<'a>);
-impl Links for Plain<'_> {
-    fn account(&self, _: &Handle) -> Option<String> {
-        None
+/// Where names and hashtags of a profile lead.
+struct Known<'a>(&'a Urls<'a>, &'a Called);
+impl Links for Known<'_> {
+    fn account(&self, handle: &Handle) -> Option<String> {
+        self.1.find(handle).map(|account| self.0.account(account))
+    }
+    fn spelling(&self, handle: &Handle) -> Option<String> {
+        self.1.find(handle).map(|account| account.username.clone())
     }
     fn tag(&self, name: &str) -> String {
         self.0.tag(name)
@@ -26,18 +30,18 @@ impl Links for Plain<'_> {
 }
 
 /// Text of a profile: a local one's is written out here, a remote one's was sanitised on arrival.
-fn html<'a>(account: &Account, source: &'a str, urls: &Urls) -> Cow<'a, str> {
+fn html<'a>(account: &Account, source: &'a str, links: &Known) -> Cow<'a, str> {
     if account.is_local() {
-        text::parse(source).to_html(&Plain(urls)).into_string().into()
+        text::parse(source).to_html(links).into_string().into()
     } else {
         source.into()
     }
 }
 
 /// A row of a profile: one line, whose link may be verified as the member's own.
-fn field<'a>(account: &Account, source: &'a str, urls: &Urls) -> Cow<'a, str> {
+fn field<'a>(account: &Account, source: &'a str, links: &Known) -> Cow<'a, str> {
     if account.is_local() {
-        text::parse(source).to_field_html(&Plain(urls)).into_string().into()
+        text::parse(source).to_field_html(links).into_string().into()
     } else {
         source.into()
     }
@@ -110,7 +114,8 @@ struct Numbers {
 
 /// Gives the profile to whoever writes it down, one way or another. Of a suspended account only the
 /// name is left, as in Mastodon.
-fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -> T {
+fn profile<T>(view: &AccountView, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -> T {
+    let (a, links) = (&*view.account, Known(urls, &view.called));
     let bare = a.standing.suspended.map(|_| Account {
         display_name: String::new(),
         note: String::new(),
@@ -139,7 +144,7 @@ fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -
         group: false,
         noindex: !a.indexable,
         created_at: format!("{}T00:00:00.000Z", day(a.created)),
-        note: html(a, &a.note, urls),
+        note: html(a, &a.note, &links),
         url: &url,
         uri: &url,
         avatar: &avatar,
@@ -153,7 +158,7 @@ fn profile<T>(a: &Account, urls: &Urls, write: impl FnOnce(&Profile<'_>) -> T) -
             .iter()
             .map(|f| Field {
                 name: &f.name,
-                value: field(a, &f.value, urls),
+                value: field(a, &f.value, &links),
                 verified_at: f.verified.map(time),
             })
             .collect(),
@@ -173,7 +178,7 @@ fn numbers(view: &AccountView) -> Numbers {
 
 /// An account, to be part of something larger.
 pub fn account(view: &AccountView, urls: &Urls) -> Value {
-    let mut json = profile(&view.account, urls, |profile| value(profile));
+    let mut json = profile(view, urls, |profile| value(profile));
     if let (Value::Object(all), Value::Object(numbers)) = (&mut json, value(&numbers(view))) {
         all.extend(numbers);
     }
@@ -184,8 +189,7 @@ pub fn account(view: &AccountView, urls: &Urls) -> Value {
 /// are written anew.
 pub fn write(out: &mut Vec<u8>, view: &AccountView, urls: &Urls) {
     let whole = view.rendering.get_or_make(|| {
-        let profile =
-            view.profile.get_or_make(|| profile(&view.account, urls, |profile| bytes(profile)));
+        let profile = view.profile.get_or_make(|| profile(view, urls, |profile| bytes(profile)));
         let mut whole = Vec::with_capacity(profile.len() + NUMBERS_BYTES);
         // Left open at its closing brace, for the members that follow.
         whole.extend_from_slice(profile.strip_suffix(b"}").unwrap_or(profile));
@@ -198,7 +202,7 @@ pub fn write(out: &mut Vec<u8>, view: &AccountView, urls: &Urls) {
 }
 
 /// Number and name of a role as a fresh Mastodon has them; whoever has none is of its base role.
-/// Source: <https://docs.joinmastodon.org/entities/Role/> and Mastodon's `UserRole::EVERYONE_ROLE_ID`.
+/// Source: <https://docs.joinmastodon.org/entities/Role/>; Mastodon's `UserRole::EVERYONE_ROLE_ID`.
 fn role(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::Member => ("-99", ""),

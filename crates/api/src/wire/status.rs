@@ -251,7 +251,11 @@ pub fn status(view: &StatusView, urls: &Urls, now: Timestamp) -> Value {
 /// One wording in a status's history; `all` are the media of all of them.
 pub fn version(view: &StatusView, v: &StatusVersion, all: &[Media], urls: &Urls) -> Value {
     let of_it = v.media.iter().filter_map(|id| all.iter().find(|m| m.id == *id));
-    let shown: Vec<Value> = of_it.map(|m| media(m, urls)).collect();
+    let shown = of_it.map(|m| match v.described.get(&m.id) {
+        Some(then) => media(&Media { description: then.clone(), ..m.clone() }, urls),
+        None => media(m, urls),
+    });
+    let shown: Vec<Value> = shown.collect();
     let mut json = json!({
         "content": content(view, &v.text, urls),
         "spoiler_text": v.spoiler,

@@ -5,7 +5,7 @@ use crate::{
     Account, AccountCounts, AccountId, Page, Timestamp,
     account::{ProfileChange, Standing},
     marker::{Marker, MarkerTimeline},
-    member::{Member, NewMember, Preferences, Role},
+    member::{Member, NewMember, Role},
 };
 use async_trait::async_trait;
 
@@ -57,10 +57,9 @@ pub trait AccountStore {
     async fn active_members(&self, since: Timestamp) -> Stored<i64>;
     /// How many members there are, and how many local statuses.
     async fn totals(&self) -> Stored<(i64, i64)>;
-    /// Changes a profile. Tells `ProfileChanged`.
+    /// Changes a profile, and preferences with it. Tells `ProfileChanged`. An error where
+    /// preferences are given for somebody who is no member; nothing was changed then.
     async fn change_profile(&self, account: AccountId, change: ProfileChange) -> Stored<()>;
-    /// Replaces the preferences.
-    async fn set_preferences(&self, account: AccountId, preferences: &Preferences) -> Stored<()>;
     /// Replaces the password's hash, and ends all sessions, codes, tokens and links: what was
     /// opened with the old one. With `notice` a mail that tells of it is enqueued in the same deed.
     /// Tells `AccountChanged`. `Conflict("member")` where there is no such member.

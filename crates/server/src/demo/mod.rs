@@ -150,6 +150,7 @@ impl Harbour {
             discoverable: Some(true),
             indexable: Some(true),
             hide_collections: None,
+            preferences: None,
         };
         social.change_profile(room, id, change, ProfilePictures { avatar, header }).await?;
         self.birds.push(id);

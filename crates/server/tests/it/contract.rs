@@ -450,6 +450,45 @@ fn who_is_looked_for_by_name_is_found_first_and_nobody_in_their_place() {
 }
 
 #[test]
+fn names_in_a_profile_lead_to_those_who_have_them() {
+    let town = Town::new();
+    let form = json!({ "note": "with @BOB, not @nobody", "fields_attributes":
+        [{ "name": "friend", "value": "@bob" }] });
+    town.good("PATCH", "/api/v1/accounts/update_credentials", &town.ann, form);
+    let seen = town.get(&format!("/api/v1/accounts/{}", town.id_of(&town.ann)), &town.bob);
+    let (note, row) = (&seen["note"], &seen["fields"][0]["value"]);
+    for text in [note, row].map(|text| text.as_str().expect("text")) {
+        assert!(text.contains("/@bob\" class=\"u-url mention\""), "{text}");
+        assert!(text.contains("@<span>bob</span></a>"), "as its owner spells it: {text}");
+    }
+    assert!(note.as_str().is_some_and(|note| note.ends_with("not @nobody</p>")), "{note}");
+    let page = town.here.exchange("GET", "/@ann", "", "accept: text/html\r\n", b"");
+    let page = String::from_utf8_lossy(&page.1).into_owned();
+    assert!(page.contains("href=\"/@bob\""), "{page}");
+}
+
+#[test]
+fn the_history_says_of_a_picture_what_was_said_of_it() {
+    let town = Town::new();
+    let picture = media::uploaded(&town.here, &town.ann, &[("description", "a gull")]);
+    let form = |words: &str| {
+        let words = json!([{ "id": id(&picture), "description": words }]);
+        json!({ "status": "see", "media_ids": [id(&picture)], "media_attributes": words })
+    };
+    let post = town.post(&town.ann, json!({ "status": "see", "media_ids": [id(&picture)] }));
+    town.edit(&town.ann, &post, form("a tern"));
+    town.edit(&town.ann, &post, form("an arctic tern"));
+    let history = town.about(&town.bob, &post, "history");
+    let said: Vec<&str> = history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|version| version["media_attachments"][0]["description"].as_str().expect("text"))
+        .collect();
+    assert_eq!(said, ["a gull", "a tern", "an arctic tern"]);
+}
+
+#[test]
 fn the_history_has_the_pictures_that_each_wording_had() {
     let town = Town::new();
     let picture = media::uploaded(&town.here, &town.ann, &[]);

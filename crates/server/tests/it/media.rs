@@ -225,6 +225,26 @@ fn an_edit_takes_only_what_is_ones_own_and_free() {
 }
 
 #[test]
+fn a_post_that_is_deleted_takes_its_pictures_along_where_that_is_asked_for() {
+    let here = Instance::new();
+    let ann = here.member("ann");
+    let kept = || files(&here.data().join("media"));
+    for (query, left) in [("", 2), ("?delete_media=false", 4), ("?delete_media=true", 4)] {
+        let picture = uploaded(&here, &ann, &[]);
+        let form = json!({ "status": "see", "media_ids": [picture["id"]] });
+        let post = here.ask("POST", "/api/v1/statuses", &ann, Some(form)).body;
+        let at = format!("/api/v1/statuses/{}{query}", post["id"].as_str().expect("an id"));
+        let gone = here.ask("DELETE", &at, &ann, None);
+        assert_eq!(gone.status, 200, "{query}: {}", gone.body);
+        assert_eq!(gone.body["media_attachments"][0]["id"], picture["id"], "as it was");
+        assert_eq!(kept(), left, "{query:?}: a picture and its preview each");
+        let at = format!("/api/v1/media/{}", picture["id"].as_str().expect("an id"));
+        let is_there = here.ask("GET", &at, &ann, None).status == 200;
+        assert_eq!(is_there, query != "?delete_media=true", "{query:?}: for a redraft");
+    }
+}
+
+#[test]
 fn a_picture_that_a_profile_shows_no_more_is_removed() {
     let here = Instance::new();
     let ann = here.member("ann");

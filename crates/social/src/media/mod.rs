@@ -15,7 +15,7 @@ pub use held::Hold;
 pub use sweep::PARTS;
 
 use crate::{
-    Social, VerbError,
+    Social, StatusView, VerbError,
     apart::apart,
     limits::{
         AVATAR_SIDE, HEADER_HEIGHT, HEADER_WIDTH, ORPHAN_HOURS, ORPHANS_AT_ONCE,
@@ -293,6 +293,16 @@ impl Social {
     ) -> Result<(), VerbError> {
         let media = self.uploaded(account, id).await?;
         if self.discard(room, &media).await? { Ok(()) } else { Err(VerbError::NotFound) }
+    }
+
+    /// Removes what a deleted post carried. What cannot be removed now is an orphan, which goes in
+    /// a day: the post is gone either way.
+    pub async fn discard_media_of(&self, room: &Darkroom, deleted: &StatusView) {
+        for media in &deleted.entry.media {
+            if let Err(error) = self.discard(room, media).await {
+                tracing::warn!(%error, id = %media.id, "a deleted post's picture stays for a day");
+            }
+        }
     }
 
     /// Removes an attachment that no status carries. It is given up first, so that none comes to

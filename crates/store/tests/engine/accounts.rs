@@ -156,6 +156,7 @@ fn a_profile_changes_in_the_parts_that_are_named() {
             discoverable: Some(false),
             indexable: Some(false),
             hide_collections: Some(true),
+            preferences: None,
         };
         case.store.change_profile(ann, all).await.unwrap();
         let found = account(&case, ann).await;
@@ -184,10 +185,16 @@ fn preferences_and_markers_are_kept_by_member() {
         let store = &case.store;
         let wanted =
             Preferences { sensitive: true, language: Some("de".into()), ..Default::default() };
-        store.set_preferences(ann, &wanted).await.unwrap();
+        let change = |name: &str| ProfileChange {
+            display_name: Some(name.into()),
+            preferences: Some(wanted.clone()),
+            ..ProfileChange::default()
+        };
+        store.change_profile(ann, change("Ann")).await.unwrap();
         assert_eq!(store.member(ann).await.unwrap().unwrap().preferences, wanted);
         assert_eq!(store.member(ben).await.unwrap().unwrap().preferences, Preferences::default());
-        assert!(store.set_preferences(AccountId::new(77).unwrap(), &wanted).await.is_err());
+        let nobody = AccountId::new(77).unwrap();
+        assert!(store.change_profile(nobody, change("Nobody")).await.is_err());
         assert!(store.markers(ann).await.unwrap().is_empty());
         for (timeline, read, version) in [
             (MarkerTimeline::Home, 5, 1),

@@ -76,7 +76,7 @@ fn all_names_of_files_are_read_in_parts() {
         assert_eq!(first, [(one, [String::new(), String::new()])]);
         assert_eq!(case.store.media_files(Some(one), 9).await.unwrap(), [(other, named)]);
         assert!(case.store.media_files(Some(other), 9).await.unwrap().is_empty());
-        let avatar = Some("cd/face.png".to_owned());
+        let avatar = Some(Some("cd/face.png".to_owned()));
         let change = model::account::ProfileChange { avatar, ..Default::default() };
         case.store.change_profile(ben, change).await.unwrap();
         assert_eq!(case.store.profile_files(None, 1).await.unwrap(), [(ann, vec![])]);

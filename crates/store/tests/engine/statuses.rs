@@ -276,7 +276,7 @@ fn an_answer_to_a_post_that_is_gone_stays_an_answer_to_its_author() {
             assert_eq!(now.in_reply_to, Some(ReplyTo { status: None, account: ann }));
             assert_eq!(now.conversation, post.conversation);
         }
-        assert_eq!(store.status(below.id).await.unwrap().unwrap().in_reply_to, below.in_reply_to);
+        assert_eq!(store.statuses(&[below.id]).await.unwrap()[0].in_reply_to, below.in_reply_to);
         let told = case.heard.events();
         let told = told.iter().find_map(|event| match event {
             model::Event::Deleted { answers, .. } => Some(answers.clone()),
