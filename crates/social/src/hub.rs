@@ -185,9 +185,8 @@ impl Hub {
                 let _ = self.public.send(event);
             }
             Event::Deleted { status, rebloggers, answers } => {
-                rebloggers.iter().for_each(|account| self.accounts.forget(account));
                 answers.iter().for_each(|answer| self.statuses.forget(answer));
-                self.deleted(status);
+                self.deleted(status, rebloggers);
             }
             Event::Marked { account, status, mark, on, notification } => {
                 self.homes.marked(*account, *status, *mark, *on);
@@ -244,7 +243,8 @@ impl Hub {
         }
     }
 
-    fn deleted(&self, status: &Arc<Status>) {
+    fn deleted(&self, status: &Arc<Status>, rebloggers: &[AccountId]) {
+        rebloggers.iter().for_each(|account| self.accounts.forget(account));
         self.statuses.forget(&status.id);
         self.accounts.forget(&status.account);
         for touched in

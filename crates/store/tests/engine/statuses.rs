@@ -272,9 +272,9 @@ fn an_answer_to_a_post_that_is_gone_stays_an_answer_to_its_author() {
         let below = stored(&case, reply(cleo, &answers[0])).await;
         store.delete_status(ann, post.id, START).await.unwrap();
         let ids = answers.each_ref().map(|answer| answer.id);
-        for now in store.statuses(&ids).await.unwrap() {
-            assert_eq!(now.in_reply_to, Some(ReplyTo { status: None, account: ann }));
-            assert_eq!(now.conversation, post.conversation);
+        for found in store.statuses(&ids).await.unwrap() {
+            assert_eq!(found.in_reply_to, Some(ReplyTo { status: None, account: ann }));
+            assert_eq!(found.conversation, post.conversation);
         }
         assert_eq!(store.statuses(&[below.id]).await.unwrap()[0].in_reply_to, below.in_reply_to);
         let told = case.heard.events();
