@@ -35,7 +35,7 @@ pub(crate) fn listening(address: SocketAddr, error: &io::Error) -> anyhow::Error
 /// Reads an address to listen on; where it is none, says what to write.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        let port = text.trim_start_matches(':').parse::<u16>();
+        let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
         match (port, text.parse::<IpAddr>(), text.rsplit_once(':')) {
             (Ok(port), ..) => format!(
                 "write an address before the port: 127.0.0.1:{port} for this machine alone, \

@@ -98,7 +98,7 @@ impl Kind for SocketAddr {
         "an address and a port, like \"127.0.0.1:8080\" or \"[::]:443\"".to_owned()
     }
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        crate::hint::address(text(value)?).map_err(|hint| format!(": {hint}"))
+        text(value)?.parse().map_err(|_| String::new())
     }
     fn show(&self) -> Option<String> {
         quoted(&self.to_string())
