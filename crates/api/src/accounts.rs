@@ -86,7 +86,7 @@ pub(crate) async fn create(
     let store = api.social.store();
     let token = store.create_token(caller.app, Some(account), caller.scopes, now).await?;
     Ok(Json(json!({
-        "access_token": issue_token(&api.sealer, token),
+        "access_token": issue_token(&api.sealer, token, Some(account)),
         "token_type": "Bearer",
         "scope": model::scope::names(caller.scopes).join(" "),
         "created_at": now.ms() / 1_000,

@@ -9,15 +9,45 @@ use httpkit::{ApiError, Sealer, seal::Kind};
 use model::{AccountId, AppId, TokenId, scope, token::Scopes};
 use social::access::LiveToken;
 
+/// What a token's string says by itself, to whoever has the key: nobody needs to be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// Which token it is.
+    pub token: TokenId,
+    /// Whose it was when it was given; none of an app's own token.
+    pub account: Option<AccountId>,
+}
+
+/// What the token in a request's header says, for the rooms further in: an extension of requests
+/// whose token was opened on their way in. None: this server did not seal it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bearer(pub Option<Opened>);
+
 /// A token's string.
-pub fn issue_token(sealer: &Sealer, token: TokenId) -> String {
-    sealer.seal(Kind::Token, &token.get().to_be_bytes())
+pub fn issue_token(sealer: &Sealer, token: TokenId, account: Option<AccountId>) -> String {
+    let mut said = [0_u8; 16];
+    let (of_token, of_account) = said.split_at_mut(8);
+    of_token.copy_from_slice(&token.get().to_be_bytes());
+    let Some(account) = account else { return sealer.seal(Kind::Token, of_token) };
+    of_account.copy_from_slice(&account.get().to_be_bytes());
+    sealer.seal(Kind::Token, &said)
+}
+
+/// What a string says, if this server sealed it as a token.
+pub fn open_token(sealer: &Sealer, text: &str) -> Option<Opened> {
+    let said = sealer.open(Kind::Token, text)?;
+    let (token, rest) = said.split_first_chunk::<8>()?;
+    let token = TokenId::new(i64::from_be_bytes(*token))?;
+    let account = match rest {
+        [] => None,
+        rest => Some(AccountId::new(i64::from_be_bytes(rest.try_into().ok()?))?),
+    };
+    Some(Opened { token, account })
 }
 
 /// The token that a string stands for, if this server sealed it.
 pub fn token_of(sealer: &Sealer, text: &str) -> Option<TokenId> {
-    let bytes: [u8; 8] = sealer.open(Kind::Token, text)?.try_into().ok()?;
-    TokenId::new(i64::from_be_bytes(bytes))
+    open_token(sealer, text).map(|opened| opened.token)
 }
 
 /// Somebody with a live token.
@@ -72,7 +102,7 @@ pub(crate) struct Shown(pub Option<Caller>);
 pub(crate) struct Sealed(pub TokenId);
 
 /// The token in the header, if there is one.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -4,7 +4,7 @@
 use crate::{
     Api,
     accounts::Answer,
-    limits::STOPPING_S,
+    limits::{READY_AGAIN_S, READY_KNOWN_MS, STOPPING_S},
     timelines::for_all,
     wire::{self, Urls},
 };
@@ -15,7 +15,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use httpkit::{ApiError, Query};
-use model::{limits, scope};
+use model::{Timestamp, limits, scope};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -232,8 +233,42 @@ pub(crate) async fn ready(State(api): State<Api>) -> Answer {
     if api.stopping.is_cancelled() {
         return Err(ApiError::unavailable(STOPPING_S, "stopping").into());
     }
-    api.social.store().owner().await?;
+    let now = api.social.now();
+    let is_there = match api.readiness.known(now) {
+        Some(is_there) => is_there,
+        None => {
+            let answered = api.social.store().owner().await;
+            api.readiness.learn(now, answered.is_ok());
+            answered.map(|_| true)?
+        }
+    };
+    if !is_there {
+        return Err(ApiError::unavailable(READY_AGAIN_S, "store_away").into());
+    }
     Ok(Json(json!({ "status": "OK" })))
+}
+
+/// Whether the store answered when it was asked last. Everybody may ask whether this server is
+/// ready, also while it is attacked; so the store is asked twice a second at most.
+#[derive(Default)]
+pub struct Readiness(Mutex<Option<(Timestamp, bool)>>);
+
+impl Readiness {
+    /// What is known, if it is known from just now. Where it is not, whoever asks finds out, and
+    /// others are told what was known before.
+    fn known(&self, now: Timestamp) -> Option<bool> {
+        let mut kept = self.0.lock();
+        let (asked, is_there) = kept.as_mut()?;
+        if (0..READY_KNOWN_MS).contains(&now.since_ms(*asked)) {
+            return Some(*is_there);
+        }
+        *asked = now;
+        None
+    }
+
+    fn learn(&self, asked: Timestamp, is_there: bool) {
+        *self.0.lock() = Some((asked, is_there));
+    }
 }
 
 /// The picture of those who have not uploaded one.

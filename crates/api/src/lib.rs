@@ -26,7 +26,8 @@ mod streaming;
 mod timelines;
 pub mod wire;
 
-pub use caller::{issue_token, token_of};
+pub use caller::{Bearer, Opened, bearer, issue_token, open_token, token_of};
+pub use instance::Readiness;
 pub use kept::{HomeFront, HomePages};
 pub use meter::Allowances;
 pub use routes::{ROUTES, cors, router};
@@ -69,6 +70,8 @@ pub struct Parts {
     pub upload_seats: Seats,
     /// Uploads of an account, which are refused when used up.
     pub uploads: Allowance,
+    /// What is known of the store's answering.
+    pub readiness: Readiness,
     /// The server stops: streams end.
     pub stopping: tokio_util::sync::CancellationToken,
     /// Opens and makes tokens.

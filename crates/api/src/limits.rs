@@ -49,6 +49,10 @@ pub(crate) const HOME_QUERY_BYTES_MAX: usize = 256;
 const _: () = assert!(HOME_QUERY_BYTES_MAX < HOME_BESIDES_BYTES);
 /// Seconds after which to come back to a server that stops: about what a restart takes.
 pub(crate) const STOPPING_S: u32 = 10;
+/// For how long it is known whether the store answers, in milliseconds.
+pub(crate) const READY_KNOWN_MS: i64 = 500;
+/// Seconds after which to ask again whether it does.
+pub(crate) const READY_AGAIN_S: u32 = 2;
 
 /// Apps that an address registers. An app registers once on each device and instance, and many of
 /// its kind may share an address. Past it: 429.

@@ -10,7 +10,7 @@
 
 use crate::{
     Api,
-    caller::{Caller, Sealed, Shown, bearer, token_of},
+    caller::{Bearer, Caller, Sealed, Shown, bearer, token_of},
     refusal::Refused,
 };
 use axum::{
@@ -137,7 +137,11 @@ impl Allowances {
         let Some(text) = bearer(request.headers()) else {
             return Told::Report(count.of_address(api, address()));
         };
-        let Some(token) = token_of(&api.sealer, text) else {
+        let token = match request.extensions().get::<Bearer>() {
+            Some(Bearer(opened)) => opened.map(|opened| opened.token),
+            None => token_of(&api.sealer, text),
+        };
+        let Some(token) = token else {
             let told = Told::Report(count.of_address(api, address()));
             request.extensions_mut().insert(Shown(None));
             return told;

@@ -153,7 +153,7 @@ pub(crate) async fn token(
     let now = api.social.now();
     let wrong = |code: &str, text: &str| ApiError::oauth(StatusCode::BAD_REQUEST, code, text);
     let lacking = |what: &str| wrong("invalid_request", &format!("Missing parameter: {what}."));
-    let (id, scopes) = match form.grant_type.as_str() {
+    let (id, account, scopes) = match form.grant_type.as_str() {
         "" => return Err(lacking("grant_type").into()),
         "authorization_code" if form.code.as_deref().is_none_or(str::is_empty) => {
             return Err(lacking("code").into());
@@ -163,18 +163,18 @@ pub(crate) async fn token(
             let verifier = form.code_verifier.as_deref();
             let redeemed =
                 api.social.redeem_code(app.id, code, &form.redirect_uri, verifier).await?;
-            let Some((id, _, scopes)) = redeemed else {
+            let Some((id, account, scopes)) = redeemed else {
                 let text = "The provided authorization grant is invalid, expired, revoked, does \
                             not match the redirection URI used in the authorization request, or \
                             was issued to another client.";
                 return Err(wrong("invalid_grant", text).into());
             };
-            (id, scopes)
+            (id, Some(account), scopes)
         }
         "client_credentials" => {
             let scopes = granted(&app, form.scope.as_deref())?;
             spender.spend(&api.app_tokens, spender.address, now)?;
-            (api.social.store().create_token(app.id, None, scopes, now).await?, scopes)
+            (api.social.store().create_token(app.id, None, scopes, now).await?, None, scopes)
         }
         "password" if api.password_grant => {
             let scopes = granted(&app, form.scope.as_deref())?;
@@ -185,7 +185,8 @@ pub(crate) async fn token(
                 return Err(wrong("invalid_grant", text).into());
             };
             let account = Some(member.account);
-            (api.social.store().create_token(app.id, account, scopes, now).await?, scopes)
+            let id = api.social.store().create_token(app.id, account, scopes, now).await?;
+            (id, account, scopes)
         }
         _ => {
             let text = "The authorization grant type is not supported by this server.";
@@ -194,7 +195,7 @@ pub(crate) async fn token(
     };
     // Nobody may keep this (RFC 6749 section 5.1): the layer around all of `/oauth/` says so.
     Ok(Json(json!({
-        "access_token": issue_token(&api.sealer, id),
+        "access_token": issue_token(&api.sealer, id, account),
         "token_type": "Bearer",
         "scope": scope::names(scopes).join(" "),
         "created_at": now.ms() / 1_000,

@@ -74,6 +74,8 @@ pub const SHARED_HEADERS_ADDED: usize = 6;
 pub const SHARED_TOPICS_MAX: usize = 256;
 /// Bytes of an answer that is kept. A larger one is made for each request.
 pub const SHARED_BYTES_MAX: usize = 512 * 1024;
+/// How old a shared answer may be while the machine has more to do than it can, in milliseconds.
+pub const SHARED_STALE_MS: i64 = 5_000;
 /// Milliseconds that a shared answer serves when nothing happens: what depends on time (a poll's
 /// end) is at most this late.
 pub const SHARED_AGE_MS: i64 = 1_000;
@@ -110,6 +112,7 @@ const _: () = assert!(KEY_BYTES_MAX >= NESTING_MAX * 3, "a key can spell the dee
 const _: () = assert!(ADDRESS_DEADLINE_S < CONNECT_DEADLINE_S, "one address is not all");
 const _: () = assert!(CONNECT_DEADLINE_S < OUTBOUND_DEADLINE_S, "connecting is part of a call");
 const _: () = assert!(SHARED_LAG_MS < SHARED_AGE_MS, "a lag is shorter than a life");
+const _: () = assert!(SHARED_AGE_MS < SHARED_STALE_MS, "staleness that saves nothing");
 const _: () = assert!(SHARED_AGE_MS <= SHARED_CALM_MS, "what is timed is not kept longer");
 const _: () = assert!(SHARED_BYTES_MAX * 8 <= SHARED_TOTAL_BYTES_MAX, "a few pages fill all");
 const _: () = assert!(CHALLENGE_S < CLEARANCE_S && WAITING_S < CHALLENGE_S);

@@ -51,7 +51,10 @@ impl RequestIds {
         Self(Arc::new(AtomicU64::new(random)))
     }
 
-    fn next(&self) -> RequestId {
+    /// An id for a request whose answer is made elsewhere: it is put into the request's extensions
+    /// where it goes on.
+    #[must_use]
+    pub fn next(&self) -> RequestId {
         let mut mixed = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -64,8 +67,14 @@ impl Hook for RequestIds {
     type Kept = Asked;
 
     fn before<B>(&self, request: &mut Request<B>) -> Result<Asked, Box<Response>> {
-        let id = self.next();
-        request.extensions_mut().insert(id);
+        let id = match request.extensions().get() {
+            Some(id) => *id,
+            None => {
+                let id = self.next();
+                request.extensions_mut().insert(id);
+                id
+            }
+        };
         Ok(Asked { id, method: request.method().clone(), uri: request.uri().clone() })
     }
 

@@ -4,14 +4,17 @@
 //! has changed or it is old, whichever is sooner.
 //!
 //! While deeds come faster than pages are worth making, an answer may be up to [`SHARED_LAG_MS`]
-//! behind; at rest it is never behind. What depends on who asks must not pass through here. That
-//! an answer is given again before anything is routed is the work of [`crate::shared_front`].
+//! behind; at rest it is never behind. Under pressure whoever wires the rooms may let it be behind
+//! by [`SHARED_STALE_MS`]: then a flood of deeds and a flood of visitors do not multiply. What
+//! depends on who asks must not pass through here. That an answer is given again before anything is
+//! routed is the work of [`crate::shared_front`].
 
 use crate::{
     etag::{etag, not_modified},
     limits::{
         SHARED_AGE_MS, SHARED_BYTES_MAX, SHARED_CALM_MS, SHARED_HEADERS_ADDED, SHARED_LAG_MS,
-        SHARED_MAKES, SHARED_PAGES, SHARED_PATHS, SHARED_TOPICS_MAX, SHARED_TOTAL_BYTES_MAX,
+        SHARED_MAKES, SHARED_PAGES, SHARED_PATHS, SHARED_STALE_MS, SHARED_TOPICS_MAX,
+        SHARED_TOTAL_BYTES_MAX,
     },
 };
 use axum::extract::MatchedPath;
@@ -25,7 +28,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -144,10 +147,11 @@ struct Made {
 impl Made {
     /// Whether it may still be shown. What was found unchanged is not compared again before
     /// something changes.
-    fn serves(&mut self, changes: &dyn Changes, now: Timestamp) -> bool {
+    fn serves(&mut self, changes: &dyn Changes, now: Timestamp, may_be_stale: bool) -> bool {
         let age = now.since_ms(self.at);
+        let is_fresh_enough = may_be_stale && age < SHARED_STALE_MS;
         // A clock that went backwards makes everything old.
-        if !(0..self.page.age_max_ms).contains(&age) {
+        if age < 0 || (age >= self.page.age_max_ms && !is_fresh_enough) {
             return false;
         }
         let pulse = changes.pulse();
@@ -155,7 +159,7 @@ impl Made {
             return true;
         }
         if changes.changed(&self.page.topics, self.pulse) {
-            return self.second.1 >= SHARED_MAKES && age < SHARED_LAG_MS;
+            return is_fresh_enough || (self.second.1 >= SHARED_MAKES && age < SHARED_LAG_MS);
         }
         self.pulse = pulse;
         true
@@ -189,10 +193,10 @@ struct Slot {
 }
 
 impl Slot {
-    fn current(&self, changes: &dyn Changes, now: Timestamp) -> Option<Arc<SharedPage>> {
+    fn current(&self, pages: &SharedPages, now: Timestamp) -> Option<Arc<SharedPage>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let made = made.as_mut()?;
-        made.serves(changes, now).then(|| Arc::clone(&made.page))
+        made.serves(&*pages.changes, now, pages.may_be_stale()).then(|| Arc::clone(&made.page))
     }
 
     fn keep(&self, page: &Arc<SharedPage>, pulse: u64, now: Timestamp, all: &Arc<AtomicUsize>) {
@@ -263,6 +267,7 @@ pub struct SharedPages {
     paths: Mutex<Generations<Weak<Slot>>>,
     bytes: Arc<AtomicUsize>,
     given_at_once: AtomicU64,
+    stale: AtomicBool,
 }
 
 impl SharedPages {
@@ -274,7 +279,17 @@ impl SharedPages {
             paths: Mutex::new(Generations::new(SHARED_PATHS)),
             bytes: Arc::default(),
             given_at_once: AtomicU64::new(0),
+            stale: AtomicBool::new(false),
         }
+    }
+
+    /// Says whether answers may be behind by [`SHARED_STALE_MS`] from now on.
+    pub fn allow_stale(&self, may_be: bool) {
+        self.stale.store(may_be, Ordering::Relaxed);
+    }
+
+    fn may_be_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
     }
 
     /// How many keys have a place.
@@ -325,7 +340,7 @@ impl SharedPages {
         make: impl AsyncFnOnce() -> Result<SharedPage, E>,
     ) -> Result<Served, E> {
         let slot = self.slot(key);
-        let current = |slot: &Slot| slot.current(&*self.changes, self.changes.now());
+        let current = |slot: &Slot| slot.current(self, self.changes.now());
         if let Some(page) = current(&slot) {
             return Ok(Served { page, slot });
         }
@@ -357,7 +372,7 @@ impl SharedPages {
         let now = self.changes.now();
         let mut made = slot.made.lock().unwrap_or_else(PoisonError::into_inner);
         let made = made.as_mut()?;
-        if !made.serves(&*self.changes, now) {
+        if !made.serves(&*self.changes, now, self.may_be_stale()) {
             return None;
         }
         let Head { headers, route } = made.head.clone()?;

@@ -74,6 +74,20 @@ pub(crate) const METRICS_CONNECTIONS_MAX: usize = 16;
 /// Seconds in which the store must answer to count as there. Past it: it is said to be away.
 pub(crate) const METRICS_STORE_S: u64 = 2;
 const _: () = assert!(CONTROL_PULSE_S * 4 < CONTROL_SILENCE_S);
+/// Accounts of which the shield remembers on how many days they were used. Past it: those that
+/// nobody used lately are as young again as their rank begins.
+pub(crate) const SHIELD_ACCOUNTS: usize = 1 << 17;
+/// Tokens that it remembers to be alive, and to be dead. Past it: what was not shown lately is
+/// found out again.
+pub(crate) const SHIELD_TOKENS: usize = 1 << 16;
+/// Accounts of which it remembers when all that was opened for them ended. Past it: as above.
+pub(crate) const SHIELD_ENDED: usize = 1 << 14;
+/// How often what it has learnt is written down, in seconds.
+pub(crate) const SHIELD_SAVE_EVERY_S: u64 = 900;
+/// Bytes of that file. Past it: it is none of ours, and nothing is taken from it.
+pub(crate) const SHIELD_STATE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Decisions shown by `fulmar shield status`, unless more are asked for; and at most.
+pub(crate) const SHIELD_NOTES_SHOWN: (u16, u16) = (10, 200);
 /// Names in one certificate; public directories allow as many. Past it: refused at the start.
 pub(crate) const ACME_NAMES_MAX: usize = 100;
 /// Bytes of one answer of a certificate authority. Past it: the attempt has failed.

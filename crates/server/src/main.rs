@@ -156,10 +156,11 @@ enum Command {
     /// Attack a scratch instance on this machine's loopback, and say what its members went through.
     #[command(after_help = drilling::AFTER_HELP)]
     Drill(drilling::DrillArgs),
-    /// Who is kept out of a running server.
+    /// The shield of the running server: what it does, and who is kept out.
     #[command(
         subcommand,
         after_help = "Examples:\n  \
+        fulmar shield status              what it sees and does\n  \
         fulmar shield list                whose packets the kernel drops\n  \
         fulmar shield clear 192.0.2.7     forgive an address"
     )]

@@ -5,7 +5,7 @@ use crate::{
     backup::{self, Backups},
     config::Config,
     hint,
-    shielding::kernel::Kernel,
+    shielding::{Shield, kernel::Kernel},
     smtp,
     world::{SystemChance, WallClock},
 };
@@ -22,7 +22,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 use store::{Db, Engine, Options, PostgresOptions, SqlStore};
 
@@ -34,6 +34,8 @@ pub(crate) struct Instance {
     pub backups: Backups,
     /// The deny set in the kernel, where a server runs.
     pub kernel: Option<Arc<Kernel>>,
+    /// The shield around it, where it is served.
+    pub shield: OnceLock<Shield>,
 }
 
 /// Makes the data folder where it is missing, for the owner of the process only.
@@ -94,7 +96,8 @@ pub(crate) async fn open_at(
         None => social,
     });
     let (sealer, darkroom) = (Arc::new(Sealer::new(&key)), darkroom(data)?);
-    Ok(Instance { social, sealer, darkroom, backups, kernel: None })
+    let (kernel, shield) = (None, OnceLock::new());
+    Ok(Instance { social, sealer, darkroom, backups, kernel, shield })
 }
 
 /// Where this version is about to change how data is kept, what is there is saved first.

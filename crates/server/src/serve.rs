@@ -9,9 +9,10 @@ use crate::{
     lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
-    shielding::kernel::Kernel,
+    shielding::{self, Shield, kernel::Kernel},
     tls::{self, Tls},
 };
+use ::shield::edge;
 use anyhow::Context as _;
 use api::{Api, Parts};
 use httpkit::{
@@ -25,7 +26,6 @@ use httpkit::{
     shared_page::Changes,
 };
 use model::{Timestamp, member::Role};
-use shield::edge;
 use social::{Social, media::Darkroom};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -58,22 +58,18 @@ pub(crate) async fn serve(
     if demo {
         demo::fill(place, &config).await?;
     }
-    let mut instance = open::open(place, &config).await?;
-    let kernel = Arc::new(Kernel::open(&config, doors.iter().map(edge::Door::address).collect()));
-    instance.kernel = Some(Arc::clone(&kernel));
-    let instance = Arc::new(instance);
-    tls.as_ref().map(|tls| tls.keep_tickets(&instance.sealer)).transpose()?;
-    ensure_owner(place, &instance).await?;
+    let (instance, kernel) = opened(place, &config, &doors, tls.as_deref()).await?;
     let shutdown = CancellationToken::new();
     let parts = parts(&config, &instance, scheme, local, shutdown.clone());
     let transport = transport(&parts.base_url, &config, tls.as_deref());
     let site = site(&parts, address_of(&config));
+    let ids = RequestIds::starting_at(instance.social.unpredictable());
+    let shield = shield(&config, place, &instance, &parts.base_url, ids.clone());
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
-    if let Some(listen) = config.metrics.listen {
-        let figures = figures(&parts, &meter, edge.stats(), tls.clone(), (place, &config), &kernel);
-        metrics::serve(listen, figures)?;
-    }
+    let counted = (edge.stats(), Arc::clone(&shield.gate), Arc::clone(&kernel));
+    serve_figures(&parts, &meter, counted, tls.clone(), (place, &config))?;
+    shield.keep_up(&instance, Arc::clone(&parts.shared), &shutdown);
     let api = Api(Arc::new(parts));
     let router = api::router(api.clone(), web::router(site.clone()));
     let (router, measure) = metrics::measured(router, meter, config.metrics.listen.is_some());
@@ -83,9 +79,11 @@ pub(crate) async fn serve(
     let service = Hooked::new(service, api::HomeFront(api.clone()));
     let service = Hooked::new(service, measure);
     let service = Hooked::new(service, api::Allowances(api));
-    let service = Hooked::new(service, RequestIds::starting_at(instance.social.unpredictable()));
+    let service = Hooked::new(service, shield.learns(&instance));
+    let service = Hooked::new(service, ids);
     let service = Hooked::new(service, web::FailuresAsPages(site));
     let service = Hooked::new(service, transport);
+    let service = shield.gate.around(service);
     let manager = Arc::new(Manager::of_this_process());
     watch_signals(shutdown.clone(), Arc::clone(&manager), tls.clone())?;
     let desk = Desk::open(&place.data)?;
@@ -101,11 +99,27 @@ pub(crate) async fn serve(
     tokio::spawn(manager.keep_telling());
     let drained = edge.serve(doors, service, shutdown).await?;
     kernel.close();
+    shield.save().await;
     // It stops at once; its socket is to be gone before this process is.
     let _ = desk.await;
     let (requests, cut) = (drained.requests, drained.connections_cut);
     tracing::info!(requests, connections_cut = cut, "stopped");
     Ok(())
+}
+
+/// The instance, which has an owner from now on, and the kernel's part of its shield.
+async fn opened(
+    place: &Place,
+    config: &Config,
+    doors: &[edge::Door],
+    tls: Option<&Tls>,
+) -> anyhow::Result<(Arc<Instance>, Arc<Kernel>)> {
+    let mut instance = open::open(place, config).await?;
+    let kernel = Arc::new(Kernel::open(config, doors.iter().map(edge::Door::address).collect()));
+    instance.kernel = Some(Arc::clone(&kernel));
+    tls.map(|tls| tls.keep_tickets(&instance.sealer)).transpose()?;
+    ensure_owner(place, &instance).await?;
+    Ok((Arc::new(instance), kernel))
 }
 
 /// What the edge is held to. Raises the limit of open files first: each connection is one, and the
@@ -128,6 +142,20 @@ fn edge_options(config: &Config) -> edge::Options {
     }
 }
 
+/// The shield, with what it learnt before. A command finds it at the instance.
+fn shield(
+    config: &Config,
+    place: &Place,
+    instance: &Instance,
+    base_url: &str,
+    ids: RequestIds,
+) -> Shield {
+    let (address_of, is_secure) = (address_of(config), base_url.starts_with("https:"));
+    let data = &place.data;
+    let made = shielding::Made { config, data, instance, ids, address_of, is_secure };
+    instance.shield.get_or_init(|| Shield::raise(made)).clone()
+}
+
 /// What is done beside serving, until the server stops.
 fn keep_house(place: &Place, instance: &Instance, shutdown: &CancellationToken) {
     tokio::spawn(
@@ -148,7 +176,7 @@ fn keep_house(place: &Place, instance: &Instance, shutdown: &CancellationToken) 
     let used = chores::note_tokens_used(Arc::clone(&instance.social));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(used));
     if let Some(kernel) = &instance.kernel {
-        let kept = Arc::clone(kernel).keep(None);
+        let kept = Arc::clone(kernel).keep(instance.shield.get().and_then(Shield::decider));
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(kept));
     }
     let (social, room) = (Arc::clone(&instance.social), instance.darkroom.clone());
@@ -205,6 +233,7 @@ fn parts(
         seats: api::Seats::of_streams(),
         upload_seats: api::Seats::of_uploads(),
         uploads: Allowance::new(rate::MEDIA, instance.social.unpredictable()),
+        readiness: api::Readiness::default(),
         stopping,
         sealer: Arc::clone(&instance.sealer),
         darkroom: instance.darkroom.clone(),
@@ -235,27 +264,29 @@ impl Changes for Heard {
     }
 }
 
-/// What there are figures of.
-fn figures(
+/// Serves figures, where somebody wants them.
+fn serve_figures(
     parts: &Parts,
     meter: &Arc<metrics::Meter>,
-    edge: Arc<edge::Stats>,
+    (edge, gate, kernel): (Arc<edge::Stats>, Arc<shielding::Gate>, Arc<Kernel>),
     tls: Option<Arc<Tls>>,
     (place, config): (&Place, &Config),
-    kernel: &Arc<Kernel>,
-) -> metrics::Sources {
+) -> anyhow::Result<()> {
+    let Some(listen) = config.metrics.listen else { return Ok(()) };
     let files = ["fulmar.db", "fulmar.db-wal"].map(|name| place.data.join(name));
-    metrics::Sources {
+    let figures = metrics::Sources {
         meter: Arc::clone(meter),
         edge,
+        gate,
         social: Arc::clone(&parts.social),
         seats: parts.seats.clone(),
         shared: Arc::clone(&parts.shared),
         homes: Arc::clone(&parts.homes),
-        kernel: Some(Arc::clone(kernel)),
+        kernel: Some(kernel),
         tls,
         database: files.into_iter().filter(|_| config.store.postgres_url.is_none()).collect(),
-    }
+    };
+    metrics::serve(listen, figures)
 }
 
 /// What holds for everything that comes to a server that speaks TLS.

@@ -57,7 +57,8 @@ mod tests {
     use model::{ports::Unheard, work::borrowed_ns};
     use shield::{
         decide::{
-            Credentials, Criticality, Door, Facts, Now, Route, RouteId, Settings, TRAITS, Work,
+            Credentials, Criticality, Door, Facts, Now, Route, RouteId, Settings, TRAITS, Verdict,
+            Work,
         },
         gate::{Gate, TurnedAway, Wiring, thread_work_ns},
     };
@@ -70,19 +71,26 @@ mod tests {
 
     impl Wiring for Stranger {
         type Body = Full<Bytes>;
+        type Began = u64;
 
-        fn facts<B>(&self, _: &mut Request<B>) -> Facts {
+        fn facts<B>(&self, _: &mut Request<B>) -> Option<Facts> {
             let (criticality, work, door) = (Criticality::Usual, Work::Plain, Door::Api);
-            Facts {
+            Some(Facts {
                 address: Ipv4Addr::LOCALHOST.into(),
                 direct: true,
                 credentials: Credentials::default(),
                 route: Route { id: RouteId(1), criticality, work, door },
                 traits: [1; TRAITS],
-            }
+            })
         }
 
-        fn turned_away<B>(&self, _: &Request<B>, turned: &TurnedAway) -> Response<Full<Bytes>> {
+        fn turned_away<B>(
+            &self,
+            _: &Request<B>,
+            turned: &TurnedAway,
+            _: &Facts,
+            _: Verdict,
+        ) -> Response<Full<Bytes>> {
             panic!("turned away: {turned:?}");
         }
 
@@ -90,8 +98,14 @@ mod tests {
             Now { us: 1_000_000, unix_s: 1_767_225_600 }
         }
 
-        fn work_ns(&self) -> u64 {
+        fn overruled<B>(&self, _: &mut Request<B>, _: &TurnedAway, _: &Facts, _: Verdict) {}
+
+        fn begin(&self) -> u64 {
             thread_work_ns() + borrowed_ns()
+        }
+
+        fn spent_ns(&self, began: u64) -> u64 {
+            (thread_work_ns() + borrowed_ns()).saturating_sub(began)
         }
     }
 

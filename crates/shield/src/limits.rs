@@ -192,6 +192,18 @@ pub const LITTLE_BODY_BYTES: u64 = 64 * 1024;
 
 /// How often the gate lets time pass, in ms.
 pub const GATE_TICK_MS: u64 = 10;
+/// Up to which a piece of work is measured by time alone, in ns: far below a scheduler's slice.
+pub const WORK_SHORT_NS: u64 = 100_000;
+/// Events that a listener may be behind. Past it: it is told how many it has missed.
+pub const EVENTS_KEPT: usize = 256;
+/// Between two reports on an attack that goes on, and on the networks that ask for most, in s.
+pub const EVENT_REPORT_S: (u64, u64) = (1, 10);
+/// Networks named in one event. Past it: those that ask for less are left out.
+pub const EVENT_NETWORKS: usize = 8;
+/// Decisions kept to be looked at. Past it: the oldest goes.
+pub const NOTES_KEPT: usize = 512;
+/// Decisions that are noted in one second. Past it: they are counted and not noted.
+pub const NOTES_PER_S: u32 = 20;
 
 const _: () = assert!(
     HEADER_BYTES_MAX < HTTP1_BUFFER_BYTES_MAX,

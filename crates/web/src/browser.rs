@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use httpkit::{
-    ApiError, client_address::principal, cookie::Transport, csrf, seal::Kind, security::Csp,
+    ApiError, Sealer, client_address::principal, cookie::Transport, csrf, seal::Kind, security::Csp,
 };
 use model::{AccountId, browser, token::Session};
 use social::{
@@ -72,11 +72,46 @@ fn known(site: &Site, headers: &HeaderMap) -> Option<Device> {
     Some(Device { account, number: u64::from_be_bytes(*number) })
 }
 
+/// What a session's cookie says by itself, to whoever has the key: nobody needs to be asked. The
+/// session may have ended since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionSaid {
+    /// Whose it was.
+    pub account: AccountId,
+    /// When it began, in milliseconds since 1970.
+    pub begun_unix_ms: u64,
+}
+
+/// Bytes of a session's secret.
+const SECRET_BYTES: usize = 32;
+
+/// What is sealed into a session's cookie: its secret, whose it is, when it began.
+fn sealed(site: &Site, secret: &[u8], account: AccountId) -> String {
+    let mut said = secret.to_vec();
+    said.extend_from_slice(&account.get().to_be_bytes());
+    said.extend_from_slice(&site.social.now().ms().to_be_bytes());
+    site.sealer.seal(Kind::Session, &said)
+}
+
+/// What the cookie of a request says, if this server sealed it for a session.
+#[must_use]
+pub fn session_said(
+    sealer: &Sealer,
+    transport: Transport,
+    headers: &HeaderMap,
+) -> Option<SessionSaid> {
+    let said = sealer.open(Kind::Session, transport.read(headers, SESSION)?)?;
+    let (account, rest) = said.get(SECRET_BYTES..)?.split_first_chunk::<8>()?;
+    let account = AccountId::new(i64::from_be_bytes(*account))?;
+    Some(SessionSaid { account, begun_unix_ms: u64::from_be_bytes(rest.try_into().ok()?) })
+}
+
 /// Whoever is logged in. A cookie that we did not seal costs no question to the store.
 async fn member(site: &Site, headers: &HeaderMap) -> Result<Option<Member>, Refused> {
     let Some(cookie) = transport(site).read(headers, SESSION) else { return Ok(None) };
-    let Some(secret) = site.sealer.open(Kind::Session, cookie) else { return Ok(None) };
-    let session = site.social.session(&secret).await?;
+    let Some(said) = site.sealer.open(Kind::Session, cookie) else { return Ok(None) };
+    let Some(secret) = said.get(..SECRET_BYTES) else { return Ok(None) };
+    let session = site.social.session(secret).await?;
     Ok(session.map(|session| Member { session, cookie: cookie.to_owned() }))
 }
 
@@ -149,7 +184,7 @@ impl Browser {
         };
         let secret = site.social.begin_session(account, from).await?;
         let age_s = u64::try_from(SESSION_DAYS).unwrap_or(0) * DAY_S;
-        let sealed = site.sealer.seal(Kind::Session, &secret);
+        let sealed = sealed(site, &secret, account);
         let session = transport(site).set(SESSION, &sealed, Some(age_s));
         let device = if is_known { None } else { remember(site, account) };
         for cookie in [session, device].into_iter().flatten() {

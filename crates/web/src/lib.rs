@@ -31,6 +31,7 @@ mod settings;
 mod tag;
 mod urls;
 
+pub use browser::{SessionSaid, session_said};
 pub use doorstep::{CHALLENGE_AGAIN_S, Doorstep, NotReady, Notice};
 pub use failure::FailuresAsPages;
 pub use routes::{ROUTES, router};

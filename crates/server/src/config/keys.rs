@@ -6,7 +6,7 @@ use super::{
     declare::configuration,
     kinds::{
         Domain, Email, ForwardedHeader, Host, Kernel, Language, LogFormat, LogLevel, MailTls,
-        ProxyProtocol, Secret, Whole,
+        ProxyProtocol, Secret, ShieldMode, Whole,
     },
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -115,6 +115,17 @@ configuration! {
 
     /// How this server defends itself.
     shield: Shield {
+        /// How much the shield does.
+        ///
+        /// `on` turns strangers away while more is asked than the machine can do, members last.
+        /// `observe` decides, counts and notes what it would have done, and serves all. `off` does
+        /// nothing of that.
+        mode: ShieldMode = ShieldMode::On;
+        /// How much of the machine this server counts on, in percent.
+        ///
+        /// Lower it where other programs need their part of the machine: a database beside it, or
+        /// a neighbour. The shield also finds out by itself, once admitted work waits.
+        capacity_percent: Whole<1, 100> = Whole::new(100);
         /// Whether the kernel drops what proven offenders send to this server.
         ///
         /// `auto`: where it can be had. It needs the capability CAP_NET_ADMIN, which the packaged

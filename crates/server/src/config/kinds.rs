@@ -417,6 +417,29 @@ impl ForwardedHeader {
 }
 
 words! {
+    /// How much the shield does.
+    ShieldMode {
+        /// Nothing is decided, counted or learnt.
+        Off = "off",
+        /// It decides, counts and notes, and everybody is served.
+        Observe = "observe",
+        /// It decides.
+        On = "on",
+    }
+}
+
+impl ShieldMode {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::On => "on",
+        }
+    }
+}
+
+words! {
     /// How a connection to a mail server is encrypted.
     MailTls {
         /// From its beginning (RFC 8314).

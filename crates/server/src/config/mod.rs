@@ -9,7 +9,7 @@ mod print;
 mod tests;
 
 pub(crate) use keys::{Config, Log};
-pub(crate) use kinds::{Kernel, LogFormat, MailTls, ProxyProtocol};
+pub(crate) use kinds::{Kernel, LogFormat, MailTls, ProxyProtocol, ShieldMode};
 pub(crate) use print::{default_file, reference};
 
 use crate::{Place, hint, limits::ACME_NAMES_MAX};

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     limits::{DECISIONS_SHOWN, MEMBERS_PER_ANSWER, TOKENS_SHOWN},
     open::Instance,
+    shielding::Status,
 };
 use anyhow::{Context as _, bail};
 use model::{
@@ -45,6 +46,11 @@ pub(super) async fn perform(instance: &Instance, request: Request) -> anyhow::Re
         Request::TokenCreate { name, scopes } => token(instance, &name, &scopes).await,
         Request::TokenList { name } => tokens(instance, &name).await,
         Request::TokenRevoke { token } => revoke(instance, &token).await,
+        Request::ShieldStatus { decisions } => {
+            let shield = instance.shield.get();
+            let gate = &shield.context("no server runs there, so that nothing is shielded")?.gate;
+            Ok(Reply::Shield { status: Box::new(Status::of(gate, decisions)) })
+        }
         Request::Backup { path, force } => {
             let taken = instance.backups.take(&instance.darkroom, Path::new(&path), force).await?;
             Ok(Reply::Backup { taken })
@@ -229,7 +235,7 @@ pub(crate) async fn token(instance: &Instance, name: &str, scopes: &str) -> anyh
     let app = command_line_app(instance).await?;
     let now = instance.social.now();
     let token = instance.social.store().create_token(app, Some(account.id), wanted, now).await?;
-    Ok(Reply::Token { token: api::issue_token(&instance.sealer, token) })
+    Ok(Reply::Token { token: api::issue_token(&instance.sealer, token, Some(account.id)) })
 }
 
 fn scope_words() -> String {

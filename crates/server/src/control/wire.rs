@@ -1,7 +1,7 @@
 //! What is said on the control socket. Not a public interface: both ends are this program, though
 //! perhaps of two versions, so that an unknown word is refused and never guessed at.
 
-use crate::backup::Taken;
+use crate::{backup::Taken, shielding::Status};
 use serde::{Deserialize, Serialize};
 
 /// What a command wants.
@@ -30,6 +30,8 @@ pub(crate) enum Request {
     TokenList { name: String },
     /// Ends a token, named by its number or by itself.
     TokenRevoke { token: String },
+    /// How the shield stands, and so many of its latest decisions.
+    ShieldStatus { decisions: u16 },
     /// Saves everything in a file of this absolute path; over one that is there only if forced.
     Backup { path: String, force: bool },
     /// Denied addresses after this one.
@@ -69,6 +71,8 @@ pub(crate) enum Reply {
     Tokens { tokens: Vec<TokenShown> },
     /// A token was ended; or it was not alive.
     Revoked { already: bool },
+    /// How the shield stands.
+    Shield { status: Box<Status> },
     /// Nothing was done, for this reason.
     Refused { why: String },
     /// A backup was taken.

@@ -5,14 +5,19 @@
 //! three additions to atomics. There is one place per route, made at the start, and one for all
 //! that has no route: whatever strangers ask for, the figures keep their size.
 
+mod shield;
 mod text;
 
 use crate::{
     hint,
     limits::{METRICS_CONNECTIONS_MAX, METRICS_STORE_S},
-    shielding::kernel::{Figures, Kernel},
+    shielding::{
+        self,
+        kernel::{Figures, Kernel},
+    },
     tls::Tls,
 };
+use ::shield::edge;
 use axum::{
     Router,
     extract::{MatchedPath, State},
@@ -25,7 +30,6 @@ use httpkit::{
     hook::{After, Hook},
     request_id::RequestId,
 };
-use shield::edge;
 use social::Social;
 use std::{
     collections::HashMap,
@@ -185,6 +189,7 @@ pub(crate) struct Sources {
     pub homes: Arc<api::HomePages>,
     /// The deny set in the kernel.
     pub kernel: Option<Arc<Kernel>>,
+    pub gate: Arc<shielding::Gate>,
     /// Where this server speaks TLS.
     pub tls: Option<Arc<Tls>>,
     /// The files of an SQLite database.

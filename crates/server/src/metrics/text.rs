@@ -1,14 +1,14 @@
 //! The figures as text: names, helps and labels, gathered when somebody asks. Leaves counting to
 //! whoever counts.
 
-use super::{Counts, ENDS_US, Figures as KernelFigures, Sources};
+use super::{Counts, ENDS_US, Figures as KernelFigures, Sources, shield};
+use ::shield::edge::{Cut, Handshaken};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text},
     metrics::MetricType,
     registry::{Registry, Unit},
 };
-use shield::edge::{Cut, Handshaken};
 use std::{
     fmt::{Debug, Formatter},
     sync::atomic::Ordering::Relaxed,
@@ -49,6 +49,7 @@ impl Collector for Figures {
         self.requests(out)?;
         self.edge(out)?;
         self.kernel(out)?;
+        shield::write(&self.sources.gate.snapshot(), out)?;
         self.memory(out)?;
         self.tls(out)?;
         self.mail(out)?;
@@ -57,7 +58,7 @@ impl Collector for Figures {
 }
 
 /// A figure that only grows.
-fn counter<const N: usize, L: EncodeLabelSet>(
+pub(super) fn counter<const N: usize, L: EncodeLabelSet>(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -71,7 +72,7 @@ fn counter<const N: usize, L: EncodeLabelSet>(
 }
 
 /// A figure of now.
-fn gauge(
+pub(super) fn gauge(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

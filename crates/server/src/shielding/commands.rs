@@ -3,12 +3,28 @@
 use crate::{
     Place,
     control::{self, DeniedShown, Reply, Request, Session},
+    limits::SHIELD_NOTES_SHOWN,
 };
 use anyhow::bail;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(crate) enum ShieldCommand {
+    /// Show what the shield of the running server sees and does.
+    #[command(after_help = "Examples:\n  \
+        fulmar shield status                      a table\n  \
+        fulmar shield status --decisions 50       with the latest decisions, newest first\n  \
+        fulmar shield status --json | jq .pressed")]
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// How many of the latest decisions to show.
+        #[arg(long, value_name = "N", default_value_t = SHIELD_NOTES_SHOWN.0)]
+        decisions: u16,
+        #[command(flatten)]
+        place: Place,
+    },
     /// List the addresses whose packets the kernel drops: since when, until when, why, how many.
     #[command(after_help = "Examples:\n  \
         fulmar shield list\n  \
@@ -50,6 +66,7 @@ pub(crate) enum ShieldCommand {
 /// Carries a command out and prints what came of it.
 pub(crate) async fn run(command: ShieldCommand) -> anyhow::Result<()> {
     match command {
+        ShieldCommand::Status { json, decisions, place } => status(&place, json, decisions).await,
         ShieldCommand::List { json, place } => list(&place, json).await,
         ShieldCommand::Clear { address, place } => {
             must_be_served(&place).await?;
@@ -80,6 +97,17 @@ async fn must_be_served(place: &Place) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("no server runs on {}, so nobody is denied", place.data.display())
+}
+
+async fn status(place: &Place, json: bool, decisions: u16) -> anyhow::Result<()> {
+    let reply = control::run(place, Request::ShieldStatus { decisions }).await?;
+    let Reply::Shield { status } = reply else { bail!("an answer to something else: {reply:?}") };
+    if json {
+        println!("{}", serde_json::to_string(&status)?);
+    } else {
+        print!("{}", status.text());
+    }
+    Ok(())
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {

@@ -169,6 +169,11 @@ impl Instance {
         self.child.wait().expect("gone");
     }
 
+    /// Started on the same data, after it has ended.
+    pub fn start_again(&mut self) {
+        (self.child, self.address) = start(self.data.path(), &self.config);
+    }
+
     /// Given another configuration, for what starts from now on.
     pub fn configure(&self, text: &str) {
         std::fs::write(&self.config, text).expect("a configuration");

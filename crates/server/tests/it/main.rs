@@ -38,6 +38,7 @@ mod rows;
 mod sessions;
 mod shapes;
 mod shelter;
+mod shielded;
 mod sink;
 mod story;
 mod streaming;

@@ -33,6 +33,42 @@ pub struct Refusal {
     pub reason: Reason,
 }
 
+/// How a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// By the challenge page, which also holds a waiting-room ticket for who has no scripts.
+    Challenge,
+    /// By the waiting room.
+    WaitingRoom {
+        /// Seconds until it comes back by itself.
+        retry_after_s: u32,
+    },
+    /// By a refusal.
+    Refused(Refusal),
+}
+
+impl TurnedAway {
+    /// What operators and logs call it: the reason of a refusal, or which page was given.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Challenge => "challenge",
+            Self::WaitingRoom { .. } => "waiting_room",
+            Self::Refused(refusal) => refusal.reason.code(),
+        }
+    }
+}
+
+/// What was found of the request that was decided on last, for logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The standing that it had.
+    pub standing: Standing,
+    /// How it would have been turned away, where it is served all the same because the shield only
+    /// observes.
+    pub overruled: Option<TurnedAway>,
+}
+
 /// Why a request was refused. Codes are stable: operators search for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {

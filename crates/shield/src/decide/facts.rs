@@ -258,8 +258,9 @@ impl Origin {
     }
 }
 
-/// The network of an address, for people to read.
-pub(super) fn network_of(address: IpAddr) -> IpNet {
+/// The network of an address (IPv4 /24, IPv6 /48), for people to read.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpNet {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let kept = Ipv4Addr::from_bits(v4.to_bits() & !0xff);

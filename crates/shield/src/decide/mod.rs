@@ -41,11 +41,13 @@ mod tests;
 
 use ipnet::IpNet;
 
-pub use decision::{Admission, Called, Decision, Outcome, Place, Reason, Refusal};
+pub use decision::{
+    Admission, Called, Decision, Outcome, Place, Reason, Refusal, TurnedAway, Verdict,
+};
 pub use degrade::Step;
 pub use facts::{
     Clearance, Credentials, Criticality, Door, Facts, Lane, Member, Now, Principal, Route, RouteId,
-    Standing, TRAITS, Traits, Visit, Work,
+    Standing, TRAITS, Traits, Visit, Work, network_of,
 };
 pub use offenders::Denial;
 pub use saved::{SavedError, backdate};
@@ -114,6 +116,7 @@ pub struct State {
     shares: Shares,
     top: Top<IpNet>,
     counters: snapshot::Counters,
+    last: Verdict,
     pressed: bool,
     pressed_since_s: u64,
     challenged_us: u64,
@@ -154,6 +157,7 @@ impl State {
             shares: Shares::LEAST,
             top: Top::new(),
             counters: snapshot::Counters::default(),
+            last: Verdict { standing: Standing::Stranger, overruled: None },
             pressed: false,
             pressed_since_s: 0,
             challenged_us: 0,
@@ -167,6 +171,12 @@ impl State {
     #[must_use]
     pub fn step(&self) -> Step {
         self.ladder.step()
+    }
+
+    /// What was found of the request that was decided on last.
+    #[must_use]
+    pub const fn last(&self) -> Verdict {
+        self.last
     }
 
     /// Whether there is pressure.
@@ -314,6 +324,7 @@ pub fn decide(state: &mut State, facts: &Facts, now: Now) -> Decision {
     let request = Request { facts, who, estimate_ns, bins, now };
     let decision = if state.pressed { state.judge(&request) } else { state.welcome(&request) };
     state.counters.decided(request.who.standing, &decision);
+    state.last = Verdict { standing: request.who.standing, overruled: None };
     if state.settings.observe { state.observed(&request, decision) } else { decision }
 }
 
@@ -514,14 +525,19 @@ impl State {
 
     /// What `observe` makes of a decision: everybody is served, as if it had been decided so.
     fn observed(&mut self, request: &Request, decision: Decision) -> Decision {
-        match decision {
-            Decision::Serve(_) => decision,
+        self.last.overruled = match decision {
+            Decision::Serve(_) => return decision,
             Decision::Queue(place) => {
                 self.leave(place);
-                Decision::Serve(self.admission(request))
+                None
             }
-            _ => Decision::Serve(self.admission(request)),
-        }
+            Decision::Challenge => Some(TurnedAway::Challenge),
+            Decision::WaitingRoom { retry_after_s } => {
+                Some(TurnedAway::WaitingRoom { retry_after_s })
+            }
+            Decision::Refuse(refusal) => Some(TurnedAway::Refused(refusal)),
+        };
+        Decision::Serve(self.admission(request))
     }
 
     /// Learns what a visitor in peace looks like and where it comes from.

@@ -26,9 +26,9 @@ impl<W: Wiring> Charge<W> {
 
     /// Does a piece of its work, and notes what it took.
     pub(super) fn work<T>(&mut self, piece: impl FnOnce() -> T) -> T {
-        let before_ns = self.gate.wiring.work_ns();
+        let began = self.gate.wiring.begin();
         let done = piece();
-        self.spent_ns += self.gate.wiring.work_ns().saturating_sub(before_ns);
+        self.spent_ns = self.spent_ns.saturating_add(self.gate.wiring.spent_ns(began));
         done
     }
 

@@ -1,7 +1,14 @@
 //! The gate's clocks: time that never goes back, and a thread's processor time. The one home of
 //! both in this room beside the edge's own.
+//!
+//! A thread's processor time is a system call, and a cached answer takes less than ten of these. So
+//! a short piece of work is measured by the clock that is read without one: nobody is crowded out
+//! for less than [`limits::WORK_SHORT_NS`]. A longer one is held against the thread's own time.
 
+use std::cell::Cell;
 use std::time::Instant;
+
+use crate::limits;
 
 /// Time since it was made, on the machine's monotonic clock.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +36,56 @@ fn instant() -> Instant {
     Instant::now()
 }
 
+thread_local! {
+    /// When this thread's processor time was asked for last, and what it was.
+    static ASKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Where a piece of work began.
+#[derive(Debug, Clone, Copy)]
+pub struct Began {
+    wall_ns: u64,
+    own_ns: u64,
+}
+
+impl Began {
+    /// Begins a piece on this thread.
+    #[must_use]
+    pub fn now() -> Self {
+        let wall_ns = clock_ns(libc::CLOCK_MONOTONIC);
+        let (asked_ns, mut own_ns) = ASKED.get();
+        if wall_ns.saturating_sub(asked_ns) > limits::WORK_SHORT_NS {
+            own_ns = thread_work_ns();
+            ASKED.set((wall_ns, own_ns));
+        }
+        Self { wall_ns, own_ns }
+    }
+
+    /// Processor time that it has taken until now, in ns; of a short one, time.
+    #[must_use]
+    pub fn spent_ns(self) -> u64 {
+        let wall_ns = clock_ns(libc::CLOCK_MONOTONIC);
+        let took_ns = wall_ns.saturating_sub(self.wall_ns);
+        if took_ns <= limits::WORK_SHORT_NS {
+            return took_ns;
+        }
+        let own_ns = thread_work_ns();
+        ASKED.set((wall_ns, own_ns));
+        if own_ns == 0 { took_ns } else { own_ns.saturating_sub(self.own_ns).min(took_ns) }
+    }
+}
+
 /// Processor time that this thread has used, in ns (`CLOCK_THREAD_CPUTIME_ID`, a system call of
 /// some 0.2 us). 0 where the system has no such clock: then every request counts as its estimate.
 #[must_use]
 pub fn thread_work_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec, which outlives the call.
-    let answer = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let answer = unsafe { libc::clock_gettime(clock, &raw mut time) };
     if answer != 0 {
         return 0;
     }
@@ -46,6 +96,26 @@ pub fn thread_work_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_counts_what_its_thread_works_and_not_what_it_waits() {
+        let began = Began::now();
+        while began.spent_ns() < 3 * limits::WORK_SHORT_NS {
+            std::hint::black_box(0);
+        }
+        let began = Began::now();
+        let (tell, told) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            let clock = Monotonic::start();
+            while clock.us() < 20_000 {
+                std::hint::black_box(0);
+            }
+            tell.send(()).expect("somebody waits");
+        });
+        told.recv().expect("to be told");
+        assert!(began.spent_ns() < 10_000_000, "{} ns of waiting", began.spent_ns());
+        other.join().expect("its end");
+    }
 
     #[test]
     fn a_thread_that_works_has_used_time_and_the_clock_goes_on() {

@@ -7,17 +7,23 @@
 //!                                   \-> Wiring::turned_away
 //! ```
 //!
+//! What costs no more than its refusal would (a health check, a browser's question whether a script
+//! may ask) passes without a decision: the wiring gives no facts of it.
+//!
 //! A charge is a guard (`charge.rs`): whatever becomes of a request (its answer ends, its caller
 //! leaves, its handler panics), it is settled exactly once. Costs are processor time of the polls,
 //! so that a thread that others crowd out does not make a route look dear.
 //!
-//! Leaves to the wiring what a request shows and what answers look like, and to `decide` who is
-//! served. What a handler has had done on other threads (a store's, a pool's) is in its cost where
-//! the wiring's clock has it: the wiring adds what the poll borrowed. What nobody brings back is
-//! not; the controller makes up for that in the whole, by the delay that it causes.
+//! Whoever watches over the instance hears of attacks as typed events (`events.rs`); operators look
+//! at a bounded sample of decisions (`notes.rs`).
+//!
+//! Leaves to the wiring what a request shows, what answers look like and how work is measured (also
+//! what was done for a handler on other threads), and to `decide` who is served.
 
 mod charge;
 mod clock;
+mod events;
+mod notes;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -29,50 +35,61 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 pub use charge::Settled;
-pub use clock::{Monotonic, thread_work_ns};
+pub use clock::{Began, Monotonic, thread_work_ns};
+pub use events::{Event, Happened, NetworkLoad};
+pub use notes::{Note, Notes};
 pub use service::{Gated, Gating};
 
+pub use crate::decide::TurnedAway;
 use crate::decide::{
-    self, Admission, Called, Decision, Denial, Facts, Now, Outcome, Place, Refusal, Settings,
-    Snapshot, State, Step,
+    self, Admission, Called, Decision, Denial, Facts, Now, Outcome, Place, SavedError, Settings,
+    Snapshot, State, Step, Verdict,
 };
 use crate::limits;
+use events::Herald;
 
 /// What the gate asks of the server around it.
 pub trait Wiring: Send + Sync + 'static {
     /// Bodies of answers, the handlers' and its own.
     type Body;
 
+    /// Where a piece of work began.
+    type Began: Copy;
+
     /// What is known of a request. May not wait, and may take out of its headers what is meant for
-    /// the gate alone.
-    fn facts<B>(&self, request: &mut Request<B>) -> Facts;
+    /// the gate alone. None: it passes whoever sends it, and nothing is counted.
+    fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts>;
 
     /// The answer to a request that is not served.
-    fn turned_away<B>(&self, request: &Request<B>, turned: &TurnedAway) -> Response<Self::Body>;
+    fn turned_away<B>(
+        &self,
+        request: &Request<B>,
+        turned: &TurnedAway,
+        facts: &Facts,
+        verdict: Verdict,
+    ) -> Response<Self::Body>;
+
+    /// Hears how a request would have been turned away that is served, because the shield only
+    /// observes.
+    fn overruled<B>(
+        &self,
+        request: &mut Request<B>,
+        turned: &TurnedAway,
+        facts: &Facts,
+        verdict: Verdict,
+    );
 
     /// The clocks.
     fn now(&self) -> Now;
 
-    /// Processor time of this thread so far, in ns: [`thread_work_ns`], and what was done on other
-    /// threads for what it polled.
-    fn work_ns(&self) -> u64;
-}
+    /// Begins a piece of work on this thread: [`Began::now`], with what was done for it elsewhere.
+    fn begin(&self) -> Self::Began;
 
-/// How a request is turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnedAway {
-    /// By the challenge page, which also holds a waiting-room ticket for who has no scripts.
-    Challenge,
-    /// By the waiting room.
-    WaitingRoom {
-        /// Seconds until it comes back by itself.
-        retry_after_s: u32,
-    },
-    /// By a refusal.
-    Refused(Refusal),
+    /// What it has taken, in ns.
+    fn spent_ns(&self, began: Self::Began) -> u64;
 }
 
 /// What becomes of a request.
@@ -86,12 +103,14 @@ enum Ruling {
 pub struct Gate<W> {
     wiring: W,
     desk: Mutex<Desk>,
+    events: broadcast::Sender<Event>,
 }
 
 /// What decisions are made with, and who waits for one.
 struct Desk {
     state: State,
     waiting: HashMap<Place, oneshot::Sender<Called>>,
+    herald: Herald,
 }
 
 impl Desk {
@@ -112,8 +131,35 @@ impl<W: Wiring> Gate<W> {
     /// A gate that knows nobody; the key is sixteen random bytes.
     pub fn new(settings: Settings, key: [u8; 16], wiring: W) -> Arc<Self> {
         let state = State::new(settings, key, wiring.now());
-        let desk = Mutex::new(Desk { state, waiting: HashMap::new() });
-        Arc::new(Self { wiring, desk })
+        let herald = Herald::new();
+        let desk = Mutex::new(Desk { state, waiting: HashMap::new(), herald });
+        let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
+        Arc::new(Self { wiring, desk, events })
+    }
+
+    /// The server around it.
+    pub fn wiring(&self) -> &W {
+        &self.wiring
+    }
+
+    /// Hears from now on of what befalls this instance. Who falls behind is told how far.
+    pub fn listen(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// What was learnt in peace, to be kept over a restart: see [`State::save`].
+    pub fn save(&self) -> Vec<u8> {
+        let now = self.wiring.now();
+        self.desk.lock().state.save(now)
+    }
+
+    /// Takes in what was kept.
+    ///
+    /// # Errors
+    /// See [`State::load`].
+    pub fn load(&self, bytes: &[u8]) -> Result<(), SavedError> {
+        let now = self.wiring.now();
+        self.desk.lock().state.load(bytes, now)
     }
 
     /// Puts the gate around a service.
@@ -147,12 +193,20 @@ impl<W: Wiring> Gate<W> {
         desk.state.hear(delay_us);
         desk.state.tick(now);
         desk.call(now);
+        let Desk { state, herald, .. } = &mut *desk;
+        // Nobody may listen; that is no failure.
+        herald.look(state, now, |event| drop(self.events.send(event)));
     }
 
     /// What operators and metrics are shown; some microseconds under the gate's lock.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.wiring.now();
         self.desk.lock().state.snapshot(now)
+    }
+
+    /// Whether there is pressure.
+    pub fn pressed(&self) -> bool {
+        self.desk.lock().state.pressed()
     }
 
     /// What is switched off at present.
@@ -177,7 +231,7 @@ impl<W: Wiring> Gate<W> {
     }
 
     /// Decides on a request.
-    fn decide(&self, facts: &Facts) -> Ruling {
+    fn decide(&self, facts: &Facts) -> (Ruling, Verdict) {
         let now = self.wiring.now();
         let mut desk = self.desk.lock();
         let ruling = match decide::decide(&mut desk.state, facts, now) {
@@ -193,9 +247,10 @@ impl<W: Wiring> Gate<W> {
             }
             Decision::Refuse(refusal) => Ruling::TurnAway(TurnedAway::Refused(refusal)),
         };
+        let verdict = desk.state.last();
         // It may have taken somebody's place in a full queue.
         desk.call(now);
-        ruling
+        (ruling, verdict)
     }
 
     fn settle(&self, admission: Admission, outcome: Outcome) {

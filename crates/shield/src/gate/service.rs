@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::charge::{Charge, Settled};
 use super::waiting::Wait;
 use super::{Gate, Ruling, TurnedAway, Wiring};
-use crate::decide::{Admission, Called, Door};
+use crate::decide::{Admission, Called, Door, Facts, Verdict};
 
 /// A service with the gate around it.
 pub struct Gated<S, W> {
@@ -47,19 +47,28 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let facts = self.gate.wiring.facts(&mut request);
         let gate = Arc::clone(&self.gate);
-        let stage = match gate.decide(&facts) {
+        let Some(facts) = gate.wiring.facts(&mut request) else {
+            let stage = Stage::Free { future: self.inner.call(request) };
+            return Gating { gate, held: false, stage };
+        };
+        let (ruling, verdict) = gate.decide(&facts);
+        if let Some(turned) = &verdict.overruled {
+            gate.wiring.overruled(&mut request, turned, &facts, verdict);
+        }
+        let stage = match ruling {
             Ruling::Serve(admission) => Stage::enter(&gate, &mut self.inner, request, admission),
             Ruling::Wait(place, heard) => {
                 let wait = Wait::new(Arc::clone(&gate), place, heard);
                 // The service that said it is ready is the one that is called later.
                 let ready = self.inner.clone();
                 let inner = Some(std::mem::replace(&mut self.inner, ready));
-                Stage::Waiting { wait, inner, request: Some(request) }
+                let waiting = Some(Waiting { request, facts, verdict });
+                Stage::Waiting { wait, inner, waiting }
             }
             Ruling::TurnAway(turned) => {
-                Stage::Answered { answer: Some(gate.wiring.turned_away(&request, &turned)) }
+                let answer = gate.wiring.turned_away(&request, &turned, &facts, verdict);
+                Stage::Answered { answer: Some(answer) }
             }
         };
         Gating { gate, held: facts.route.door == Door::Stream, stage }
@@ -82,13 +91,21 @@ pin_project! {
     }
 }
 
+/// A request that waits, and what was found of it.
+struct Waiting<B> {
+    request: Request<B>,
+    facts: Facts,
+    verdict: Verdict,
+}
+
 pin_project! {
     #[project = StageProjection]
     enum Stage<S, W, B, F>
     where
         W: Wiring,
     {
-        Waiting { #[pin] wait: Wait<W>, inner: Option<S>, request: Option<Request<B>> },
+        Waiting { #[pin] wait: Wait<W>, inner: Option<S>, waiting: Option<Waiting<B>> },
+        Free { #[pin] future: F },
         Inside { #[pin] future: F, charge: Option<Charge<W>> },
         Answered { answer: Option<Response<W::Body>> },
     }
@@ -122,21 +139,27 @@ where
         let mut this = self.project();
         loop {
             let next = match this.stage.as_mut().project() {
-                StageProjection::Waiting { wait, inner, request } => {
+                StageProjection::Waiting { wait, inner, waiting } => {
                     let called = ready!(wait.poll(context));
-                    let (Some(mut inner), Some(request)) = (inner.take(), request.take()) else {
+                    let (Some(mut inner), Some(waiting)) = (inner.take(), waiting.take()) else {
                         return Poll::Pending;
                     };
+                    let Waiting { request, facts, verdict } = waiting;
                     match called {
                         Called::Serve(admission) => {
                             Stage::enter(this.gate, &mut inner, request, admission)
                         }
                         Called::Refuse(refusal) => {
-                            let turned = TurnedAway::Refused(refusal);
-                            let answer = this.gate.wiring.turned_away(&request, &turned);
+                            let (turned, wiring) =
+                                (TurnedAway::Refused(refusal), &this.gate.wiring);
+                            let answer = wiring.turned_away(&request, &turned, &facts, verdict);
                             Stage::Answered { answer: Some(answer) }
                         }
                     }
+                }
+                StageProjection::Free { future } => {
+                    let answer = ready!(future.poll(context))?;
+                    return Poll::Ready(Ok(answer.map(Settled::free)));
                 }
                 StageProjection::Inside { mut future, charge } => {
                     let Some(owed) = charge.as_mut() else { return Poll::Pending };

@@ -24,12 +24,17 @@ const START_S: u64 = 20_000 * 86_400;
 struct World {
     now_us: Arc<AtomicU64>,
     work_ns: Arc<AtomicU64>,
+    overruled: Arc<AtomicU64>,
 }
 
 impl Wiring for World {
     type Body = Full<Bytes>;
+    type Began = u64;
 
-    fn facts<B>(&self, request: &mut Request<B>) -> Facts {
+    fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts> {
+        if request.uri().path() == "/health" {
+            return None;
+        }
         let number = |name: &str| -> Option<u32> {
             request.headers().get(name)?.to_str().ok()?.parse().ok()
         };
@@ -39,7 +44,7 @@ impl Wiring for World {
             active_days: 60,
         });
         let door = if request.uri().path() == "/stream" { Door::Stream } else { Door::Api };
-        Facts {
+        Some(Facts {
             address: IpAddr::V4(Ipv4Addr::from_bits(number("host").unwrap_or(1) << 8)),
             direct: true,
             credentials: Credentials { member, ..Credentials::default() },
@@ -50,10 +55,17 @@ impl Wiring for World {
                 door,
             },
             traits: [1; TRAITS],
-        }
+        })
     }
 
-    fn turned_away<B>(&self, _: &Request<B>, turned: &TurnedAway) -> Response<Full<Bytes>> {
+    fn turned_away<B>(
+        &self,
+        _: &Request<B>,
+        turned: &TurnedAway,
+        _: &Facts,
+        verdict: Verdict,
+    ) -> Response<Full<Bytes>> {
+        assert_eq!(verdict.overruled, None);
         let (status, text) = match turned {
             TurnedAway::Challenge => (200, "challenge".to_owned()),
             TurnedAway::WaitingRoom { .. } => (200, "waiting room".to_owned()),
@@ -69,8 +81,17 @@ impl Wiring for World {
         Now { us, unix_s: START_S + us / 1_000_000 }
     }
 
-    fn work_ns(&self) -> u64 {
+    fn overruled<B>(&self, _: &mut Request<B>, _: &TurnedAway, _: &Facts, verdict: Verdict) {
+        assert!(verdict.overruled.is_some());
+        self.overruled.fetch_add(1, Relaxed);
+    }
+
+    fn begin(&self) -> u64 {
         self.work_ns.load(Relaxed)
+    }
+
+    fn spent_ns(&self, began: u64) -> u64 {
+        self.work_ns.load(Relaxed) - began
     }
 }
 
@@ -194,7 +215,53 @@ async fn who_observes_counts_and_serves() {
         let text = house.text("/?1", "host", 1 + at % 4_000).await;
         assert_eq!(text.as_deref(), Some("served"), "request {at}");
     }
-    assert!(house.gate.snapshot().tally(Standing::Stranger).refused > 1_000);
+    let refused = house.gate.snapshot().tally(Standing::Stranger).refused;
+    assert!(refused > 1_000, "{refused}");
+    assert!(house.world.overruled.load(Relaxed) >= refused);
+}
+
+#[tokio::test]
+async fn what_passes_freely_is_served_under_pressure_and_not_counted() {
+    let house = House::new(false);
+    house.overload().await;
+    let before = house.gate.snapshot();
+    for host in 1..200 {
+        assert_eq!(house.text("/health?1", "host", host).await.as_deref(), Some("served"));
+    }
+    assert_eq!(house.gate.snapshot().tally(Standing::Stranger), before.tally(Standing::Stranger));
+}
+
+#[tokio::test]
+async fn who_listens_hears_of_an_attack_and_of_its_end() {
+    let house = House::new(false);
+    let mut events = house.gate.listen();
+    house.overload().await;
+    house.pass_ms(60_000);
+    let mut heard = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        assert!(event.at_unix_s >= START_S, "{event:?}");
+        heard.push(event.what);
+    }
+    assert!(matches!(heard.first(), Some(Happened::AttackBegan { .. })), "{heard:?}");
+    assert!(heard.iter().any(|what| matches!(what, Happened::AttackEnded { .. })), "{heard:?}");
+    assert!(heard.iter().any(|what| matches!(what, Happened::StepChanged { .. })), "{heard:?}");
+    let named = |what: &Happened| matches!(what, Happened::Networks { most } if !most.is_empty());
+    assert!(heard.iter().any(named), "{heard:?}");
+}
+
+#[tokio::test]
+async fn what_was_learnt_is_kept_over_a_restart() {
+    let (one, other) = (House::new(false), House::new(false));
+    for host in 1..300 {
+        one.pass_ms(10);
+        one.text("/?1", "host", host).await;
+    }
+    one.pass_ms(400_000);
+    let kept = one.gate.save();
+    other.gate.load(&kept).expect("the same key");
+    assert!((one.gate.snapshot().profile - other.gate.snapshot().profile).abs() < 1.0);
+    assert!(other.gate.snapshot().profile > 100.0);
+    assert!(other.gate.load(&kept[1..]).is_err());
 }
 
 /// One that takes up the machine for a while, so that the next ones wait.
