@@ -171,7 +171,8 @@ fn comparison(page: &mut String, report: &Report) {
          and with nothing.</p>\n",
     );
     for vector in &report.vectors {
-        top(page, vector.vector);
+        let _infallible = writeln!(page, "<h3>{}</h3>", vector.vector);
+        top(page, "Behind");
         for run in report.beside(vector.vector) {
             row(page, run.defence.name(), run);
         }

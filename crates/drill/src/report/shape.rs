@@ -203,7 +203,7 @@ impl Report {
         let bare = compared.iter().filter(|it| it.defence == Defence::None);
         for vector in bare.filter(|it| it.verdict != Verdict::Fail) {
             let (name, verdict) = (vector.vector, vector.verdict.name());
-            remarks.push(format!("{name} does not fail without a defence either: {verdict}"));
+            remarks.push(format!("{name} was not seen to fail without a defence: {verdict}"));
         }
         let (version, machine) = (env!("CARGO_PKG_VERSION"), Machine::here());
         Self { version, seed, machine, overall, remarks, vectors, compared }
