@@ -88,6 +88,14 @@ pub(crate) const SHIELD_SAVE_EVERY_S: u64 = 900;
 pub(crate) const SHIELD_STATE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Decisions shown by `fulmar shield status`, unless more are asked for; and at most.
 pub(crate) const SHIELD_NOTES_SHOWN: (u16, u16) = (10, 200);
+/// Requests a second that the plain limiter allows each address, and how many more at once. Past
+/// it: 429.
+pub(crate) const LIMITER_PER_S: u64 = 10;
+/// See [`LIMITER_PER_S`].
+pub(crate) const LIMITER_BURST: u64 = 20;
+/// Addresses that it tells apart, 8 bytes each. Past it: two may share a limit.
+pub(crate) const LIMITER_SLOTS: usize = 1 << 20;
+const _: () = assert!(LIMITER_SLOTS.is_power_of_two());
 /// Names in one certificate; public directories allow as many. Past it: refused at the start.
 pub(crate) const ACME_NAMES_MAX: usize = 100;
 /// Bytes of one answer of a certificate authority. Past it: the attempt has failed.

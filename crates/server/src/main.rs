@@ -13,6 +13,7 @@ mod doctor;
 mod drilling;
 mod handed;
 mod hint;
+mod limiter;
 mod limits;
 mod lock;
 mod log;

@@ -2,10 +2,11 @@
 
 use crate::{
     Place, chores,
-    config::{self, Config, ProxyProtocol},
+    config::{self, Config, ProxyProtocol, ShieldMode},
     control::{self, Desk},
     demo,
     handed::Handed,
+    limiter::Limiter,
     lock, log, memory, metrics,
     notify::Manager,
     open::{self, Instance},
@@ -82,7 +83,7 @@ pub(crate) async fn serve(
     let service = Hooked::new(service, shield.learns(&instance));
     let service = Hooked::new(service, ids);
     let service = Hooked::new(service, web::FailuresAsPages(site));
-    let service = Hooked::new(service, transport);
+    let service = Hooked::new(Hooked::new(service, transport), limiter(&config, &instance));
     let service = shield.gate.around(service);
     let manager = Arc::new(Manager::of_this_process());
     watch_signals(shutdown.clone(), Arc::clone(&manager), tls.clone())?;
@@ -154,6 +155,13 @@ fn shield(
     let data = &place.data;
     let made = shielding::Made { config, data, instance, ids, address_of, is_secure };
     instance.shield.get_or_init(|| Shield::raise(made)).clone()
+}
+
+/// The plain limiter in the shield's place, where that is asked for.
+fn limiter(config: &Config, instance: &Instance) -> Option<Limiter> {
+    let seed = instance.social.unpredictable();
+    let is_on = config.shield.mode == ShieldMode::Limiter;
+    is_on.then(|| Limiter::new(seed, address_of(config)))
 }
 
 /// What is done beside serving, until the server stops.

@@ -119,7 +119,8 @@ configuration! {
         ///
         /// `on` turns strangers away while more is asked than the machine can do, members last.
         /// `observe` decides, counts and notes what it would have done, and serves all. `off` does
-        /// nothing of that.
+        /// nothing of that. `limiter` puts in its place what most servers have, to be compared
+        /// with: ten requests a second for each address, and a burst of twenty.
         mode: ShieldMode = ShieldMode::On;
         /// How much of the machine this server counts on, in percent.
         ///

@@ -421,6 +421,8 @@ words! {
     ShieldMode {
         /// Nothing is decided, counted or learnt.
         Off = "off",
+        /// The same, but each address has a plain limit.
+        Limiter = "limiter",
         /// It decides, counts and notes, and everybody is served.
         Observe = "observe",
         /// It decides.
@@ -429,10 +431,16 @@ words! {
 }
 
 impl ShieldMode {
+    /// Whether the shield decides, if only to look on.
+    pub(crate) const fn decides(self) -> bool {
+        matches!(self, Self::Observe | Self::On)
+    }
+
     /// As it is written.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::Limiter => "limiter",
             Self::Observe => "observe",
             Self::On => "on",
         }

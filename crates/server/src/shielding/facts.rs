@@ -135,7 +135,7 @@ impl gate::Wiring for Wire {
     type Began = (gate::Began, u64);
 
     fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts> {
-        if self.mode == ShieldMode::Off {
+        if !self.mode.decides() {
             return None;
         }
         let found = self.routes.find(request.method(), request.uri().path());

@@ -68,7 +68,7 @@ impl Shield {
         let mode = config.shield.mode;
         let now_s = unix_s(instance);
         let kept = match mode {
-            ShieldMode::Off => {
+            ShieldMode::Off | ShieldMode::Limiter => {
                 keeping::Kept { key: [0; 16], members: Members::beginning_at(0), state: vec![] }
             }
             _ => keeping::load(data, || fresh_key(instance), now_s),
@@ -98,7 +98,7 @@ impl Shield {
 
     /// Whether it does anything.
     fn is_up(&self) -> bool {
-        self.gate.wiring().mode != ShieldMode::Off
+        self.gate.wiring().mode.decides()
     }
 
     /// Who says whom the kernel is to deny; nobody where nothing is decided.
@@ -155,7 +155,7 @@ fn settings(config: &Config) -> Settings {
     match config.shield.mode {
         ShieldMode::On => settings,
         ShieldMode::Observe => Settings { observe: true, ..settings },
-        ShieldMode::Off => Settings { sources: 0, ..settings },
+        ShieldMode::Off | ShieldMode::Limiter => Settings { sources: 0, ..settings },
     }
 }
 
