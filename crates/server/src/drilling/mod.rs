@@ -5,6 +5,7 @@
 mod ceiling;
 mod community;
 mod live;
+mod passes;
 mod peer;
 mod stage;
 
@@ -134,7 +135,11 @@ pub(crate) async fn run(args: DrillArgs) -> anyhow::Result<()> {
     let steered = drill::steer();
     let mut report = match peer {
         Some(peer) => attack(peer, vectors, plan, seed).await?,
-        None => attack(stage::Scratch::make(seed).await?, vectors, plan, seed).await?,
+        None => {
+            let mut scratch = stage::Scratch::make(seed).await?;
+            scratch.record(&plan, seed).await?;
+            attack(scratch, vectors, plan, seed).await?
+        }
     };
     report.machine.steered = steered.is_some();
     drop(steered);

@@ -5,10 +5,12 @@
 use super::{
     ceiling,
     community::{self, Community, JOINED_DAYS},
+    passes,
 };
-use crate::{Place, config, demo::ScriptClock, open, world::WallClock};
+use crate::{Place, config, demo::ScriptClock, open, shielding, world::WallClock};
 use anyhow::Context as _;
-use drill::{Defence, LoopbackTarget, Scene, Setting, Stage, StageError, system};
+use drill::{Defence, LoopbackTarget, Plan, Scene, Setting, Stage, StageError, Stop, system};
+use httpkit::Sealer;
 use model::ports::Clock as _;
 use std::{
     fs,
@@ -24,6 +26,11 @@ use std::{
 /// Time that the instance may take until it is ready.
 const READY: Duration = Duration::from_secs(60);
 
+/// Between two looks at whether it has ended.
+const LOOK: Duration = Duration::from_millis(50);
+/// Days by which the recorded peace is dated back.
+const PEACE_DAYS: u64 = 2;
+
 /// What the instance is told: what a host with open sign-up and no mail would write.
 const CONFIG: &str = "[signup]\nopen = true\nconfirm = false\n[log]\nlevel = \"error\"\n";
 
@@ -32,6 +39,8 @@ pub(crate) struct Scratch {
     folder: PathBuf,
     authority: Vec<u8>,
     community: Community,
+    /// The template's, with which cookies are made.
+    sealer: Option<Arc<Sealer>>,
     made: u32,
     child: Option<Child>,
 }
@@ -51,6 +60,7 @@ impl Scratch {
             folder,
             authority: Vec::new(),
             community: Community::default(),
+            sealer: None,
             made: 0,
             child: None,
         };
@@ -63,7 +73,32 @@ impl Scratch {
             open::open_at(&place, &config::load(&place)?, Arc::clone(&clock) as _).await?;
         let password = instance.social.secret();
         scratch.community = community::fill(&instance, &clock, now, &password).await?;
+        scratch.sealer = Some(Arc::clone(&instance.sealer));
+        drop(instance);
         Ok(scratch)
+    }
+
+    /// Lets the template live in peace for a while, so that its shield knows what people there look
+    /// like, and dates that back: every instance begins as one that was there for days.
+    pub(crate) async fn record(&mut self, plan: &Plan, seed: u64) -> anyhow::Result<()> {
+        let defence = Defence::Shield;
+        let setting = Setting { files: None, defence, room: None, has_proxies: false };
+        let scene = self.begin(&setting, &self.template())?;
+        let (process, plan) = (scene.process, *plan);
+        let lived = move || drill::peace(&scene, &plan, seed, &Stop::default());
+        tokio::task::spawn_blocking(lived).await??;
+        process.ask_to_end();
+        let ended = async {
+            while let Some(child) = self.child.as_mut()
+                && child.try_wait()?.is_none()
+            {
+                tokio::time::sleep(LOOK).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(READY, ended).await.context("the instance does not end")??;
+        self.child = None;
+        shielding::backdate(&self.template(), PEACE_DAYS).context("peace was not recorded")
     }
 
     /// Writes the configuration of an instance; where it stands.
@@ -98,15 +133,20 @@ impl Scratch {
         self.folder.join("template")
     }
 
-    fn start(&mut self, setting: Setting) -> anyhow::Result<Scene> {
+    fn start(&mut self, setting: &Setting) -> anyhow::Result<Scene> {
         self.made += 1;
         let data = self.folder.join(format!("data-{}", self.made));
         copy(&self.template(), &data).context("cannot copy the community")?;
+        self.begin(setting, &data)
+    }
+
+    /// Starts the instance whose data lie somewhere.
+    fn begin(&mut self, setting: &Setting, data: &Path) -> anyhow::Result<Scene> {
         let config = self.configure(setting.defence, setting.has_proxies)?;
         let mut command = Command::new(std::env::current_exe()?);
         // In a room of its own the server listens for IPv6 too; nobody else can reach that.
         let listen = if setting.room.is_some() { "[::]:0" } else { "127.0.0.1:0" };
-        command.args(["serve", "--listen", listen, "--data"]).arg(&data);
+        command.args(["serve", "--listen", listen, "--data"]).arg(data);
         command.arg("--config").arg(config);
         // What is set for the host's own instance is not meant for this one.
         command.env_remove("FULMAR_DATA").env_remove("FULMAR_CONFIG").env_remove("RUST_LOG");
@@ -134,8 +174,8 @@ impl Scratch {
             members: self.community.members.clone(),
             taken: self.community.taken.clone(),
             posts: self.community.posts.clone(),
-            visit_cookie: None,
-            clearance_cookie: None,
+            visit_cookie: self.sealer.clone().map(passes::visits),
+            clearance_cookie: self.sealer.clone().map(passes::clearances),
         })
     }
 
@@ -152,7 +192,7 @@ impl Scratch {
 impl Stage for Scratch {
     fn raise(&mut self, setting: Setting) -> Result<Scene, StageError> {
         self.end();
-        self.start(setting).map_err(|error| StageError(format!("{error:#}")))
+        self.start(&setting).map_err(|error| StageError(format!("{error:#}")))
     }
 
     fn strike(&mut self) {

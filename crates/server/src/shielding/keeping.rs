@@ -61,6 +61,14 @@ pub(super) fn written(key: &[u8; 16], members: &Members, state: &[u8]) -> Vec<u8
     bytes
 }
 
+/// Says of what was kept that it was learnt so many days earlier: for whoever records peace and
+/// wants to begin from it at once.
+pub(crate) fn backdate(data: &Path, days: u64) -> anyhow::Result<()> {
+    let mut kept = read(data)?.context("nothing was kept")?;
+    shield::decide::backdate(&mut kept.state, days)?;
+    save(data, &written(&kept.key, &kept.members, &kept.state))
+}
+
 /// Writes it.
 pub(super) fn save(data: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     open::write_secret(&data.join(FILE), bytes)

@@ -17,6 +17,7 @@ mod routes;
 mod status;
 mod traits;
 
+pub(crate) use keeping::backdate;
 pub(crate) use members::Learns;
 pub(crate) use status::Status;
 
