@@ -38,6 +38,7 @@ pub fn add(steps: &mut Steps, hostile_seconds: u64) {
     steps.step("toot's own tests", || toot(&python));
     steps.step("a day through Mastodon.py", || journey(&python));
     steps.step("a log-in through Chromium", || log_in(&python));
+    steps.step("challenges through Chromium", || challenge(&python));
     steps.step("hostile requests (schemathesis)", || hostile(&python, hostile_seconds));
 }
 
@@ -149,6 +150,22 @@ fn log_in(python: &Python) -> Result<Outcome> {
     let mut command = Command::new(python.program("python"));
     command.arg(ground::root().join("tests/clients/login.py"));
     command.args([format!("http://{}", instance.address), "ada".to_owned(), PASSWORD.to_owned()]);
+    ground::shown(command.arg(ground::kept("clients/pages")?))?;
+    instance.stop()?;
+    Ok(Outcome::Done)
+}
+
+/// A visitor with scripts and one without, through the challenge and the waiting room of a server
+/// that is flooded.
+fn challenge(python: &Python) -> Result<Outcome> {
+    install::system(true)?;
+    let folder = tempfile::tempdir()?;
+    let config = format!("{OPEN}[shield]\ncapacity_percent = 10\n");
+    let instance = Plan::new(&folder.path().join("data"), &config).start()?;
+    instance.plan.account("ada")?;
+    let mut command = Command::new(python.program("python"));
+    command.arg(ground::root().join("tests/clients/challenge.py"));
+    command.args([format!("http://{}", instance.address), "/@ada".to_owned()]);
     ground::shown(command.arg(ground::kept("clients/pages")?))?;
     instance.stop()?;
     Ok(Outcome::Done)

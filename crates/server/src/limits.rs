@@ -69,6 +69,18 @@ const _: () = assert!(MAIL_S_MAX.cast_signed() * 1_000 < social::limits::MAIL_LE
 /// Rest after jobs could not be asked for, in milliseconds.
 pub(crate) const JOBS_REST_MS: i64 = 2_000;
 const _: () = assert!(JOBS_REST_MS < JOBS_LOOK_MS);
+/// Bits in which answered challenges are remembered, for as long as one lives; twice 2 MiB, touched
+/// only under attack. Past a million answers in that time an honest one is sometimes taken for one
+/// that was heard of: it earns the same, and takes no doubt off its address.
+pub(crate) const ANSWERED_BITS: usize = 1 << 24;
+/// Counters of what clearances were used for, of which each has two; twice 2 MiB. Past some
+/// hundred thousand clearances at once they end sooner than they should.
+pub(crate) const CLEARANCE_COUNTERS: usize = 1 << 19;
+/// Requests for which one clearance is good: some thirty pages with what belongs to them. Past it:
+/// another challenge, if there is still need.
+pub(crate) const CLEARANCE_USES_MAX: u16 = 600;
+/// Seconds after somebody was turned away in which nobody is noted as having been here in peace.
+pub(crate) const PEACE_AFTER_S: u64 = 60;
 /// Connections that may read metrics at once. Past it: the longest idle one goes.
 pub(crate) const METRICS_CONNECTIONS_MAX: usize = 16;
 /// Seconds in which the store must answer to count as there. Past it: it is said to be away.

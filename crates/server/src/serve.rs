@@ -65,7 +65,7 @@ pub(crate) async fn serve(
     let transport = transport(&parts.base_url, &config, tls.as_deref());
     let site = site(&parts, address_of(&config));
     let ids = RequestIds::starting_at(instance.social.unpredictable());
-    let shield = shield(&config, place, &instance, &parts.base_url, ids.clone());
+    let shield = shield(&config, place, &instance, &parts.base_url, ids.clone())?;
     let edge = edge::Edge::new(options);
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     let counted = (edge.stats(), Arc::clone(&shield.gate), Arc::clone(&kernel));
@@ -82,7 +82,7 @@ pub(crate) async fn serve(
     let service = Hooked::new(service, api::Allowances(api));
     let service = Hooked::new(service, shield.learns(&instance));
     let service = Hooked::new(service, ids);
-    let service = Hooked::new(service, web::FailuresAsPages(site));
+    let service = Hooked::new(Hooked::new(service, web::FailuresAsPages(site)), shield.cookies());
     let service = Hooked::new(Hooked::new(service, transport), limiter(&config, &instance));
     let service = shield.gate.around(service);
     let manager = Arc::new(Manager::of_this_process());
@@ -150,11 +150,12 @@ fn shield(
     instance: &Instance,
     base_url: &str,
     ids: RequestIds,
-) -> Shield {
+) -> anyhow::Result<Shield> {
     let (address_of, is_secure) = (address_of(config), base_url.starts_with("https:"));
     let data = &place.data;
     let made = shielding::Made { config, data, instance, ids, address_of, is_secure };
-    instance.shield.get_or_init(|| Shield::raise(made)).clone()
+    let raised = Shield::raise(made)?;
+    Ok(instance.shield.get_or_init(|| raised).clone())
 }
 
 /// The plain limiter in the shield's place, where that is asked for.

@@ -6,8 +6,9 @@
 //! left for rooms further in, and a token's MAC is verified once.
 
 use super::{
+    answers::{self, Answers},
     members::{Judged, Members},
-    refusals::Refusals,
+    passes::Passes,
     routes::{Found, Routes},
     traits::{self, Origin},
 };
@@ -44,7 +45,8 @@ pub(crate) struct Wire {
     pub(super) routes: Routes,
     pub(super) members: Arc<Members>,
     pub(super) ids: RequestIds,
-    pub(super) refusals: Refusals,
+    pub(super) passes: Arc<Passes>,
+    pub(super) answers: Arc<Answers>,
     pub(super) notes: Notes,
     pub(super) clock: Clock,
     /// Accounts are seen to be used while there is no pressure.
@@ -139,7 +141,8 @@ impl gate::Wiring for Wire {
             return None;
         }
         let found = self.routes.find(request.method(), request.uri().path());
-        let Found::Of(route) = found else { return None };
+        let Found::Of(mut route) = found else { return None };
+        route.door = answers::door(request.headers(), route.door);
         let (address, direct) = self.origin(request);
         let info = request.extensions().get::<edge::ConnectionInfo>();
         let greeting = info.and_then(|info| info.fingerprint.as_ref());
@@ -151,7 +154,8 @@ impl gate::Wiring for Wire {
         {
             info.vouch(Standing::Member, member.account);
         }
-        let credentials = Credentials { member, ..Credentials::default() };
+        let carried = self.passes.take(request, address, self.clock.now().unix_s);
+        let credentials = Credentials { member, ..carried };
         Some(Facts { address, direct, credentials, route, traits })
     }
 
@@ -164,7 +168,8 @@ impl gate::Wiring for Wire {
     ) -> Response<Body> {
         let id = self.id(request);
         self.notes.take(facts, (turned, verdict), self.clock.now(), || id.to_string());
-        self.refusals.turned_away(turned, facts.route.door, id)
+        let (address, door) = (facts.address, facts.route.door);
+        self.answers.turned_away(request, turned, address, door, &id.to_string())
     }
 
     fn overruled<B>(

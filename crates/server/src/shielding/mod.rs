@@ -4,15 +4,16 @@
 //!
 //! ```text
 //! edge -> gate (facts.rs) -> hooks and routers -> handlers
-//!                        \-> refusals.rs
+//!                        \-> answers.rs
 //! ```
 
+mod answers;
 pub(crate) mod commands;
 mod facts;
 mod keeping;
 pub(crate) mod kernel;
 mod members;
-mod refusals;
+mod passes;
 mod routes;
 mod status;
 mod traits;
@@ -25,10 +26,13 @@ use crate::{
     config::{Config, ShieldMode},
     limits::SHIELD_SAVE_EVERY_S,
     open::Instance,
+    world::WallClock,
 };
+use answers::{Answers, Cookies};
 use facts::{Clock, Wire};
 use httpkit::{SharedPages, cookie::Transport, request_id::RequestIds};
 use members::Members;
+use passes::Passes;
 use shield::{
     decide::{Settings, Step},
     gate::{self, Event, Happened, Notes},
@@ -64,7 +68,10 @@ pub(crate) struct Made<'a> {
 
 impl Shield {
     /// With what was learnt before.
-    pub(crate) fn raise(made: Made<'_>) -> Self {
+    ///
+    /// # Errors
+    /// When the title of the place does not fit on its pages.
+    pub(crate) fn raise(made: Made<'_>) -> anyhow::Result<Self> {
         let Made { config, data, instance, ids, address_of, is_secure } = made;
         let mode = config.shield.mode;
         let now_s = unix_s(instance);
@@ -75,15 +82,22 @@ impl Shield {
             _ => keeping::load(data, || fresh_key(instance), now_s),
         };
         let behind = (!config.server.trusted_proxies.is_empty()).then_some(address_of);
+        let transport = if is_secure { Transport::Secure } else { Transport::Plain };
+        let seed = instance.social.unpredictable();
+        let passes = Arc::new(Passes::new(Arc::clone(&instance.sealer), transport, seed));
+        let title = &config.server.title;
+        let clock = Arc::new(WallClock);
+        let answers = Answers::new(Arc::clone(&passes), title, api::cors(), clock)?;
         let wire = Wire {
             mode,
             behind,
             sealer: Arc::clone(&instance.sealer),
-            transport: if is_secure { Transport::Secure } else { Transport::Plain },
+            transport,
             routes: routes::Routes::new(),
             members: Arc::new(kept.members),
             ids,
-            refusals: refusals::Refusals,
+            passes,
+            answers,
             notes: Notes::default(),
             clock: Clock::starting_at(now_s),
             is_peace: true.into(),
@@ -94,7 +108,7 @@ impl Shield {
         {
             tracing::warn!(%error, "what the shield had learnt of visitors is lost");
         }
-        Self { gate, key: kept.key, data: data.to_owned() }
+        Ok(Self { gate, key: kept.key, data: data.to_owned() })
     }
 
     /// Whether it does anything.
@@ -112,6 +126,11 @@ impl Shield {
     pub(crate) fn learns(&self, instance: &Instance) -> Option<Learns> {
         let members = Arc::clone(&self.gate.wiring().members);
         self.is_up().then(|| Learns { members, social: Arc::clone(&instance.social) })
+    }
+
+    /// The hook that gives visitors their cookies with what is served.
+    pub(crate) fn cookies(&self) -> Option<Cookies> {
+        self.is_up().then(|| self.gate.wiring().answers.cookies())
     }
 
     /// Does what is done beside serving, until the server stops.

@@ -9,6 +9,7 @@ mod allowances;
 mod backup;
 mod bodies;
 mod browser;
+mod challenged;
 mod commands;
 mod company;
 mod contract;

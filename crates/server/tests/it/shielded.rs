@@ -94,7 +94,7 @@ fn flood(address: SocketAddr, number: u32, counts: &Counts) {
 }
 
 /// The status of the next answer, which is read to its end.
-fn status(answers: &mut impl std::io::BufRead) -> Option<u16> {
+pub fn status(answers: &mut impl std::io::BufRead) -> Option<u16> {
     let (mut first, mut length) = (String::new(), 0);
     answers.read_line(&mut first).ok()?;
     loop {
