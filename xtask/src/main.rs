@@ -53,7 +53,7 @@ And by itself, when that is what you work on:
                          this machine that nobody keeps.
 
 All load goes to 127.0.0.1 and ends by itself. Everything built lies in target/. With FULMAR_DEBUG=1
-in the environment clients, kill and fuzz try the debug build, which is there sooner.";
+in the environment clients, kill, fuzz and bench try the debug build, which is there sooner.";
 
 /// Words for people and CI.
 #[derive(Parser)]

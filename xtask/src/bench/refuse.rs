@@ -22,8 +22,13 @@ pub const NAME: &str = "refuse";
 /// What it shows.
 pub const SHOWS: &str = "refusals beside nginx's limit_req, and packets that the kernel drops";
 
-/// A route whose allowance is spent after 300 requests of an address.
-const ROUTE: &str = "/api/v1/timelines/public";
+/// A route that refuses everything but the first request of an address, by [`ONE_APP`].
+const ROUTE: &str = "/api/v1/apps";
+const ONE_APP: &str = "[oauth]\napps_per_address = 1\n";
+/// What wrk asks there.
+const SCRIPT: &str = "wrk.method = \"POST\"\n\
+    wrk.headers[\"Content-Type\"] = \"application/json\"\n\
+    wrk.body = '{\"client_name\":\"a\",\"redirect_uris\":\"urn:ietf:wg:oauth:2.0:oob\"}'\n";
 const CONNECTIONS: usize = 64;
 /// What must be there, and the package it comes in.
 const TOOLS: [(&str, &str); 5] = [
@@ -46,19 +51,26 @@ pub fn refuse(report: &mut Report) -> Result<()> {
     let folder = folder.path();
     super::cable::certificate(folder)?;
     let nginx = Nginx::start(folder)?;
-    let theirs = refused(&format!("http://127.0.0.1:{}/", nginx.plain), false, report.seconds)?;
-    let theirs_tls = refused(&format!("https://127.0.0.1:{}/", nginx.tls), true, report.seconds)?;
+    let once = refused(&format!("http://127.0.0.1:{}/", nginx.plain), &[], report.seconds);
+    let closing = ["-H", "Connection: close"];
+    let each = refused(&format!("https://127.0.0.1:{}/", nginx.tls), &closing, report.seconds);
+    let (theirs, theirs_tls) = (once?, each?);
     drop(nginx);
+    let script = folder.join("refused.lua");
+    std::fs::write(&script, SCRIPT)?;
+    let script = script.to_str().context("a path of text")?;
     let ours = {
-        let server = Plan::new(&folder.join("plain"), OPEN).pinned().start()?;
-        refused(&format!("http://{}{ROUTE}", server.address), false, report.seconds)?
+        let server = Plan::new(&folder.join("plain"), ONE_APP).pinned().start()?;
+        let url = format!("http://{}{ROUTE}", server.address);
+        refused(&url, &["-s", script], report.seconds)?
     };
     report.row(rate("refusals on open connections (nginx)", ours, Some(theirs), Bar::Share(1.0)));
     let ours_tls = {
         let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
-        let config = format!("{OPEN}[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
+        let config = format!("{ONE_APP}[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
         let server = Plan::new(&folder.join("tls"), &config).pinned().start()?;
-        refused(&format!("https://{}{ROUTE}", server.address), true, report.seconds)?
+        let url = format!("https://{}{ROUTE}", server.address);
+        refused(&url, &["-s", script, "-H", "Connection: close"], report.seconds)?
     };
     let name = "refusals, each a new TLS connection (nginx)";
     report.row(rate(name, ours_tls, Some(theirs_tls), Bar::Share(1.0)));
@@ -75,10 +87,10 @@ fn rate(name: &str, value: f64, yardstick: Option<f64>, bar: Bar) -> Row {
     Row::beside(name, value, "/s", yardstick, bar)
 }
 
-/// Refusals a second under a closed loop, after a second that spends the allowance.
-fn refused(url: &str, closes: bool, seconds: u64) -> Result<f64> {
-    wrk(url, closes, 1)?;
-    let said = wrk(url, closes, seconds)?;
+/// Refusals a second under a closed loop, after two seconds that spend the allowance.
+fn refused(url: &str, more: &[&str], seconds: u64) -> Result<f64> {
+    wrk(url, more, 2)?;
+    let said = wrk(url, more, seconds)?;
     let figure = |label: &str| {
         let line = said.lines().map(str::trim).find(|line| line.contains(label))?;
         line.split_whitespace().find_map(|word| word.parse::<f64>().ok())
@@ -92,12 +104,10 @@ fn refused(url: &str, closes: bool, seconds: u64) -> Result<f64> {
     Ok(per_second * refused / all)
 }
 
-fn wrk(url: &str, closes: bool, seconds: u64) -> Result<String> {
+fn wrk(url: &str, more: &[&str], seconds: u64) -> Result<String> {
     let mut command = Command::new("wrk");
     command.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), url]);
-    if closes {
-        command.args(["-H", "Connection: close"]);
-    }
+    command.args(more);
     if pin::possible() {
         pin::child(&mut command, pin::LOAD_CORE);
     }
