@@ -175,7 +175,8 @@ fn without_the_right_to_it_a_server_serves_all_the_same_and_says_so() {
 #[test]
 fn a_host_says_who_is_never_denied_and_whether_anybody_is() {
     let Some(lab) = Lab::new() else { return };
-    let config = "[server]\ntrusted_proxies = [\"10.77.0.2\"]\n[shield]\n\
+    let config = "[server]\ntrusted_proxies = [\"10.77.0.2\"]\n\
+                  direct_networks = [\"10.77.0.0/24\", \"fd77::/16\"]\n[shield]\n\
                   never_deny = [\"fd77:0:0:5::/62\"]\n";
     let here = Server::start(&lab, config);
     for spared in ["10.77.0.2", "fd77:0:0:6::a"] {
