@@ -70,7 +70,7 @@ pub(crate) async fn serve(
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     let counted = (edge.stats(), Arc::clone(&shield.gate), Arc::clone(&kernel));
     serve_figures(&parts, &meter, counted, tls.clone(), (place, &config))?;
-    shield.keep_up(&instance, Arc::clone(&parts.shared), &shutdown);
+    shield.keep_up(&instance, Arc::clone(&parts.shared), edge.handle(), &shutdown);
     let api = Api(Arc::new(parts));
     let router = api::router(api.clone(), web::router(site.clone()));
     let (router, measure) = metrics::measured(router, meter, config.metrics.listen.is_some());

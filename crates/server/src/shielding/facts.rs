@@ -34,6 +34,9 @@ use std::{
     },
 };
 
+/// How old an account must be before seats and handshakes are kept for its connections.
+const MEMBER_FOR_S: u64 = 24 * 3_600;
+
 /// What the gate asks of this server.
 pub(crate) struct Wire {
     pub(super) mode: ShieldMode,
@@ -149,12 +152,15 @@ impl gate::Wiring for Wire {
         let greeting = greeting.map_or(0, |print| traits::of_text(print.as_str()));
         let traits = traits::of(request, Origin { greeting, ..Origin::default() }, found);
         let member = self.member(request, route.door);
+        // Whoever joined today may have come with the attack: no seat is kept for them.
+        let now_s = self.clock.now().unix_s;
         if let Some(member) = member
+            && now_s.saturating_sub(member.created_unix_s) >= MEMBER_FOR_S
             && let Some(info) = request.extensions().get::<edge::ConnectionInfo>()
         {
             info.vouch(Standing::Member, member.account);
         }
-        let carried = self.passes.take(request, address, self.clock.now().unix_s);
+        let carried = self.passes.take(request, address, now_s);
         let credentials = Credentials { member, ..carried };
         Some(Facts { address, direct, credentials, route, traits })
     }

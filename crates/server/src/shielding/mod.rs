@@ -35,6 +35,7 @@ use members::Members;
 use passes::Passes;
 use shield::{
     decide::{Settings, Step},
+    edge,
     gate::{self, Event, Happened, Notes},
 };
 use std::{
@@ -138,6 +139,7 @@ impl Shield {
         &self,
         instance: &Arc<Instance>,
         shared: Arc<SharedPages>,
+        door: edge::Handle,
         shutdown: &CancellationToken,
     ) {
         if !self.is_up() {
@@ -148,7 +150,7 @@ impl Shield {
         let members = Arc::clone(&self.gate.wiring().members);
         tokio::spawn(members::listen(members, Arc::clone(&instance.social)));
         tokio::spawn(tell(self.gate.listen(), shared));
-        let keeping = keep_watch(self.clone(), Arc::clone(instance));
+        let keeping = keep_watch(self.clone(), Arc::clone(instance), door);
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(keeping));
     }
 
@@ -192,15 +194,18 @@ fn unix_s(instance: &Instance) -> u64 {
     u64::try_from(instance.social.now().ms() / 1_000).unwrap_or(0)
 }
 
-/// Tells the gate what time of day it is and whether there is peace, and saves now and then.
-async fn keep_watch(shield: Shield, instance: Arc<Instance>) {
+/// Tells the gate what time of day it is and whether there is peace, the door whether strangers'
+/// handshakes need a budget, and saves now and then.
+async fn keep_watch(shield: Shield, instance: Arc<Instance>, door: edge::Handle) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for second in 1_u64.. {
         seconds.tick().await;
         let wire = shield.gate.wiring();
         wire.clock.set(unix_s(&instance));
-        wire.is_peace.store(!shield.gate.pressed(), Relaxed);
+        let pressed = shield.gate.pressed();
+        wire.is_peace.store(!pressed, Relaxed);
+        door.press(pressed && wire.mode == ShieldMode::On);
         if second.is_multiple_of(SHIELD_SAVE_EVERY_S) {
             shield.save().await;
         }

@@ -36,7 +36,7 @@ fn kept(to: SocketAddr) -> TcpStream {
     let mut socket = connect(to);
     say(&socket, "GET /health HTTP/1.1\r\nhost: here\r\n\r\n");
     let mut answer = Vec::new();
-    while !answer.ends_with(b"}") {
+    while !answer.ends_with(b"\r\n\r\nOK") {
         let mut byte = [0];
         socket.read_exact(&mut byte).expect("answered");
         answer.push(byte[0]);

@@ -66,6 +66,16 @@ impl Flow {
         self.backlog_ns += real(cost_ns);
     }
 
+    /// Takes in what it costs to turn somebody away. It is work like any other, but it counts to a
+    /// bound: the end of a flood is to be the end of it, and not of minutes of debt.
+    #[inline]
+    pub(super) fn take_refusal(&mut self, cost_ns: u64) {
+        let most = limits::DEPTH_REFUSALS_MS / 1_000.0 * self.capacity();
+        if self.backlog_ns < most {
+            self.backlog_ns = (self.backlog_ns + real(cost_ns)).min(most);
+        }
+    }
+
     /// Corrects what was taken in for what it turned out to be.
     pub(super) fn correct(&mut self, estimate_ns: u64, cost_ns: u64) {
         self.backlog_ns = (self.backlog_ns + real(cost_ns) - real(estimate_ns)).max(0.0);
@@ -131,6 +141,22 @@ mod tests {
         assert!(flow.depth_ms() < 1e-6);
         flow.drain(500_000);
         assert!(flow.depth_ms() < 1e-6, "a clock that goes back is ignored");
+    }
+
+    #[test]
+    fn refusals_count_to_a_bound_and_end_with_their_flood() {
+        let mut flow = Flow::new(SECOND_NS, 0);
+        (0..1_000_000).for_each(|_| flow.take_refusal(6_000));
+        assert!((flow.depth_ms() - limits::DEPTH_REFUSALS_MS).abs() < 1e-6, "{}", flow.depth_ms());
+        flow.admit(2_000_000);
+        let before = flow.depth_ms();
+        flow.take_refusal(6_000);
+        assert!((flow.depth_ms() - before).abs() < 1e-9, "what is in hand stays");
+        flow.drain(1_000_000);
+        flow.drain(1_002_000);
+        assert!(flow.depth_ms() < 1e-6);
+        flow.take_refusal(6_000);
+        assert!((flow.depth_ms() - 0.006).abs() < 1e-6, "{}", flow.depth_ms());
     }
 
     /// A machine of another speed than stated, under as much work as the flow lets it have.

@@ -482,7 +482,7 @@ impl State {
         let (who, now) = (&request.who, request.now);
         let knock_ns = limits::KNOCK * real(request.estimate_ns);
         rank::charge(self, who, knock_ns, now);
-        self.flow.admit(limits::REFUSAL_NS);
+        self.flow.take_refusal(limits::REFUSAL_NS);
         self.turns.overhead_ns += limits::REFUSAL_NS;
         let may_challenge = reason == Reason::Pressure && request.facts.route.door == Door::Page;
         if may_challenge && let Some(decision) = self.challenge(request, rank) {
@@ -511,7 +511,7 @@ impl State {
             return None;
         }
         self.challenge_ns -= real(limits::CHALLENGE_NS);
-        self.flow.admit(limits::CHALLENGE_NS);
+        self.flow.take_refusal(limits::CHALLENGE_NS);
         self.turns.overhead_ns += limits::CHALLENGE_NS;
         if waits {
             let cleared = who.standing == Standing::Cleared;

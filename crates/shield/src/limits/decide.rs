@@ -35,6 +35,9 @@ pub const TURNS_KEPT: usize = 10;
 pub const DEPTH_KNOWN_MS: f64 = 10.0;
 /// The same for strangers. What lies between is the members' own.
 pub const DEPTH_STRANGERS_MS: f64 = 5.0;
+/// Work in hand up to which refusals count, in ms. It is done a second after their flood,
+/// well within the five that a recovery may take.
+pub const DEPTH_REFUSALS_MS: f64 = 1_000.0;
 /// What the cost of a stranger's request counts towards `DEPTH_STRANGERS_MS`, at most, in ms: a
 /// dear one waits until nearly nothing is in hand, since nobody can overtake it once it runs.
 pub const DEPTH_DEAR_MS: f64 = 4.0;
