@@ -7,7 +7,7 @@
 //! plus what the counter gained in it.
 //!
 //! A wait that is given up adds nothing: what it began elsewhere is stopped by whoever does it, or
-//! is bounded by its pool. Nothing here reads a clock; [`Clock`](crate::ports::Clock) does.
+//! is bounded by its pool. Nothing here reads a clock; [`crate::ports::Clock`] does.
 
 use crate::ports::Clock;
 use std::cell::Cell;
