@@ -20,6 +20,8 @@ pub(super) struct Flow {
     trim: f64,
     /// Admitted and not yet drained, in ns.
     backlog_ns: f64,
+    /// What may be taken in for turning others away, in ns.
+    room_ns: f64,
     drained_us: u64,
     error: f64,
     /// Sum and number of the delays reported since the last turn, and the mean of the turn before.
@@ -33,6 +35,7 @@ impl Flow {
             stated_ns_per_s: real(stated_ns_per_s.max(1)),
             trim: 1.0,
             backlog_ns: 0.0,
+            room_ns: 0.0,
             drained_us: now_us,
             error: 0.0,
             reported: (0.0, 0),
@@ -57,6 +60,8 @@ impl Flow {
         self.drained_us = self.drained_us.max(now_us);
         let work = passed * self.capacity();
         self.backlog_ns = (self.backlog_ns - work).max(0.0);
+        let most = limits::REFUSALS_SAVED_MS / 1_000.0 * self.capacity();
+        self.room_ns = (self.room_ns + limits::REFUSALS_SHARE * work).min(most);
         work
     }
 
@@ -66,14 +71,14 @@ impl Flow {
         self.backlog_ns += real(cost_ns);
     }
 
-    /// Takes in what it costs to turn somebody away. It is work like any other, but it counts to a
-    /// bound: the end of a flood is to be the end of it, and not of minutes of debt.
+    /// Takes in what it costs to turn somebody away, up to a share of the capacity: however many
+    /// are refused, there is room for who is served, and a flood leaves no debt. If refusals are
+    /// more than the machine can do beside that, the measured delay says so.
     #[inline]
     pub(super) fn take_refusal(&mut self, cost_ns: u64) {
-        let most = limits::DEPTH_REFUSALS_MS / 1_000.0 * self.capacity();
-        if self.backlog_ns < most {
-            self.backlog_ns = (self.backlog_ns + real(cost_ns)).min(most);
-        }
+        let taken = real(cost_ns).min(self.room_ns);
+        self.room_ns -= taken;
+        self.backlog_ns += taken;
     }
 
     /// Corrects what was taken in for what it turned out to be.
@@ -144,19 +149,21 @@ mod tests {
     }
 
     #[test]
-    fn refusals_count_to_a_bound_and_end_with_their_flood() {
+    fn however_many_are_refused_there_is_room_for_who_is_served() {
         let mut flow = Flow::new(SECOND_NS, 0);
-        (0..1_000_000).for_each(|_| flow.take_refusal(6_000));
-        assert!((flow.depth_ms() - limits::DEPTH_REFUSALS_MS).abs() < 1e-6, "{}", flow.depth_ms());
-        flow.admit(2_000_000);
-        let before = flow.depth_ms();
-        flow.take_refusal(6_000);
-        assert!((flow.depth_ms() - before).abs() < 1e-9, "what is in hand stays");
-        flow.drain(1_000_000);
-        flow.drain(1_002_000);
-        assert!(flow.depth_ms() < 1e-6);
-        flow.take_refusal(6_000);
-        assert!((flow.depth_ms() - 0.006).abs() < 1e-6, "{}", flow.depth_ms());
+        // Ten times what the machine does, for ten seconds.
+        for ms in 1..=10_000 {
+            flow.drain(ms * 1_000);
+            (0..1_000).for_each(|_| flow.take_refusal(10_000));
+            assert!(flow.depth_ms() < limits::DEPTH_SPARE_MS, "{ms}: {}", flow.depth_ms());
+        }
+        // And who is served still waits for what is taken in beside.
+        flow.admit(10_000_000);
+        for ms in 10_001..=10_010 {
+            flow.drain(ms * 1_000);
+            (0..1_000).for_each(|_| flow.take_refusal(10_000));
+        }
+        assert!((flow.depth_ms() - 5.5).abs() < 0.6, "{}", flow.depth_ms());
     }
 
     /// A machine of another speed than stated, under as much work as the flow lets it have.

@@ -35,9 +35,11 @@ pub const TURNS_KEPT: usize = 10;
 pub const DEPTH_KNOWN_MS: f64 = 10.0;
 /// The same for strangers. What lies between is the members' own.
 pub const DEPTH_STRANGERS_MS: f64 = 5.0;
-/// Work in hand up to which refusals count, in ms. It is done a second after their flood,
-/// well within the five that a recovery may take.
-pub const DEPTH_REFUSALS_MS: f64 = 1_000.0;
+/// Share of the capacity that refusals may be counted for, and what of it is saved up, in ms. The
+/// rest is for who is served, however many are turned away.
+pub const REFUSALS_SHARE: f64 = 0.5;
+/// See [`REFUSALS_SHARE`].
+pub const REFUSALS_SAVED_MS: f64 = 0.5;
 /// What the cost of a stranger's request counts towards `DEPTH_STRANGERS_MS`, at most, in ms: a
 /// dear one waits until nearly nothing is in hand, since nobody can overtake it once it runs.
 pub const DEPTH_DEAR_MS: f64 = 4.0;
