@@ -151,19 +151,13 @@ const ROWS: &[Row] = {
         ("get", "/favicon.svg", Usual, Cacheable, Api),
         ("get", "/favicon.ico", Usual, Cacheable, Api),
         ("get", "/robots.txt", Minor, Cacheable, Api),
-        // Answered by hooks around the routers.
-        ("post", "/challenge", Vital, Plain, Page),
     ]
 };
 
 /// What costs no more than its refusal would, and what nobody may be kept from: whether the server
-/// is there, and the answer to a challenge.
-const FREE: &[(&str, &str)] = &[
-    ("get", "/health"),
-    ("get", "/ready"),
-    ("get", "/api/v1/streaming/health"),
-    ("post", "/challenge"),
-];
+/// is there.
+const FREE: &[(&str, &str)] =
+    &[("get", "/health"), ("get", "/ready"), ("get", "/api/v1/streaming/health")];
 
 /// Where a certificate authority asks (RFC 8555, section 8.3).
 const AUTHORITY: &str = "/.well-known/acme-challenge/";
@@ -277,8 +271,7 @@ mod tests {
         let rows: Vec<(&str, &str)> = ROWS.iter().map(|row| (row.0, row.1)).collect();
         let known: BTreeSet<_> = rows.iter().copied().collect();
         assert_eq!(known.len(), rows.len(), "two rows for one route");
-        let mut answered: BTreeSet<_> = api::ROUTES.iter().chain(web::ROUTES).copied().collect();
-        answered.insert(("post", "/challenge"));
+        let answered: BTreeSet<_> = api::ROUTES.iter().chain(web::ROUTES).copied().collect();
         let missing: Vec<_> = answered.difference(&known).collect();
         let gone: Vec<_> = known.difference(&answered).collect();
         assert!(missing.is_empty() && gone.is_empty(), "no row: {missing:?}, no route: {gone:?}");
@@ -321,7 +314,7 @@ mod tests {
             (Method::GET, "/media/a/b.png", "GET /media/{*key}"),
             (Method::GET, "/health/", "free"),
             (Method::OPTIONS, "/api/v1/statuses", "free"),
-            (Method::POST, "/challenge", "free"),
+            (Method::POST, "/challenge", "none"),
             (Method::GET, "/.well-known/acme-challenge/some-token", "free"),
             (Method::DELETE, "/", "none"),
             (Method::GET, "/wp-login.php", "none"),
