@@ -5,17 +5,19 @@ use shield::edge::{Cut, Options};
 
 use crate::stand::{Stand, Wire, lasting, poll, short};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+/// What a client says first.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
     let mut bytes = vec![length[1], length[2], length[3], kind, flags];
     bytes.extend_from_slice(&stream.to_be_bytes());
@@ -24,14 +26,14 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// `method` is 2 for GET, 3 for POST.
-fn block(method: u8, path: &str) -> Vec<u8> {
+pub fn block(method: u8, path: &str) -> Vec<u8> {
     let mut block = vec![0x80 | method, 0x87, 0x04, u8::try_from(path.len()).expect("short")];
     block.extend_from_slice(path.as_bytes());
     block.extend_from_slice(b"\x01\x09localhost");
     block
 }
 
-fn get(stream: u32, path: &str) -> Vec<u8> {
+pub fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(2, path))
 }
 
@@ -39,21 +41,25 @@ fn post(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &block(3, path))
 }
 
-/// A connection past its preface, with these settings of the client.
-async fn opened(stand: &Stand, settings: &[(u16, u32)]) -> Wire {
-    let mut wire = stand.dial_tls(&["h2"]).await;
+/// A SETTINGS frame.
+pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     let mut payload = Vec::new();
-    for (name, value) in settings {
+    for (name, value) in values {
         payload.extend_from_slice(&name.to_be_bytes());
         payload.extend_from_slice(&value.to_be_bytes());
     }
-    wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    wire.send(&frame(SETTINGS, 0, 0, &payload)).await;
+    frame(SETTINGS, 0, 0, &payload)
+}
+
+/// A connection past its preface, with these settings of the client.
+async fn opened(stand: &Stand, values: &[(u16, u32)]) -> Wire {
+    let mut wire = stand.dial_tls(&["h2"]).await;
+    wire.send(&[PREFACE, &settings(values)].concat()).await;
     wire
 }
 
 /// Reads frames until one of this kind has come (and its payload), or the connection ends.
-async fn next(wire: &mut Wire, kind: u8) -> Option<Vec<u8>> {
+pub async fn next(wire: &mut Wire, kind: u8) -> Option<Vec<u8>> {
     loop {
         let seen = &wire.seen;
         let length = (seen.len() >= 9)

@@ -15,4 +15,5 @@ mod proxies;
 mod stand;
 mod tickets;
 mod tls;
+mod traps;
 mod waits;

@@ -19,7 +19,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use shield::decide::Standing;
 use shield::edge::{
-    Body, ConnectionInfo, Cut, Door, Drained, Edge, Handle, Listener, Options, Stats, Tickets, tls,
+    Body, ConnectionInfo, Cut, Door, Drained, Edge, Handle, Listener, Options, ResponseBody, Serve,
+    Stats, Tickets, tls,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -78,6 +79,11 @@ pub struct Stand {
 
 impl Stand {
     pub fn new(options: Options) -> Self {
+        Self::serving(options, tower::service_fn(answer))
+    }
+
+    /// One with a service of its own.
+    pub fn serving<B: ResponseBody>(options: Options, service: impl Serve<B>) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let plain = Listener::bind(any, &options).expect("a free port");
         let secure = Listener::bind(any, &options).expect("a free port");
@@ -92,7 +98,7 @@ impl Stand {
         let (stats, stop) = (edge.stats(), CancellationToken::new());
         let (handle, tickets) = (edge.handle(), acceptor.tickets());
         let doors = vec![Door::plain(plain), Door::tls(secure, acceptor)];
-        let serving = tokio::spawn(edge.serve(doors, tower::service_fn(answer), stop.clone()));
+        let serving = tokio::spawn(edge.serve(doors, service, stop.clone()));
         let roots = Arc::new(roots);
         let (plain, secure) = (plain_at, secure_at);
         Self { plain, secure, stats, certificates, roots, handle, tickets, stop, serving }
