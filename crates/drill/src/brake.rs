@@ -18,7 +18,8 @@ use crate::{
 
 /// How nice the server can be made, and its weight then (Linux, `sched_prio_to_weight`); a thread
 /// that is not nice weighs 1,024.
-const STEPS: [(i32, f64); 4] = [(1, 820.0), (2, 655.0), (4, 423.0), (6, 272.0)];
+const STEPS: [(i32, f64); 7] =
+    [(1, 820.0), (2, 655.0), (4, 423.0), (6, 272.0), (8, 172.0), (10, 110.0), (12, 70.0)];
 const WEIGHT: f64 = 1_024.0;
 
 /// A brake that is on.

@@ -19,6 +19,8 @@ const PAGE_CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9
                            image/webp,*/*;q=0.8";
 /// Nothing is compressed, so that the drill can read it.
 const PLAIN: (&str, &str) = ("Accept-Encoding", "identity");
+/// What browsers truly accept: bots do not read what they are sent.
+pub(crate) const PACKED: &str = "gzip, deflate, br, zstd";
 const LANGUAGE: (&str, &str) = ("Accept-Language", "");
 
 const CHROME_WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
@@ -124,6 +126,12 @@ pub(crate) fn drawn(chance: &mut Chance) -> Fields {
 /// The browser at an address: the same each time.
 pub(crate) fn of(source: Source) -> Fields {
     drawn(&mut Chance::fork(u64::from(source.number()), "guise"))
+}
+
+/// The same browser where nobody reads what comes: it takes pages compressed.
+pub(crate) fn packed(fields: Fields) -> Fields {
+    let taken = |(name, value)| (name, if name == PLAIN.0 { PACKED } else { value });
+    fields.into_iter().map(taken).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 /// process's own limit may be lower and is then taken.
 pub const FILES_MAX: u64 = 20_000;
 /// Visits of a flood in flight. Past it: the next is not made, and counts as not generated.
-pub const FLIGHTS_MAX: usize = 6_000;
+pub const FLIGHTS_MAX: usize = 12_000;
+/// How late a visit of a flood may begin, in ms. Past it: it is left out, so that a generator at
+/// its end offers what it can and no queue of its own.
+pub const LATE_MS_MAX: u64 = 250;
 /// Connections that hoarders want to hold at once, at most.
 pub const HOARDERS_MAX: usize = 14_000;
 /// Requests of members and visitors in flight. Past it: the next is counted as failed, since its
@@ -26,6 +29,8 @@ pub const SYN_PER_S: f64 = 20_000.0;
 pub const SYN_KEPT_S: f64 = 63.0;
 /// Multiples of one core that a vector's requests should cost. Ten is what the promise names.
 pub const OVERLOAD_WANTED: f64 = 10.0;
+/// What is planned of it, since a generator makes a little less than was planned.
+pub const OVERLOAD_PLANNED: f64 = 10.5;
 /// Below this many times the capacity nothing was proven.
 pub const OVERLOAD_LEAST: f64 = 2.0;
 /// The part of a core that attackers may take by the measurement before, so that the populations'
@@ -72,8 +77,8 @@ pub const PUZZLES_WAITING_MAX: usize = 64;
 pub const SOLVED_PER_S: u32 = 60;
 /// Between two tries of a newcomer whose connection failed, in ms.
 pub const AGAIN_MS: u64 = 1_000;
-/// Patience of a bot, in ms: whether it is answered is measured, and not whether it is in time.
-pub const BOT_MS: u64 = 10_000;
+/// Patience of a bot, in ms: whoever waits longer could have attacked again meanwhile.
+pub const BOT_MS: u64 = 4_000;
 /// How long a connection and its handshake may take, in ms.
 pub const DIAL_MS: u64 = 10_000;
 

@@ -19,8 +19,8 @@ use crate::{
     clock,
     limits::{
         ATTACK_SHARE, CALIBRATION_MS, CALIBRATION_PER_S, CALIBRATION_SHARE,
-        CALIBRATION_STREAMS_PER_S, HOARDERS_MAX, LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_WANTED,
-        PEACE_S, REHEARSAL_MS, SOURCES, SYN_PER_S,
+        CALIBRATION_STREAMS_PER_S, HOARDERS_MAX, LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_PLANNED,
+        OVERLOAD_WANTED, PEACE_S, REHEARSAL_MS, SOURCES, SYN_PER_S,
     },
     measure::{Board, Marks, Phase, Population},
     people::{self, Town},
@@ -200,9 +200,9 @@ impl Run<'_> {
             .proxied(self.vector.family == Family::Door);
         watch.glance(&self.starting());
         let cost = self.calibrate(&dialer, stop);
-        let offer = self.offer(cost);
         let needed = self.rehearse(&dialer, stop);
-        let brake = self.brake(cost, offer, needed);
+        let brake = self.brake(cost, needed);
+        let offer = self.offer(cost, brake.capacity);
         let marks = self.marks();
         let board = Board::new(marks);
         let town = Arc::new(Town::new(self.scene, dialer.clone(), board, self.seed));
@@ -374,13 +374,17 @@ impl Run<'_> {
         used.as_secs_f64() / passed.as_secs_f64().max(0.001)
     }
 
-    /// How much is offered: ten times what the server can do, or what the generator can.
-    fn offer(&self, cost: Cost) -> Offer {
+    /// How much is offered: ten times what the server can do. What the generator cannot make of it
+    /// is left out, since it could not be known before: who is refused costs it less than who is
+    /// served. Streams go on at their rate on connections that are cut, so there it is bounded.
+    fn offer(&self, cost: Cost, capacity: f64) -> Offer {
+        let wanted = OVERLOAD_PLANNED * capacity / cost.server_s.max(1e-9);
         match self.vector.resource {
-            Resource::Processor | Resource::Streams => {
-                let wanted = OVERLOAD_WANTED / cost.server_s.max(1e-9);
-                let possible = ATTACK_SHARE / cost.generator_s.max(1e-9);
-                let per_s = wanted.min(possible).min(self.plan.offered_per_s_max);
+            Resource::Processor => {
+                Offer { per_s: wanted.min(self.plan.offered_per_s_max), hoarders: 0 }
+            }
+            Resource::Streams => {
+                let per_s = wanted.min(possible(cost)).min(self.plan.offered_per_s_max);
                 Offer { per_s, hoarders: 0 }
             }
             Resource::Seats { times } => {
@@ -406,10 +410,10 @@ impl Run<'_> {
 
     /// Lowers what the server can do, where it takes processor time to overload it and one core of
     /// attackers does not have enough.
-    fn brake(&self, cost: Cost, offer: Offer, needed: f64) -> Brake {
+    fn brake(&self, cost: Cost, needed: f64) -> Brake {
         let expected = match self.vector.resource {
             Resource::Processor | Resource::Streams if self.plan.brakes => {
-                offer.per_s * cost.server_s
+                possible(cost) * cost.server_s
             }
             _ => f64::INFINITY,
         };
@@ -460,6 +464,11 @@ impl Run<'_> {
         });
         resident_bytes
     }
+}
+
+/// Requests that the generator can make in a second, all of them served.
+fn possible(cost: Cost) -> f64 {
+    ATTACK_SHARE / cost.generator_s.max(1e-9)
 }
 
 /// Runs something to its end, or until the run is stopped, on this thread alone. What it has

@@ -346,8 +346,9 @@ fn offered(measured: &Measured<'_>) -> (f64, f64) {
     let planned = ledger.planned.load(Ordering::Relaxed) as f64;
     match measured.vector.resource {
         Resource::Processor => {
+            // As much is made as can be, so the overload itself says whether it was enough.
             let overload = made / seconds * measured.cost.server_s / measured.capacity;
-            (overload, made / planned.max(1.0))
+            (overload, if made > 0.0 { 1.0 } else { 0.0 })
         }
         // Whether the generator kept up is told by its share of the core: what was cut was wanted.
         Resource::Streams => {

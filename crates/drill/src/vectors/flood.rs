@@ -11,7 +11,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use crate::{
     chance::Chance,
     guise,
-    limits::{BOT_MS, FLIGHTS_MAX},
+    limits::{BOT_MS, FLIGHTS_MAX, LATE_MS_MAX},
     measure::Schedule,
     target::Source,
     vectors::front::{Front, Ledger},
@@ -60,9 +60,10 @@ pub(super) async fn stretch(
     let mut chance = Chance::fork(front.seed, "visits");
     let mut schedule = Schedule::new(Chance::fork(front.seed, "moments"), per_s, start, end);
     let mut burst = 0;
-    while schedule.tick(&mut burst).await.is_some() {
-        // Who is hopelessly late ends with the time, and has then not generated what was planned.
-        if crate::clock::now() >= end {
+    while let Some(due) = schedule.tick(&mut burst).await {
+        // As many as can be made: what comes too late is left out, and is seen in what was offered.
+        let late = crate::clock::now().saturating_duration_since(due);
+        if late > LATE_MAX {
             front.ledger.planned.fetch_add(u64::from(each), Ordering::Relaxed);
             continue;
         }
@@ -77,13 +78,16 @@ pub(super) async fn stretch(
     }
 }
 
+const LATE_MAX: Duration = Duration::from_millis(LATE_MS_MAX);
+
 /// Makes one visit.
 async fn pay(front: &Front, visit: &Visit) {
+    let patience = Duration::from_millis(BOT_MS);
     let made = match visit.is_round {
-        true => front.secure_round_the_proxies(visit.source).await,
-        false => front.secure(visit.source).await,
+        true => timeout(patience, front.secure_round_the_proxies(visit.source)).await,
+        false => timeout(patience, front.secure(visit.source)).await,
     };
-    let Ok(stream) = made else {
+    let Ok(Ok(stream)) = made else {
         // What no connection could carry was offered, and dropped.
         Ledger::add(&front.ledger.offered, visit.requests.len());
         Ledger::add(&front.ledger.dropped, visit.requests.len());
@@ -91,7 +95,7 @@ async fn pay(front: &Front, visit: &Visit) {
     };
     let mut wire = Wire::new(stream);
     let before = wire.answers;
-    let exchanged = timeout(Duration::from_millis(BOT_MS), exchange(front, visit, &mut wire)).await;
+    let exchanged = timeout(patience, exchange(front, visit, &mut wire)).await;
     drop(exchanged);
     let answered = usize::try_from(wire.answers - before).unwrap_or(0);
     Ledger::add(&front.ledger.dropped, visit.requests.len().saturating_sub(answered));
@@ -125,9 +129,16 @@ pub(super) fn get(front: &Front, path: &str) -> Vec<u8> {
     with(front, "GET", path, &BROWSER, &[])
 }
 
+/// The same for a page that is to be read.
+pub(super) fn get_to_read(front: &Front, path: &str) -> Vec<u8> {
+    let [agent, accept, language, _] = BROWSER;
+    let fields = [agent, accept, language, ("Accept-Encoding", "identity")];
+    with(front, "GET", path, &fields, &[])
+}
+
 /// A GET by a browser like any, the same at each address.
 pub(super) fn browse(front: &Front, source: Source, path: &str) -> Vec<u8> {
-    with(front, "GET", path, &guise::of(source), &[])
+    with(front, "GET", path, &guise::packed(guise::of(source)), &[])
 }
 
 /// A request with these fields.
@@ -150,5 +161,5 @@ pub(super) const BROWSER: [(&str, &str); 4] = [
     ),
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     ("Accept-Language", "en-US,en;q=0.9"),
-    ("Accept-Encoding", "identity"),
+    ("Accept-Encoding", guise::PACKED),
 ];

@@ -4,7 +4,7 @@ use crate::{
     chance::Chance,
     vectors::{
         Family, Front, Resource, Vector,
-        flood::{BROWSER, Visit, flood, get, with},
+        flood::{BROWSER, Visit, flood, get_to_read, with},
     },
     wire::Answer,
 };
@@ -23,7 +23,7 @@ pub(super) const VECTOR: Vector = Vector {
 };
 
 fn visit(front: &Front, chance: &mut Chance) -> Visit {
-    let requests = vec![get(front, "/login")];
+    let requests = vec![get_to_read(front, "/login")];
     Visit { follow: Some(form), ..Visit::at_once(front.bots.one(chance), requests) }
 }
 

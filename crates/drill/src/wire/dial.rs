@@ -3,8 +3,15 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, ClientConnection, RootCertStore, client::Resumption};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::CryptoProvider,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
@@ -38,6 +45,8 @@ const SESSIONS: usize = 8;
 pub(crate) struct Dialer {
     pub target: LoopbackTarget,
     config: ClientConfig,
+    /// The same of bots, who do not ask whom they attack.
+    careless: ClientConfig,
     /// Whether the target speaks TLS.
     is_secure: bool,
     /// Whether connections come through proxies in front of the target.
@@ -65,7 +74,10 @@ impl Dialer {
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { target, config, is_secure: authority.is_some(), is_proxied: false })
+        let mut careless = config.clone();
+        let provider = Arc::clone(config.crypto_provider());
+        careless.dangerous().set_certificate_verifier(Arc::new(Unasked(provider)));
+        Ok(Self { target, config, careless, is_secure: authority.is_some(), is_proxied: false })
     }
 
     /// The same through the proxies that a target has in front of it, or not.
@@ -73,9 +85,10 @@ impl Dialer {
         Self { is_proxied, ..self }
     }
 
-    /// TLS that always makes the full handshake.
+    /// A bot's TLS: it always makes the full handshake, and does not check who answers, as tools
+    /// for floods do not. Its greeting is a browser's all the same.
     pub(crate) fn fresh(&self) -> TlsConnector {
-        TlsConnector::from(Arc::new(self.config.clone()))
+        TlsConnector::from(Arc::new(self.careless.clone()))
     }
 
     /// TLS that remembers the sessions of one app or browser.
@@ -85,9 +98,9 @@ impl Dialer {
         TlsConnector::from(Arc::new(config))
     }
 
-    /// TLS for HTTP/2, full handshakes.
+    /// The same for HTTP/2.
     pub(crate) fn http2(&self) -> TlsConnector {
-        let mut config = self.config.clone();
+        let mut config = self.careless.clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
         TlsConnector::from(Arc::new(config))
     }
@@ -138,6 +151,46 @@ impl Dialer {
         let shaken = timeout(Duration::from_millis(DIAL_MS), tls.connect(name, stream)).await;
         let shaken = shaken.map_err(|_| Failure::Late)?.map_err(Failure::Handshake)?;
         Ok(Link::Secure(Box::new(shaken)))
+    }
+}
+
+/// Takes any certificate for the right one: checking it costs an attacker as much as the handshake
+/// costs the server, and gives nothing to who only floods. People check.
+#[derive(Debug)]
+struct Unasked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unasked {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
