@@ -39,12 +39,10 @@ pub fn add(steps: &mut Steps, seconds: u64, seed: u64) {
     let built = steps.step("build the fuzz targets", || {
         let text = std::fs::read_to_string(manifest()).context("fuzz/Cargo.toml")?;
         let manifest: Manifest = toml::from_str(&text).context("fuzz/Cargo.toml")?;
-        if guided {
-            ground::shown(&mut cargo("build"))?;
-        } else {
+        if !guided {
             println!("no nightly compiler for this machine: chance alone drives the targets");
-            ground::shown(&mut blind("build"))?;
         }
+        ground::shown(&mut build())?;
         targets.extend(manifest.bin.into_iter().map(|target| target.name));
         Ok(Outcome::Done)
     });
@@ -54,6 +52,11 @@ pub fn add(steps: &mut Steps, seconds: u64, seed: u64) {
             if guided { run(target, seconds) } else { run_blind(target, seconds, seed) }
         });
     }
+}
+
+/// The command that builds them all.
+pub fn build() -> Command {
+    if has_nightly() { cargo("build") } else { blind("build") }
 }
 
 fn manifest() -> PathBuf {

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -31,9 +32,33 @@ pub fn tries_debug() -> bool {
     variable(DEBUG).is_some()
 }
 
+/// The profile of the release, and of the one that the long word tries in its place: optimised as
+/// it is, but linked in seconds instead of minutes.
+const RELEASE: &str = "release";
+const TRIAL: &str = "trial";
+
+static TRIES_TRIAL: AtomicBool = AtomicBool::new(false);
+
+/// From now on what is tried is built with the profile `trial`.
+pub fn try_trial() {
+    TRIES_TRIAL.store(true, Relaxed);
+}
+
+fn profile() -> &'static str {
+    match (tries_debug(), TRIES_TRIAL.load(Relaxed)) {
+        (true, _) => "dev",
+        (false, true) => TRIAL,
+        (false, false) => RELEASE,
+    }
+}
+
 /// The program that is tried, where cargo puts it.
 pub fn server_binary() -> PathBuf {
-    target().join(if tries_debug() { "debug" } else { "release" }).join("fulmar")
+    let folder = match profile() {
+        "dev" => "debug",
+        other => other,
+    };
+    target().join(folder).join("fulmar")
 }
 
 /// A folder under `target/` for what a word keeps between runs; made when missing.
@@ -198,8 +223,53 @@ pub fn build_release() -> Result<()> {
 /// # Errors
 /// When it does not build.
 pub fn build_server() -> Result<()> {
-    let profile = if tries_debug() { "dev" } else { "release" };
-    sh("cargo", &["build", "--profile", profile, "--locked", "--package", "server"])
+    shown(&mut server_build())
+}
+
+/// The command that builds it.
+pub fn server_build() -> Command {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--profile", profile(), "--locked", "--package", "server"]);
+    command.current_dir(root());
+    command
+}
+
+/// A build that goes on beside other steps, at the lowest priority: tests wait a lot, and a
+/// compiler can use that time. The step that needs it gives the same command, which waits for this
+/// one, says what is wrong where there is something, and has little left to do.
+pub struct Ahead(Option<Child>);
+
+impl Ahead {
+    /// Starts it, where programs can be told to give way.
+    pub fn start(command: &Command) -> Self {
+        if !has("nice") {
+            return Self(None);
+        }
+        println!("$ {} (beside what follows)", line(command));
+        let mut nice = Command::new("nice");
+        nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+        nice.current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => nice.env(name, value),
+                None => nice.env_remove(name),
+            };
+        }
+        nice.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(nice.spawn().ok())
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        let Some(child) = &mut self.0 else { return };
+        if let Ok(None) = child.try_wait() {
+            for process in family(child.id()) {
+                let _gone = crate::instance::signal(process, libc::SIGKILL);
+            }
+        }
+        let _ended = child.wait();
+    }
 }
 
 /// Whether a program of that name can be found.

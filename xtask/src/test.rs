@@ -4,8 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::ground::Ahead;
 use crate::steps::{Outcome, Steps};
-use crate::{bench, check, clients, deb, fuzz, ground, install, kill};
+use crate::{bench, check, clients, deb, fuzz, fuzz_targets, ground, install, kill};
 
 /// Kill rounds on each engine in the short form.
 const ROUNDS: u32 = 3;
@@ -17,6 +18,9 @@ const HOSTILE_SECONDS: u64 = 60;
 /// Installs, checks, tests, builds, and tries the release with clients and misfortunes. Without the
 /// release it ends after the tests of the workspace.
 ///
+/// What is tried is built without link-time optimisation, which takes minutes and changes nothing
+/// but speed; and it is built while the tests run.
+///
 /// # Errors
 /// When any step failed; the table says which.
 pub fn run(seed: Option<u64>, with_release: bool) -> Result<()> {
@@ -27,6 +31,8 @@ pub fn run(seed: Option<u64>, with_release: bool) -> Result<()> {
     check::add(&mut steps);
     // Built first and run after: the table then says what each took.
     let built = steps.step("build the tests", || cargo_test(&["--no-run", "--quiet"]));
+    ground::try_trial();
+    let ahead = with_release.then(|| Ahead::start(&ground::server_build()));
     if built {
         steps.step("tests of the workspace", || cargo_test(&["--no-fail-fast"]));
     }
@@ -34,6 +40,8 @@ pub fn run(seed: Option<u64>, with_release: bool) -> Result<()> {
         return steps.close();
     }
     let built = steps.step("build the release", || ground::build_server().map(|()| Outcome::Done));
+    drop(ahead);
+    let _ahead = Ahead::start(&fuzz_targets::build());
     if built {
         steps.step("the package, installed and removed", deb::step);
         clients::add(&mut steps, HOSTILE_SECONDS);
