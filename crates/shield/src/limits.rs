@@ -13,13 +13,16 @@ pub const FILES_RESERVED: usize = 512;
 /// Connections of one IPv4 address or IPv6 /64. A carrier's NAT puts hundreds of members behind
 /// one address, a browser opens six. Past it: as with `CONNECTIONS_MAX`, but within the prefix.
 pub const PREFIX_CONNECTIONS_MAX: usize = 1_024;
-/// Connections told to leave whose sockets may still be open: how far the cap is overdrawn.
-/// Past it newcomers are refused.
-pub const LEAVING_MAX: usize = 256;
+/// Connections told to leave whose sockets may still be open: how far the cap is overdrawn for
+/// strangers, and for the known. Past it: newcomers are refused.
+pub const LEAVING_MAX: (usize, usize) = (256, 384);
 /// Connections looked at, at most, to find the one that keeps us waiting longest.
 pub const EVICTION_SAMPLE: usize = 64;
 /// How long a connection keeps us waiting before it may be closed for another, in ms.
 pub const EVICTION_AFTER_MS: u64 = 500;
+/// How many times as long as a stranger who has asked for nothing may one keep us waiting who was
+/// served before.
+pub const SERVED_CLAIM: u64 = 8;
 /// Of all seats, one in so many is kept for who is known: a ticket with standing, an address that
 /// served a member. Past the rest strangers make room for each other.
 pub const RESERVED_ONE_IN: usize = 4;
@@ -48,13 +51,12 @@ pub const TICKET_KEY_S: u64 = 12 * 3_600;
 pub const TICKETS_SPENT_MAX: usize = 1 << 16;
 /// Tickets of one greeting that are tried: clients bring one, or two.
 pub const TICKETS_TRIED_MAX: usize = 2;
-/// Sockets waiting in the kernel to be accepted (also bounded by net.core.somaxconn).
-pub const BACKLOG: i32 = 4_096;
-/// TLS handshakes at once whose greeting we have answered. Past it: they wait, under the
-/// handshake's deadline, and the longest of them is cut, within the prefix that has most.
-pub const HANDSHAKES_MAX: usize = 512;
-/// Of those turns, one in so many is kept for who is known.
-pub const HANDSHAKES_RESERVED_ONE_IN: usize = 4;
+/// Sockets waiting in the kernel to be accepted: as many as it allows (net.core.somaxconn, 4,096 at
+/// first). Past it: it drops what comes, and a peer tries again after a second.
+pub const BACKLOG: i32 = 65_535;
+/// Connections that one loop accepts before everybody else has a turn: about 2 ms of work. Past it:
+/// they wait in the kernel until then.
+pub const ACCEPTED_AT_ONCE: usize = 32;
 /// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
 /// quarter of it. Past it: they wait, newest first, for as long as they are not too many.
 pub const HANDSHAKE_US_PER_S: u64 = 250_000;
@@ -66,8 +68,8 @@ pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
 pub const LATE_MS: u64 = 50;
 /// For how long it counts as such after that, in ms.
 pub const LATE_LASTS_MS: u64 = 2_000;
-/// How often a handshake that waits for its turn looks for one that must give way, in ms.
-pub const HANDSHAKE_LOOK_MS: u64 = 50;
+/// How often, under pressure, it is looked who of those who wait can be paid for, in ms.
+pub const HANDSHAKE_CALL_MS: u64 = 10;
 /// Bytes of a TLS greeting: with post-quantum keys and a session ticket it has 2 to 4 KiB. Past
 /// it: closed.
 pub const GREETING_BYTES_MAX: u64 = 16 * 1024;
@@ -82,8 +84,17 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 4_096;
 pub const GREETING_RECORDS_MAX: usize = 16;
 /// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
 pub const LISTENERS_MAX: usize = 256;
+/// Addresses that served a member for which the kernel keeps a line of their own: the latest. It
+/// takes 4,096 instructions of a program, and compares them one by one. Past it: the oldest stands
+/// in the line of all, and is known once it is accepted.
+pub const STEERED_MAX: usize = 768;
+/// Strangers' handshakes that wait for us while all seats are taken. Past it: no stranger is
+/// accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of their coming.
+pub const HANDSHAKES_AHEAD_MAX: usize = 32;
+/// See `HANDSHAKES_AHEAD_MAX`, in ms.
+pub const ACCEPT_WAIT_MS: u64 = 1;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.
-pub const ACCEPT_PAUSE_MS: (u64, u64) = (5, 200);
+pub const ACCEPT_PAUSE_MS: (u64, u64) = (2, 50);
 
 /// From accept to the end of the TLS handshake, in ms. Past it: reset.
 pub const HANDSHAKE_MS: u64 = 10_000;
@@ -210,7 +221,10 @@ const _: () = assert!(
     "a header within its bound must fit the buffer, else it is cut without a 431"
 );
 const _: () = assert!(PREFIX_CONNECTIONS_MAX < CONNECTIONS_MAX, "one prefix could hold every seat");
-const _: () = assert!(LEAVING_MAX < FILES_RESERVED, "leaving connections could use up the files");
+const _: () = assert!(
+    LEAVING_MAX.0 < LEAVING_MAX.1 && LEAVING_MAX.1 < FILES_RESERVED,
+    "leaving connections could use up the files"
+);
 const _: () =
     assert!(STREAM_WINDOW_BYTES <= CONNECTION_WINDOW_BYTES, "a stream above its connection");
 const _: () = assert!(

@@ -26,7 +26,7 @@ impl Clock {
         self.now_ms.load(Relaxed)
     }
 
-    fn advance(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         let felt_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX).min(limits::STEP_MS);
         self.now_ms.fetch_add(felt_ms, Relaxed);
     }
@@ -42,21 +42,28 @@ pub(super) fn unix_s() -> u64 {
 /// Advances a clock from the machine's monotonic one. There is one, held by the watchman.
 pub(super) struct Ticker {
     ticked_at: Instant,
+    looked_at: Instant,
 }
 
 impl Ticker {
     pub(super) fn start() -> Self {
-        Self { ticked_at: monotonic() }
+        let now = monotonic();
+        Self { ticked_at: now, looked_at: now }
     }
 
-    /// Advances `clock` by what passed since the last tick, in whole milliseconds, and answers how
-    /// many really passed.
-    pub(super) fn tick(&mut self, clock: &Clock) -> u64 {
+    /// How many milliseconds, as of the last tick, have really passed since this was asked before.
+    pub(super) fn since_look(&mut self) -> u64 {
+        let before = std::mem::replace(&mut self.looked_at, self.ticked_at);
+        let passed = self.ticked_at.saturating_duration_since(before);
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Advances `clock` by what passed since the last tick, in whole milliseconds.
+    pub(super) fn tick(&mut self, clock: &Clock) {
         let passed = monotonic().saturating_duration_since(self.ticked_at);
         let whole = passed - Duration::from_nanos(u64::from(passed.subsec_nanos() % 1_000_000));
         self.ticked_at += whole;
         clock.advance(whole);
-        u64::try_from(whole.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -24,8 +24,9 @@ use super::body::Body;
 use super::desk::{ConnectionInfo, Desk};
 use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
+use super::handshakes::Turn;
 use super::io::{self, Metered};
-use super::seats::{Guard, Newcomer, Prefix};
+use super::seats::{Guard, Newcomer};
 use super::stats::{Cut, Handshaken};
 use super::tickets::Note;
 use super::{BoxError, Shared, clock, limits, proxy, tls};
@@ -98,7 +99,7 @@ pub(super) fn start<S, B>(
     if announces {
         drop(tokio::spawn(hear_proxy(socket, tls, desk)));
     } else {
-        speak(socket, tls, desk, capped.then(|| Prefix::of(peer.ip())));
+        speak(socket, tls, desk);
     }
 }
 
@@ -108,14 +109,14 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Serves a seated connection on a task of its own.
-fn speak<S, B>(socket: Metered, tls: Option<tls::Acceptor>, desk: Desk<S>, prefix: Option<Prefix>)
+fn speak<S, B>(socket: Metered, tls: Option<tls::Acceptor>, desk: Desk<S>)
 where
     S: Serve<B>,
     B: ResponseBody,
 {
     match tls {
         None => drop(tokio::spawn(speak_http1(socket, desk))),
-        Some(acceptor) => drop(tokio::spawn(speak_tls(socket, acceptor, desk, prefix))),
+        Some(acceptor) => drop(tokio::spawn(speak_tls(socket, acceptor, desk))),
     }
 }
 
@@ -136,30 +137,22 @@ where
         }
         None => return,
     };
-    let mut prefix = None;
     if let Some(client) = client {
         desk.info.proxy = Some(desk.info.peer);
         desk.info.peer = client;
         // A proxy behind a proxy carries everybody too.
-        if !gauge.shared.options.is_proxy(client.ip()) {
-            prefix = Some(Prefix::of(client.ip()));
-            if !socket.count_by(client.ip()) {
-                return socket.reset();
-            }
+        if !gauge.shared.options.is_proxy(client.ip()) && !socket.count_by(client.ip()) {
+            return socket.reset();
         }
     }
     if tls.is_none() {
         gauge.enter(Phase::Http1);
     }
-    speak(socket, tls, desk, prefix);
+    speak(socket, tls, desk);
 }
 
-async fn speak_tls<S, B>(
-    socket: Metered,
-    acceptor: tls::Acceptor,
-    mut desk: Desk<S>,
-    prefix: Option<Prefix>,
-) where
+async fn speak_tls<S, B>(socket: Metered, acceptor: tls::Acceptor, mut desk: Desk<S>)
+where
     S: Serve<B>,
     B: ResponseBody,
 {
@@ -170,7 +163,7 @@ async fn speak_tls<S, B>(
         let greeted = tls::Greeted::hear(socket, &acceptor.tickets).await.ok()?;
         gauge.heard();
         *fingerprint = greeted.fingerprint;
-        shake_hands(greeted, &acceptor, &gauge, prefix).await
+        shake_hands(greeted, &acceptor, &gauge).await
     };
     let Some(Some((stream, protocol))) = unless_cut(&gauge, handshake).await else { return };
     match protocol {
@@ -193,7 +186,6 @@ async fn shake_hands(
     mut greeted: tls::Greeted,
     acceptor: &tls::Acceptor,
     gauge: &Arc<Gauge>,
-    prefix: Option<Prefix>,
 ) -> Option<(TlsStream<Metered>, tls::Protocol)> {
     let (shared, now_unix_s) = (&gauge.shared, clock::unix_s());
     let said = greeted.note.take().and_then(|(note, number)| {
@@ -206,15 +198,32 @@ async fn shake_hands(
     let was_known = gauge.is_known();
     let promoted =
         said.is_some_and(|voucher| shared.promote(gauge, voucher.principal)) && !was_known;
-    let _turn = shared.handshakes.turn(gauge, prefix).await?;
+    let is_stranger = !gauge.is_known();
+    let turn = if is_stranger { Some(turn_of(gauge).await?) } else { None };
+    if is_stranger && greeted.was_left() {
+        return None;
+    }
+    gauge.greeted();
     let lineage = acceptor.tickets.lineage();
     gauge.set_lineage(lineage);
     let next = |proven: Option<Note>| {
         let voucher = proven.and_then(|note| shared.known.behind(&note, now_unix_s));
         Note { lineage, voucher }
     };
-    let (shaken, us) = timed(acceptor.accept(greeted, next)).await;
-    shared.handshakes.budget.spent(us);
+    let mut shaking = pin!(timed(acceptor.accept(greeted, next)));
+    let answered = poll_fn(|context| Poll::Ready(shaking.as_mut().poll(context))).await;
+    if turn.is_some() {
+        // Everybody else who is ready comes first, and only then the next stranger.
+        tokio::task::yield_now().await;
+        drop(turn);
+    }
+    let (shaken, us) = match answered {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => shaking.await,
+    };
+    if is_stranger {
+        shared.handshakes.spent(us);
+    }
     let Ok(shaken) = shaken else {
         shared.stats.count_handshake(Handshaken::Failed);
         return None;
@@ -226,6 +235,15 @@ async fn shake_hands(
         shared.demote(gauge);
     }
     Some((shaken.stream, shaken.protocol))
+}
+
+/// Waits until a stranger's greeting may be answered. None when it is to go instead.
+async fn turn_of(gauge: &Gauge) -> Option<Turn<'_>> {
+    let turn = gauge.shared.handshakes.turn().await;
+    if turn.is_none() {
+        gauge.cut(Cut::Evicted);
+    }
+    turn
 }
 
 /// Runs `work`, and measures what it takes of the processor, in us.

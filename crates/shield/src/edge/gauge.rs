@@ -43,6 +43,12 @@ pub(super) enum Order {
     Cut = 3,
 }
 
+/// How far a connection has come, where it began with nothing: its TLS greeting is whole, was
+/// answered, and the handshake is over (or a proxy has named its client).
+const STAGE_HEARD: u8 = 1;
+const STAGE_GREETED: u8 = 2;
+const STAGE_ENTERED: u8 = 3;
+
 pub(super) struct Gauge {
     pub(super) shared: Arc<Shared>,
     pub(super) opened_ms: u64,
@@ -66,7 +72,7 @@ pub(super) struct Gauge {
     unread: AtomicBool,
     seat: AtomicUsize,
     known: AtomicBool,
-    heard: AtomicBool,
+    stage: AtomicU8,
     lineage: AtomicU64,
     vouched: AtomicU64,
 }
@@ -98,7 +104,7 @@ impl Gauge {
             unread: AtomicBool::new(false),
             seat: AtomicUsize::new(usize::MAX),
             known: AtomicBool::new(false),
-            heard: AtomicBool::new(false),
+            stage: AtomicU8::new(0),
             lineage: AtomicU64::new(0),
             vouched: AtomicU64::new(0),
         }
@@ -120,11 +126,13 @@ impl Gauge {
     /// The handshake is over, or the connection was upgraded: deadlines count anew from here.
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+        self.stage.store(STAGE_ENTERED, Relaxed);
         self.idle_since.store(self.now(), Relaxed);
     }
 
     /// The peer's greeting is answered now: it owes the rest of its handshake.
     pub(super) fn greeted(&self) {
+        self.stage.store(STAGE_GREETED, Relaxed);
         self.greeted_since.store(self.now(), Relaxed);
     }
 
@@ -154,15 +162,17 @@ impl Gauge {
 
     /// Its TLS greeting has come whole.
     pub(super) fn heard(&self) {
-        self.heard.store(true, Relaxed);
+        self.stage.store(STAGE_HEARD, Relaxed);
     }
 
-    /// Whether it has begun to say something: with TLS, a whole greeting.
-    pub(super) fn has_spoken(&self) -> bool {
-        match self.phase() {
-            Phase::Handshake => self.heard.load(Relaxed),
-            _ => self.read_bytes() > 0,
-        }
+    /// How far it has come on its way to a request; more is further.
+    pub(super) fn stage(&self) -> u8 {
+        self.stage.load(Relaxed)
+    }
+
+    /// Whether its greeting is whole and not answered yet.
+    pub(super) fn waits_for_us(&self) -> bool {
+        self.stage() == STAGE_HEARD
     }
 
     /// Its tickets say this number.

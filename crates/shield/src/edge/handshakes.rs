@@ -1,119 +1,250 @@
-//! Turns for TLS handshakes: so many at once have our answer and owe us the rest of theirs. Whoever
-//! has sent no greeting yet needs no turn, and takes none from anybody. Where all turns are taken,
-//! the longest wait within the prefix that has most of them ends: a stranger who begins handshakes
-//! without going on costs others half a second, not the door. Some turns are kept for who is known,
-//! and strangers' must be paid for under pressure (`budget`). Leaves deadlines to `judge`.
+//! Turns at the cryptography of strangers' handshakes: answering a greeting takes as long as many
+//! requests, before anything is known of who asks. The runtime polls whoever is ready in the order
+//! of their coming, so a flood of greetings would keep everybody else waiting for all of it.
+//! Therefore strangers are answered one at a time for each core, and between two of them everything
+//! else that is ready runs once. Under pressure they share a part of the processor besides, measured
+//! as it is spent. Whoever waits is called newest first, since the oldest is the likeliest to have
+//! given up.
+//!
+//! How many handshakes are under way is not bounded here: who was answered and does not go on holds
+//! a seat like everybody who keeps us waiting. Leaves who is a stranger, and who must go when seats
+//! are short, to `seats`, and deadlines to `judge`.
 
-use std::collections::HashMap;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::oneshot;
 
-use super::budget::Budget;
-use super::gauge::{Gauge, Order};
-use super::limits;
-use super::seats::Prefix;
-use super::stats::Cut;
+use super::limits::{HANDSHAKE_US, HANDSHAKES_WAITING_MAX};
 
-/// All turns, and who has them.
+/// Part of the running mean that a new measurement is: one in so many.
+const MEAN_OF: u64 = 16;
+
+/// All turns, and who waits for one.
 pub(super) struct Handshakes {
-    /// For everybody.
-    turns: Semaphore,
-    /// For the known alone.
-    reserved: Semaphore,
-    taken: Mutex<Vec<Taken>>,
-    pub(super) budget: Budget,
+    at_once: usize,
+    us_per_s: u64,
+    /// A running mean of what a stranger's handshake costs.
+    cost_us: AtomicU64,
+    state: Mutex<State>,
 }
 
-struct Taken {
-    gauge: Arc<Gauge>,
-    /// None for a trusted proxy: it is never made to give way.
-    prefix: Option<Prefix>,
+struct State {
+    at_work: usize,
+    pressed: bool,
+    left_us: u64,
+    at_ms: u64,
+    waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// One handshake's turn, over when it is dropped.
-pub(super) struct Turn<'a> {
+/// One stranger's turn, over when it is dropped.
+pub(super) struct Turn<'a>(&'a Handshakes);
+
+/// A place in the queue.
+struct Place<'a> {
     all: &'a Handshakes,
-    gauge: &'a Arc<Gauge>,
-    _permit: SemaphorePermit<'a>,
+    call: oneshot::Receiver<()>,
 }
 
 impl Handshakes {
-    pub(super) fn new(turns: usize, us_per_s: u64) -> Self {
-        let reserved = turns / limits::HANDSHAKES_RESERVED_ONE_IN;
-        Self {
-            turns: Semaphore::new((turns - reserved).max(1)),
-            reserved: Semaphore::new(reserved.max(1)),
-            taken: Mutex::new(Vec::new()),
-            budget: Budget::new(us_per_s),
-        }
-    }
-
-    /// Waits for a turn, and makes those who keep others waiting give theirs up. None when too many
-    /// came after it, or the edge is gone.
-    pub(super) async fn turn<'a>(
-        &'a self,
-        gauge: &'a Arc<Gauge>,
-        prefix: Option<Prefix>,
-    ) -> Option<Turn<'a>> {
-        let known = gauge.is_known();
-        if !known && !self.budget.afford().await {
-            gauge.cut(Cut::Evicted);
-            return None;
-        }
-        let mut turn = pin!(self.permit(known));
-        let mut looks = tokio::time::interval(Duration::from_millis(limits::HANDSHAKE_LOOK_MS));
-        let permit = loop {
-            tokio::select! {
-                biased;
-                permit = &mut turn => break permit?,
-                _ = looks.tick() => self.make_room(gauge.now()),
-            }
+    /// So many turns at once, and under pressure so much time of a processor.
+    pub(super) fn new(at_once: usize, us_per_s: u64) -> Self {
+        let state = State {
+            at_work: 0,
+            pressed: false,
+            left_us: us_per_s,
+            at_ms: 0,
+            waiting: VecDeque::new(),
         };
-        gauge.greeted();
-        self.taken.lock().push(Taken { gauge: Arc::clone(gauge), prefix });
-        Some(Turn { all: self, gauge, _permit: permit })
-    }
-
-    async fn permit(&self, known: bool) -> Option<SemaphorePermit<'_>> {
-        if !known {
-            return self.turns.acquire().await.ok();
-        }
-        tokio::select! {
-            biased;
-            reserved = self.reserved.acquire() => reserved.ok(),
-            common = self.turns.acquire() => common.ok(),
+        Self {
+            at_once: at_once.max(1),
+            us_per_s,
+            cost_us: AtomicU64::new(HANDSHAKE_US),
+            state: Mutex::new(state),
         }
     }
 
-    /// Ends the longest wait of the prefix with most turns, if it is long enough to be held against
-    /// a peer that may only be far away.
-    fn make_room(&self, now: u64) {
-        let taken = self.taken.lock();
-        let mut crowds: HashMap<Prefix, usize> = HashMap::new();
-        for prefix in taken.iter().filter_map(|one| one.prefix) {
-            *crowds.entry(prefix).or_default() += 1;
+    /// Waits for a turn. None when too many came after it.
+    pub(super) async fn turn(&self) -> Option<Turn<'_>> {
+        let mut place = {
+            let mut state = self.state.lock();
+            if state.waiting.is_empty() && self.may_begin(&state) {
+                self.begin(&mut state);
+                return Some(Turn(self));
+            }
+            let (caller, call) = oneshot::channel();
+            state.waiting.push_back(caller);
+            if state.waiting.len() > HANDSHAKES_WAITING_MAX {
+                state.waiting.pop_front();
+            }
+            Place { all: self, call }
+        };
+        (&mut place.call).await.ok().map(|()| Turn(self))
+    }
+
+    fn may_begin(&self, state: &State) -> bool {
+        let affordable = !state.pressed || state.left_us >= self.cost_us();
+        state.at_work < self.at_once && affordable
+    }
+
+    fn begin(&self, state: &mut State) {
+        state.at_work += 1;
+        if state.pressed {
+            state.left_us = state.left_us.saturating_sub(self.cost_us());
         }
-        let chosen = taken
-            .iter()
-            .filter(|one| one.gauge.order() < Order::Cut)
-            .filter_map(|one| {
-                let waits_ms = now.saturating_sub(one.gauge.greeted_since());
-                let is_long = waits_ms >= one.gauge.shared.options.eviction_after_ms;
-                is_long.then_some((crowds.get(&one.prefix?)?, waits_ms, one))
-            })
-            .max_by_key(|(crowd, waits_ms, _)| (*crowd, *waits_ms));
-        if let Some((_, _, one)) = chosen {
-            one.gauge.cut(Cut::Evicted);
+    }
+
+    /// Calls whoever can have a turn now.
+    fn call(&self, state: &mut State) {
+        while self.may_begin(state) {
+            let Some(caller) = state.waiting.pop_back() else { return };
+            // Who has left meanwhile costs nothing.
+            if caller.send(()).is_ok() {
+                self.begin(state);
+            }
         }
+    }
+
+    fn give_back(&self) {
+        let mut state = self.state.lock();
+        state.at_work = state.at_work.saturating_sub(1);
+        self.call(&mut state);
+    }
+
+    /// Lets time pass, with pressure or without.
+    pub(super) fn tick(&self, pressed: bool, now_ms: u64) {
+        let mut state = self.state.lock();
+        let passed_ms = now_ms.saturating_sub(state.at_ms);
+        state.at_ms = now_ms;
+        state.pressed = pressed;
+        let gained_us = self.us_per_s.saturating_mul(passed_ms) / 1_000;
+        state.left_us = state.left_us.saturating_add(gained_us).min(self.us_per_s);
+        self.call(&mut state);
+    }
+
+    /// What one stranger's handshake took of a processor.
+    pub(super) fn spent(&self, us: u64) {
+        let mean = self.cost_us();
+        self.cost_us.store((mean * (MEAN_OF - 1) + us).div_ceil(MEAN_OF), Relaxed);
+    }
+
+    /// A running mean of what a handshake takes, in us; never 0.
+    fn cost_us(&self) -> u64 {
+        self.cost_us.load(Relaxed).max(1)
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().waiting.len()
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.all.taken.lock().retain(|one| !Arc::ptr_eq(&one.gauge, self.gauge));
+        self.0.give_back();
+    }
+}
+
+impl Drop for Place<'_> {
+    /// Who was called and left before it heard so had a turn all the same.
+    fn drop(&mut self) {
+        self.call.close();
+        if self.call.try_recv().is_ok() {
+            self.all.give_back();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    type Polled<'a> = Poll<Option<Turn<'a>>>;
+
+    fn poll<'a>(turn: Pin<&mut impl Future<Output = Option<Turn<'a>>>>) -> Polled<'a> {
+        turn.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn has_turn(polled: &Polled<'_>) -> bool {
+        matches!(polled, Poll::Ready(Some(_)))
+    }
+
+    /// How many of so many get a turn, each over at once.
+    fn answered(all: &Handshakes, many: usize) -> usize {
+        (0..many).filter(|_| has_turn(&poll(pin!(all.turn())))).count()
+    }
+
+    #[test]
+    fn in_peace_nobody_waits_for_more_than_those_at_work() {
+        let all = Handshakes::new(1, 0);
+        assert_eq!(answered(&all, 10), 10);
+        let first = poll(pin!(all.turn()));
+        let (mut older, mut newer) = (pin!(all.turn()), pin!(all.turn()));
+        assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
+        assert_eq!(all.waiting(), 2);
+        drop(first);
+        assert!(poll(older.as_mut()).is_pending(), "the newest comes first");
+        let second = poll(newer.as_mut());
+        assert!(has_turn(&second));
+        drop(second);
+        assert!(has_turn(&poll(older.as_mut())));
+        assert_eq!(answered(&all, 1), 1);
+    }
+
+    #[test]
+    fn who_leaves_in_the_queue_takes_no_turn_along() {
+        let all = Handshakes::new(1, 0);
+        let first = poll(pin!(all.turn()));
+        let (mut stays, mut unheard) = (Box::pin(all.turn()), Box::pin(all.turn()));
+        let mut left = Box::pin(all.turn());
+        for waits in [&mut stays, &mut unheard, &mut left] {
+            assert!(poll(waits.as_mut()).is_pending());
+        }
+        drop(left);
+        drop(first);
+        // `unheard` was called and does not know it yet.
+        drop(unheard);
+        assert!(has_turn(&poll(stays.as_mut())));
+    }
+
+    #[test]
+    fn under_pressure_so_many_a_second_and_the_newest_first() {
+        let all = Handshakes::new(4, 10 * HANDSHAKE_US);
+        all.tick(true, 1_000);
+        assert_eq!(answered(&all, 15), 10);
+        all.tick(true, 1_000);
+        let (mut older, mut newer) = (pin!(all.turn()), pin!(all.turn()));
+        assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
+        all.tick(true, 1_100);
+        assert!(poll(older.as_mut()).is_pending());
+        assert!(has_turn(&poll(newer.as_mut())));
+        all.tick(false, 1_101);
+        assert!(has_turn(&poll(older.as_mut())), "pressure is over");
+    }
+
+    #[test]
+    fn dearer_handshakes_are_fewer() {
+        let all = Handshakes::new(4, 10 * HANDSHAKE_US);
+        (0..200).for_each(|_| all.spent(5 * HANDSHAKE_US));
+        assert!(all.cost_us().abs_diff(5 * HANDSHAKE_US) < HANDSHAKE_US / 10);
+        all.tick(true, 1);
+        let paid = answered(&all, 9);
+        assert!((1..=2).contains(&paid), "{paid}");
+    }
+
+    #[test]
+    fn too_many_waiting_cost_the_oldest_its_place() {
+        let all = Handshakes::new(1, 0);
+        all.tick(true, 1);
+        let mut oldest = pin!(all.turn());
+        assert!(poll(oldest.as_mut()).is_pending());
+        let mut others: Vec<_> =
+            (0..HANDSHAKES_WAITING_MAX).map(|_| Box::pin(all.turn())).collect();
+        assert!(others.iter_mut().all(|other| poll(other.as_mut()).is_pending()));
+        assert!(matches!(poll(oldest.as_mut()), Poll::Ready(None)));
     }
 }

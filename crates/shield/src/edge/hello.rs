@@ -5,7 +5,9 @@
 //!
 //! The fingerprint is JA4 of TLS clients as FoxIO describes it (github.com/FoxIO-LLC/ja4, under a
 //! BSD licence, unlike the others of its family). Values that exist to be ignored (GREASE, RFC
-//! 8701) are ignored, and what clients shuffle is sorted.
+//! 8701) are ignored, and what clients shuffle is sorted. One thing differs: what a client adds only
+//! because it was here before (a session ticket to resume by, early data) is left out, and what some
+//! leave out for the same reason is counted, so that one that comes again looks like itself.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +25,8 @@ const SIGNATURE_ALGORITHMS: u16 = 13;
 const PROTOCOLS: u16 = 16;
 const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
+const EARLY_DATA: u16 = 42;
+const TLS12: u16 = 0x0303;
 const SUPPORTED_VERSIONS: u16 = 43;
 
 /// Values of one list that a fingerprint counts; clients send up to a hundred. What follows is
@@ -157,6 +161,14 @@ impl<'a> Hello<'a> {
         let kinds = || {
             let mut extensions = Reader(self.extensions);
             std::iter::from_fn(move || Some(extensions.extension()?.0))
+        };
+        // Who resumes by the newer way need not ask for a ticket of the older one.
+        let comes_again = kinds().any(|kind| kind == PRE_SHARED_KEY);
+        let asks = kinds().any(|kind| kind == SESSION_TICKET);
+        let asked = comes_again && !asks && shorts(self.versions).any(|one| one == TLS12);
+        let kinds = || {
+            let own = kinds().filter(|kind| !matches!(*kind, PRE_SHARED_KEY | EARLY_DATA));
+            own.chain(asked.then_some(SESSION_TICKET))
         };
         let count = kinds().filter(|kind| !is_grease(*kind)).count();
         let is_shown = |kind: &u16| !matches!(*kind, SERVER_NAME | PROTOCOLS);
@@ -464,6 +476,15 @@ mod tests {
         assert_eq!(fingerprint(&[], &[], b""), "t12i000000_000000000000_000000000000");
         let many: Vec<u16> = (0..1_000).collect();
         assert!(fingerprint(&many, &[], b"").starts_with("t12i990000_"));
+    }
+
+    #[test]
+    fn who_comes_again_looks_like_itself() {
+        let first = fingerprint(&CIPHERS, &EXTENSIONS, b"h2");
+        let again = [&EXTENSIONS[..], &[EARLY_DATA, PRE_SHARED_KEY]].concat();
+        assert_eq!(fingerprint(&CIPHERS, &again, b"h2"), first);
+        let modern: Vec<u16> = again.into_iter().filter(|kind| *kind != SESSION_TICKET).collect();
+        assert_eq!(fingerprint(&CIPHERS, &modern, b"h2"), first);
     }
 
     #[test]

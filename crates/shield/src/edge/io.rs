@@ -36,6 +36,15 @@ impl Metered {
         self.guard.count_by(address)
     }
 
+    /// Whether the peer has left, as far as the kernel knows without being waited for.
+    pub(super) fn was_left(&self) -> bool {
+        let mut space = [std::mem::MaybeUninit::uninit()];
+        match socket2::SockRef::from(&self.stream).peek(&mut space) {
+            Ok(bytes) => bytes == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Closes it so that nothing is left of it in the kernel, and the peer is told at once.
     pub(super) fn reset(self) {
         reset(&self.stream);

@@ -2,13 +2,14 @@
 //! connections over which one was seen, by the lineage of their tickets. Both of fixed size, and
 //! written only once a member was verified. Leaves what that is worth to `seats`.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
-use super::limits::{FAMILIAR_MAX, LINEAGES_MAX, VOUCHED_S};
+use super::limits::{FAMILIAR_MAX, LINEAGES_MAX, STEERED_MAX, VOUCHED_S};
 use super::seats::Prefix;
 use super::tickets::{Note, Voucher};
 use crate::decide::Standing;
@@ -21,6 +22,7 @@ const WAYS: usize = 4;
 pub(super) struct Known {
     key: RandomState,
     familiar: Mutex<Familiar>,
+    latest: Mutex<Latest>,
     lineages: Mutex<Vec<Lineage>>,
 }
 
@@ -29,6 +31,15 @@ struct Familiar {
     today: Filter,
     before: Filter,
     turned_unix_s: u64,
+}
+
+/// The last familiar addresses, by name, and when each was noted first.
+#[derive(Default)]
+struct Latest {
+    all: VecDeque<(Prefix, u64)>,
+    /// How often others were told, at most once a turn.
+    version: u64,
+    changed: bool,
 }
 
 /// Who was seen over the connection of a lineage; all zero is nobody. Plain numbers, so that the
@@ -42,6 +53,7 @@ impl Known {
         Self {
             key: RandomState::new(),
             familiar: Mutex::new(familiar),
+            latest: Mutex::default(),
             lineages: Mutex::new(vec![[0; 3]; LINEAGES_MAX]),
         }
     }
@@ -59,11 +71,22 @@ impl Known {
         let mut familiar = self.familiar.lock();
         familiar.turn(now_unix_s);
         familiar.today.insert(hash);
+        drop(familiar);
+        self.latest.lock().note(Prefix::of(address), now_unix_s);
     }
 
     /// Lets time pass.
     pub(super) fn turn(&self, now_unix_s: u64) {
         self.familiar.lock().turn(now_unix_s);
+        self.latest.lock().turn(now_unix_s);
+    }
+
+    /// The last of the familiar addresses, as of the last turn, and which version of them it is; None where it is still
+    /// this one.
+    pub(super) fn latest(&self, version: u64) -> Option<(u64, Vec<Prefix>)> {
+        let latest = self.latest.lock();
+        let changed = latest.version != version;
+        changed.then(|| (latest.version, latest.all.iter().map(|(prefix, _)| *prefix).collect()))
     }
 
     /// Somebody was seen over the connection of this lineage.
@@ -114,6 +137,28 @@ fn set_of(lineages: &mut [Lineage], lineage: u64) -> Option<&mut [Lineage]> {
     lineages.get_mut(set * WAYS..(set + 1) * WAYS)
 }
 
+impl Latest {
+    fn note(&mut self, prefix: Prefix, now_unix_s: u64) {
+        if self.all.iter().any(|(held, _)| *held == prefix) {
+            return;
+        }
+        if self.all.len() >= STEERED_MAX {
+            self.all.pop_front();
+        }
+        self.all.push_back((prefix, now_unix_s));
+        self.changed = true;
+    }
+
+    fn turn(&mut self, now_unix_s: u64) {
+        let is_over = |since: u64| now_unix_s.saturating_sub(since) >= VOUCHED_S;
+        while self.all.front().is_some_and(|(_, since)| is_over(*since)) {
+            self.all.pop_front();
+            self.changed = true;
+        }
+        self.version += u64::from(std::mem::take(&mut self.changed));
+    }
+}
+
 impl Familiar {
     fn turn(&mut self, now_unix_s: u64) {
         let passed_s = now_unix_s.saturating_sub(self.turned_unix_s);
@@ -149,6 +194,25 @@ mod tests {
             assert_eq!(known.is_familiar(member), familiar, "after {passed_s} s");
             assert!(!known.is_familiar(other));
         }
+    }
+
+    #[test]
+    fn the_last_of_them_are_told_by_name_until_they_are_over() {
+        let known = Known::new(NOW);
+        known.turn(NOW);
+        assert_eq!(known.latest(0), None);
+        let address = |nth: usize| IpAddr::from(u32::try_from(nth).expect("few").to_be_bytes());
+        for nth in (0..=STEERED_MAX).chain([STEERED_MAX]) {
+            known.note_address(address(nth), NOW + u64::from(nth > 0));
+        }
+        known.turn(NOW);
+        let (version, told) = known.latest(0).expect("changed");
+        assert_eq!((told.len(), told[0]), (STEERED_MAX, Prefix::of(address(1))));
+        assert_eq!(known.latest(version), None);
+        known.turn(NOW + VOUCHED_S);
+        assert_eq!(known.latest(version), None, "a second too early");
+        known.turn(NOW + 1 + VOUCHED_S);
+        assert_eq!(known.latest(version).map(|(_, told)| told.len()), Some(0));
     }
 
     #[test]

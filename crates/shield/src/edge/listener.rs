@@ -1,5 +1,10 @@
 //! Listening sockets and the loops that accept from them. A loop never spins and never ends early:
 //! when the kernel is out of files it makes room, waits a little longer each time, and goes on.
+//!
+//! Who serves members from an address has a socket of its own beside the others (`steering`), whose
+//! line is taken in at once. Strangers', while all their seats are taken, is taken in as fast as they
+//! are answered: each that is accepted costs another its seat, so more would only be more who go
+//! before anything came of them. Where there is but one line, it is taken in at once.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -12,13 +17,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{ResponseBody, Serve, start};
-use super::{Options, Shared, limits, socket, tls};
+use super::{Options, Shared, limits, socket, steering, tls};
 
 /// One address to serve, with one socket or several that share it.
 #[derive(Debug)]
 pub struct Listener {
     sockets: Vec<StdListener>,
+    /// The one that familiar addresses are sent to.
+    reserved: Option<StdListener>,
     address: SocketAddr,
+}
+
+/// Whose line it is that a loop accepts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Everybody,
+    Strangers,
+    Familiar,
 }
 
 impl Listener {
@@ -28,13 +43,16 @@ impl Listener {
     /// What the kernel says: the address is taken, or is not ours, or the port needs a privilege.
     pub fn bind(address: SocketAddr, options: &Options) -> io::Result<Self> {
         let count = options.listeners.clamp(1, limits::LISTENERS_MAX);
-        let first = open(address, count > 1)?;
-        let address = first.local_addr()?;
-        let mut sockets = vec![first];
-        for _ in 1..count {
-            sockets.push(open(address, true)?);
+        // Alone, so that an address that another process has is found to be taken.
+        let address = open(address, false)?.local_addr()?;
+        let sockets: Vec<_> = (0..count).map(|_| open(address, true)).collect::<Result<_, _>>()?;
+        let reserved = open(address, true)?;
+        let mut program = steering::program(&[], u32::try_from(count).unwrap_or(1));
+        let steered = socket::steer(&reserved, &mut program);
+        if let Err(error) = &steered {
+            tracing::warn!(%address, %error, "members have no line of their own");
         }
-        Ok(Self { sockets, address })
+        Ok(Self { sockets, reserved: steered.is_ok().then_some(reserved), address })
     }
 
     /// Serves sockets that already listen, such as those that systemd hands over.
@@ -49,7 +67,7 @@ impl Listener {
             let socket = socket2::SockRef::from(socket);
             set_options(&socket)?;
         }
-        Ok(Self { sockets, address })
+        Ok(Self { sockets, reserved: None, address })
     }
 
     /// Takes over what whoever started this process has opened for it: `count` sockets, from
@@ -133,13 +151,19 @@ impl Door {
         S: Serve<B>,
         B: ResponseBody,
     {
-        for socket in self.listener.sockets {
+        let Listener { sockets, reserved, .. } = self.listener;
+        let others = u32::try_from(sockets.len()).unwrap_or(1);
+        // A proxy's connections are everybody's.
+        let has_lines = reserved.is_some() && shared.options.uncapped.is_empty();
+        let line = if has_lines { Line::Strangers } else { Line::Everybody };
+        let own = reserved.map(|socket| (socket, Line::Familiar));
+        for (socket, line) in sockets.into_iter().map(|socket| (socket, line)).chain(own) {
             let listener = TcpListener::from_std(socket)?;
             let (shared, tls) = (Arc::clone(shared), self.tls.clone());
             let (service, stop) = (service.clone(), stop.clone());
             loops.spawn(async move {
                 let welcome = |stream, peer| start(&shared, stream, peer, tls.as_ref(), &service);
-                accept_until(&listener, &shared, &stop, &welcome).await;
+                accept_until(&listener, (line, others), &shared, &stop, &welcome).await;
                 drain(listener, &welcome);
             });
         }
@@ -149,26 +173,40 @@ impl Door {
 
 async fn accept_until(
     listener: &TcpListener,
+    (line, others): (Line, u32),
     shared: &Shared,
     stop: &CancellationToken,
     welcome: &impl Fn(TcpStream, SocketAddr),
 ) {
     let (shortest_ms, longest_ms) = limits::ACCEPT_PAUSE_MS;
-    let mut pause_ms = shortest_ms;
+    let (mut pause_ms, mut at_once) = (shortest_ms, 0);
     let mut stopped = std::pin::pin!(stop.cancelled());
+    let mut version = 0;
     loop {
+        if line != Line::Everybody {
+            steer(listener, others, shared, &mut version);
+        }
+        let next = async {
+            if line == Line::Strangers {
+                until_they_are_answered(shared).await;
+            }
+            listener.accept().await
+        };
         let accepted = tokio::select! {
             biased;
             () = &mut stopped => return,
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 pause_ms = shortest_ms;
                 welcome(stream, peer);
-                // Those who were told to leave close their sockets before more come in: else
-                // whoever comes is refused, known or not, while the kernel could hold it.
-                if shared.seats.lock().is_crowded() {
+                // Now and then those who came have a turn, and those who were told to leave close
+                // their sockets. Not after each where members may be waiting in this line.
+                at_once += 1;
+                let is_full = line == Line::Strangers && shared.seats.lock().is_full(shared);
+                if is_full || at_once >= limits::ACCEPTED_AT_ONCE {
+                    at_once = 0;
                     tokio::task::yield_now().await;
                 }
             }
@@ -184,6 +222,25 @@ async fn accept_until(
                 pause_ms = (pause_ms * 2).min(longest_ms);
             }
         }
+    }
+}
+
+/// Waits while there is no seat free, and those who have one wait for our answers.
+async fn until_they_are_answered(shared: &Shared) {
+    while shared.handshakes.waiting() >= limits::HANDSHAKES_AHEAD_MAX
+        && shared.seats.lock().is_full(shared)
+    {
+        tokio::time::sleep(Duration::from_millis(limits::ACCEPT_WAIT_MS)).await;
+    }
+}
+
+/// Tells the kernel which addresses are familiar now, if others were before.
+fn steer(listener: &TcpListener, others: u32, shared: &Shared, version: &mut u64) {
+    let Some((latest, familiar)) = shared.known.latest(*version) else { return };
+    *version = latest;
+    let mut program = steering::program(&familiar, others);
+    if let Err(error) = socket::steer(listener, &mut program) {
+        tracing::warn!(%error, "the kernel was not told who is familiar");
     }
 }
 

@@ -11,7 +11,6 @@
 mod answer;
 mod body;
 mod bucket;
-mod budget;
 mod clock;
 mod connection;
 mod desk;
@@ -28,6 +27,7 @@ mod proxy;
 mod seats;
 mod socket;
 mod stats;
+mod steering;
 mod tickets;
 pub mod tls;
 
@@ -105,7 +105,8 @@ impl Edge {
         options.turns = options.turns.max(1);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         let us_per_s = options.handshake_us_per_s.saturating_mul(cores);
-        let handshakes = Handshakes::new(options.handshakes_max, us_per_s);
+        let at_once = usize::try_from(cores).unwrap_or(1);
+        let handshakes = Handshakes::new(at_once, us_per_s);
         let shared = Shared {
             clock: clock::Clock::new(),
             options,
@@ -247,7 +248,10 @@ struct Watchman {
     shared: Arc<Shared>,
     ticker: clock::Ticker,
     ticks: tokio::time::Interval,
+    /// Shorter ones, for handshakes that wait for their share of the processor.
+    calls: tokio::time::Interval,
     turn: usize,
+    pressed: bool,
     /// Until when the machine counts as too busy.
     late_until_ms: u64,
 }
@@ -257,7 +261,10 @@ impl Watchman {
         let period = Duration::from_millis(shared.options.tick_ms.max(1));
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { shared, ticker: clock::Ticker::start(), ticks, turn: 0, late_until_ms: 0 }
+        let mut calls = tokio::time::interval(Duration::from_millis(limits::HANDSHAKE_CALL_MS));
+        calls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let ticker = clock::Ticker::start();
+        Self { shared, ticker, ticks, calls, turn: 0, pressed: false, late_until_ms: 0 }
     }
 
     /// Keeps watch until `end`.
@@ -268,6 +275,11 @@ impl Watchman {
                 biased;
                 () = &mut end => return,
                 _ = self.ticks.tick() => self.look(),
+                // Else who just missed the last tick would wait for a whole one.
+                _ = self.calls.tick(), if self.pressed => {
+                    self.ticker.tick(&self.shared.clock);
+                    self.shared.handshakes.tick(true, self.shared.clock.now());
+                }
             }
         }
     }
@@ -275,15 +287,16 @@ impl Watchman {
     /// One turn: a share of the seats, a thousand of them under one hold of the lock.
     fn look(&mut self) {
         let shared = &self.shared;
-        let late_ms = self.ticker.tick(&shared.clock).saturating_sub(shared.options.tick_ms);
+        self.ticker.tick(&shared.clock);
+        let late_ms = self.ticker.since_look().saturating_sub(shared.options.tick_ms);
         let now = shared.clock.now();
         if late_ms > limits::LATE_MS {
             self.late_until_ms = now.saturating_add(limits::LATE_LASTS_MS);
         }
-        let pressed = now < self.late_until_ms || shared.pressed.load(Relaxed);
-        shared.handshakes.budget.tick(pressed, now);
-        shared.stats.pressed.store(pressed, Relaxed);
-        shared.stats.handshakes_waiting.store(shared.handshakes.budget.waiting() as u64, Relaxed);
+        self.pressed = now < self.late_until_ms || shared.pressed.load(Relaxed);
+        shared.handshakes.tick(self.pressed, now);
+        shared.stats.pressed.store(self.pressed, Relaxed);
+        shared.stats.handshakes_waiting.store(shared.handshakes.waiting() as u64, Relaxed);
         let (turns, seats) = (shared.options.turns, shared.seats.lock().len());
         let share = seats.div_ceil(turns);
         let (start, end) = (self.turn * share, ((self.turn + 1) * share).min(seats));

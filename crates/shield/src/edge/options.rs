@@ -28,8 +28,6 @@ pub struct Options {
     pub eviction_after_ms: u64,
     /// See [`limits::HANDSHAKE_MS`].
     pub handshake_ms: u64,
-    /// See [`limits::HANDSHAKES_MAX`].
-    pub handshakes_max: usize,
     /// See [`limits::HANDSHAKE_US_PER_S`].
     pub handshake_us_per_s: u64,
     /// See [`limits::FLIGHT_MS`].
@@ -97,7 +95,6 @@ impl Default for Options {
             only: Vec::new(),
             eviction_after_ms: limits::EVICTION_AFTER_MS,
             handshake_ms: limits::HANDSHAKE_MS,
-            handshakes_max: limits::HANDSHAKES_MAX,
             handshake_us_per_s: limits::HANDSHAKE_US_PER_S,
             flight_ms: limits::FLIGHT_MS,
             first_byte_ms: limits::FIRST_BYTE_MS,

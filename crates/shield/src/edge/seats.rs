@@ -116,11 +116,6 @@ impl Seats {
         self.known
     }
 
-    /// So many were told to leave that newcomers had better wait for them.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.leaving > limits::LEAVING_MAX / 2
-    }
-
     /// Seats a connection, making room if that is fair; answers where it sits, None to refuse it.
     pub(super) fn admit(&mut self, gauge: Arc<Gauge>, newcomer: &Newcomer) -> Option<usize> {
         let shared = Arc::clone(&gauge.shared);
@@ -131,9 +126,9 @@ impl Seats {
         }
         let lane = self.lane_of(prefix, newcomer.known, &shared);
         self.has_room(lane, &shared, now).then_some(())?;
-        // Who is known may overdraw twice as much.
-        let overdraws = if lane == Lane::Known { 2 } else { 1 };
-        if self.leaving > overdraws * limits::LEAVING_MAX {
+        let (strangers_max, known_max) = limits::LEAVING_MAX;
+        let leaving_max = if lane == Lane::Known { known_max } else { strangers_max };
+        if self.leaving > leaving_max {
             return None;
         }
         self.serial += 1;
@@ -179,6 +174,7 @@ impl Seats {
 
     fn sit(&mut self, mut seat: Seat) -> usize {
         let (prefix, lane, serial) = (seat.prefix.take(), seat.lane, seat.serial);
+        let opened_ms = seat.gauge.opened_ms;
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
             self.seats.len() - 1
@@ -194,7 +190,7 @@ impl Seats {
             Lane::Known => self.known += 1,
             Lane::Stranger => {
                 self.strangers += 1;
-                self.note_fresh(index, serial);
+                self.note_fresh(index, serial, opened_ms);
             }
         }
         self.open += 1;
@@ -276,6 +272,11 @@ impl Seats {
         }
         let Some(Some(seat)) = self.seats.get(index) else { return };
         seat.gauge.cut(reason);
+        if reason == Cut::Evicted && seat.gauge.requests() == 0 {
+            // Its own task lets go of it as soon as it runs; who has asked for nothing needs no
+            // farewell, and a flood of them costs several segments each.
+            return socket::reset_when_closed(seat.descriptor);
+        }
         let unread = socket::unacknowledged(seat.descriptor) > 0;
         socket::cut(seat.descriptor, unread);
     }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -32,6 +32,37 @@ pub(super) fn cut(descriptor: RawFd, reset: bool) {
     }
     // An error here means that the peer was faster.
     let _ = socket.shutdown(std::net::Shutdown::Both);
+}
+
+/// Has the kernel choose by this program among the sockets that share an address with this one, in
+/// the order in which they began to listen.
+///
+/// # Errors
+/// When the kernel does not take it.
+pub(super) fn steer(listener: &impl AsFd, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    let size = libc::socklen_t::try_from(size_of_val(&program));
+    let size = size.map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the kernel reads one sock_fprog of this size and as many instructions as it says,
+    // all of which outlive the call; the descriptor is borrowed from an open socket.
+    let outcome = unsafe {
+        libc::setsockopt(
+            listener.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a connection's close be a reset: nothing is left of it, and its peer is told with one segment.
+pub(super) fn reset_when_closed(descriptor: RawFd) {
+    // SAFETY: the descriptor is open for as long as the caller holds the table's lock (see above).
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let _ = SockRef::from(&borrowed).set_linger(Some(Duration::ZERO));
 }
 
 /// Takes sockets that whoever started this process has opened for it (sd_listen_fds(3)): `count` of

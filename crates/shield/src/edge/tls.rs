@@ -276,6 +276,11 @@ impl Greeted {
         }
     }
 
+    /// Whether its peer has left meanwhile: then nobody is there to be answered.
+    pub(super) fn was_left(&self) -> bool {
+        self.socket.was_left()
+    }
+
     /// What rustls makes of it.
     async fn start(self) -> io::Result<StartHandshake<Metered>> {
         match accepted(&self.bytes) {

@@ -173,17 +173,3 @@ async fn under_pressure_strangers_handshakes_wait_and_those_of_the_known_do_not(
     stand.handle.press(false);
     in_time("the stranger's handshake", stranger).await.expect("TLS");
 }
-
-#[tokio::test]
-async fn turns_for_handshakes_are_kept_for_the_known() {
-    let stand = Stand::new(Options { handshakes_max: 4, ..patient() });
-    member_was_at(&stand, 2).await;
-    let mut stalled = Vec::new();
-    for last in 100..110 {
-        let mut wire = stand.dial_secure_from(last).await;
-        wire.send(&stand.greeting()).await;
-        stalled.push(wire);
-    }
-    poll("all sit", || stand.stats.open() == 10).await;
-    in_time("a member's handshake", stand.dial_tls_from(2, &["h2"])).await;
-}

@@ -10,6 +10,7 @@ mod drain;
 mod files;
 mod flows;
 mod frames;
+mod hoards;
 mod lanes;
 mod proxies;
 mod stand;

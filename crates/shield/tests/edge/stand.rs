@@ -22,8 +22,9 @@ use shield::edge::{
     Body, ConnectionInfo, Cut, Door, Drained, Edge, Handle, Listener, Options, ResponseBody, Serve,
     Stats, Tickets, tls,
 };
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -241,12 +242,14 @@ pub async fn poll(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub async fn dial(to: SocketAddr, from: IpAddr) -> TcpStream {
-    let socket = TcpSocket::new_v4().expect("a socket");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
     // Small, so that a server's bytes wait with the server and not in this kernel.
     socket.set_recv_buffer_size(16 * 1024).expect("a size");
-    socket.bind(SocketAddr::new(from, 0)).expect("a loopback address");
-    let dialled = tokio::time::timeout(PATIENCE, socket.connect(to)).await;
-    dialled.expect("in time").expect("connected")
+    socket.bind(&SocketAddr::new(from, 0).into()).expect("a loopback address");
+    // The kernel connects by itself: whether a server refuses is seen after that, not instead.
+    socket.connect_timeout(&to.into(), PATIENCE).expect("connected");
+    socket.set_nonblocking(true).expect("a mode");
+    TcpStream::from_std(socket.into()).expect("a stream")
 }
 
 /// A self-signed certificate and its key, PEM.

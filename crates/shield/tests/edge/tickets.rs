@@ -107,6 +107,13 @@ async fn a_service_learns_what_kind_of_client_asks() {
     let stand = Stand::new(lasting());
     let shown = visit(&stand, &stand.client(&["http/1.1"]), 2, "/who").await;
     assert!(shown.contains("fingerprint: Some(t13d") && shown.contains("h1_"), "{shown}");
+    let client = stand.client(&["http/1.1"]);
+    for nth in 0..3 {
+        let again = visit(&stand, &client, 2, "/who").await;
+        let of = |text: &str| text.split("fingerprint: ").nth(1).map(|rest| rest[..42].to_owned());
+        assert_eq!(of(&again), of(&shown), "visit {nth}");
+    }
+    assert_eq!(stand.stats.handshakes(Handshaken::Resumed), 2);
     let mut plain = stand.dial().await;
     plain.send(b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n").await;
     plain.until("fingerprint: None").await;

@@ -63,7 +63,7 @@ async fn strangers_who_begin_handshakes_shut_nobody_out() {
     let greeting = Stand::new(lasting()).greeting();
     let half = greeting.get(..greeting.len() / 2).expect("half").to_vec();
     for said in [Vec::new(), half, greeting] {
-        let stand = Stand::new(Options { handshakes_max: 4, ..lasting() });
+        let stand = Stand::new(Options { connections_max: 8, ..lasting() });
         let mut strangers = Vec::new();
         for _ in 0..12 {
             let mut stranger = stand.dial_secure_from(2).await;
