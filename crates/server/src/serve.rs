@@ -65,8 +65,9 @@ pub(crate) async fn serve(
     let transport = transport(&parts.base_url, &config, tls.as_deref());
     let site = site(&parts, address_of(&config));
     let ids = RequestIds::starting_at(instance.social.unpredictable());
-    let shield = shield(&config, place, &instance, &parts.base_url, ids.clone())?;
     let edge = edge::Edge::new(options);
+    let (base_url, door) = (&parts.base_url, edge.handle());
+    let shield = shield(&config, place, &instance, (base_url, door), ids.clone())?;
     let meter = Arc::new(metrics::Meter::new(api::ROUTES.iter().chain(web::ROUTES)));
     let counted = (edge.stats(), Arc::clone(&shield.gate), Arc::clone(&kernel));
     serve_figures(&parts, &meter, counted, tls.clone(), (place, &config))?;
@@ -148,12 +149,12 @@ fn shield(
     config: &Config,
     place: &Place,
     instance: &Instance,
-    base_url: &str,
+    (base_url, door): (&str, edge::Handle),
     ids: RequestIds,
 ) -> anyhow::Result<Shield> {
     let (address_of, is_secure) = (address_of(config), base_url.starts_with("https:"));
     let data = &place.data;
-    let made = shielding::Made { config, data, instance, ids, address_of, is_secure };
+    let made = shielding::Made { config, data, instance, ids, address_of, is_secure, door };
     let raised = Shield::raise(made)?;
     Ok(instance.shield.get_or_init(|| raised).clone())
 }

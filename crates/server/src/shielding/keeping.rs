@@ -1,5 +1,5 @@
 //! What the shield has learnt, in `DATA/shield.state`: the key under which it was learnt, what is
-//! remembered of members, and the state of `decide`. Written whole or not at all, now and then and
+//! remembered of members, where people come from (`shield::edge`), and the state of `decide`. Written whole or not at all, now and then and
 //! when the server stops. Nothing that anybody posted is in it; without it the shield learns anew.
 
 use super::members::Members;
@@ -10,12 +10,16 @@ use std::{fs, io::Read as _, path::Path};
 /// Its name in the data folder.
 const FILE: &str = "shield.state";
 /// How it begins: the format and its version.
-const MAGIC: &[u8] = b"fulmar shield 1\n";
+const MAGIC: &[u8] = b"fulmar shield 2\n";
+/// The version before, which knew nothing of networks.
+const MAGIC_1: &[u8] = b"fulmar shield 1\n";
 
 /// What was kept.
 pub(super) struct Kept {
     pub key: [u8; 16],
     pub members: Members,
+    /// For `edge::Handle::remember`.
+    pub door: Vec<u8>,
     /// For `Gate::load`.
     pub state: Vec<u8>,
 }
@@ -30,7 +34,7 @@ pub(super) fn load(data: &Path, fresh: impl FnOnce() -> [u8; 16], now_s: u64) ->
             tracing::warn!(error = format!("{error:#}"), "what the shield had learnt is lost");
         }
     }
-    Kept { key: fresh(), members: Members::beginning_at(now_s), state: Vec::new() }
+    Kept { key: fresh(), members: Members::beginning_at(now_s), door: vec![], state: vec![] }
 }
 
 fn read(data: &Path) -> anyhow::Result<Option<Kept>> {
@@ -48,15 +52,28 @@ fn read(data: &Path) -> anyhow::Result<Option<Kept>> {
 }
 
 fn parse(bytes: &[u8]) -> Option<Kept> {
-    let (key, mut rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<16>()?;
+    let (is_first, rest) = match bytes.strip_prefix(MAGIC_1) {
+        Some(rest) => (true, rest),
+        None => (false, bytes.strip_prefix(MAGIC)?),
+    };
+    let (key, mut rest) = rest.split_first_chunk::<16>()?;
     let members = Members::load(&mut rest)?;
-    Some(Kept { key: *key, members, state: rest.to_vec() })
+    let mut door = &[][..];
+    if !is_first {
+        let (length, after) = rest.split_first_chunk()?;
+        (door, rest) = after.split_at_checked(u32::from_le_bytes(*length).try_into().ok()?)?;
+    }
+    Some(Kept { key: *key, members, door: door.to_vec(), state: rest.to_vec() })
 }
 
 /// What is to be written.
-pub(super) fn written(key: &[u8; 16], members: &Members, state: &[u8]) -> Vec<u8> {
+pub(super) fn written(key: &[u8; 16], members: &Members, door: &[u8], state: &[u8]) -> Vec<u8> {
     let mut bytes = [MAGIC, key].concat();
     members.save(&mut bytes);
+    // Of more there is none: a table of 65,536 networks.
+    let length = u32::try_from(door.len()).unwrap_or(0);
+    bytes.extend(length.to_le_bytes());
+    bytes.extend_from_slice(door.get(..length as usize).unwrap_or_default());
     bytes.extend_from_slice(state);
     bytes
 }
@@ -66,7 +83,7 @@ pub(super) fn written(key: &[u8; 16], members: &Members, state: &[u8]) -> Vec<u8
 pub(crate) fn backdate(data: &Path, days: u64) -> anyhow::Result<()> {
     let mut kept = read(data)?.context("nothing was kept")?;
     shield::decide::backdate(&mut kept.state, days)?;
-    save(data, &written(&kept.key, &kept.members, &kept.state))
+    save(data, &written(&kept.key, &kept.members, &kept.door, &kept.state))
 }
 
 /// Writes it.
@@ -83,11 +100,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let fresh = load(folder.path(), || [7; 16], 5);
         assert_eq!((fresh.key, fresh.state.len()), ([7; 16], 0));
-        let bytes = written(&[9; 16], &fresh.members, b"state");
+        let bytes = written(&[9; 16], &fresh.members, b"door", b"state");
         save(folder.path(), &bytes).expect("written");
         let kept = load(folder.path(), || [7; 16], 6);
         assert_eq!((kept.key, kept.state.as_slice()), ([9; 16], &b"state"[..]));
-        for damaged in [&bytes[..20], b"", b"fulmar shield 2\n"] {
+        assert_eq!(kept.door, b"door");
+        let mut before = [MAGIC_1, &[9; 16]].concat();
+        fresh.members.save(&mut before);
+        save(folder.path(), &[&before[..], b"state"].concat()).expect("written");
+        let kept = load(folder.path(), || [7; 16], 6);
+        assert_eq!((kept.door.len(), kept.state.as_slice()), (0, &b"state"[..]));
+        for damaged in [&bytes[..20], b"", b"fulmar shield 3\n"] {
             save(folder.path(), damaged).expect("written");
             assert_eq!(load(folder.path(), || [7; 16], 6).key, [7; 16]);
         }

@@ -55,6 +55,8 @@ pub(crate) struct Shield {
     pub gate: Arc<Gate>,
     key: [u8; 16],
     data: PathBuf,
+    /// The door that learns where people come from.
+    door: edge::Handle,
 }
 
 /// What the shield is made of.
@@ -65,6 +67,7 @@ pub(crate) struct Made<'a> {
     pub ids: RequestIds,
     pub address_of: api::AddressOf,
     pub is_secure: bool,
+    pub door: edge::Handle,
 }
 
 impl Shield {
@@ -73,12 +76,13 @@ impl Shield {
     /// # Errors
     /// When the title of the place does not fit on its pages.
     pub(crate) fn raise(made: Made<'_>) -> anyhow::Result<Self> {
-        let Made { config, data, instance, ids, address_of, is_secure } = made;
+        let Made { config, data, instance, ids, address_of, is_secure, door } = made;
         let mode = config.shield.mode;
         let now_s = unix_s(instance);
         let kept = match mode {
             ShieldMode::Off | ShieldMode::Limiter => {
-                keeping::Kept { key: [0; 16], members: Members::beginning_at(0), state: vec![] }
+                let members = Members::beginning_at(0);
+                keeping::Kept { key: [0; 16], members, door: vec![], state: vec![] }
             }
             _ => keeping::load(data, || fresh_key(instance), now_s),
         };
@@ -109,7 +113,8 @@ impl Shield {
         {
             tracing::warn!(%error, "what the shield had learnt of visitors is lost");
         }
-        Ok(Self { gate, key: kept.key, data: data.to_owned() })
+        door.remember(&kept.door);
+        Ok(Self { gate, key: kept.key, data: data.to_owned(), door })
     }
 
     /// Whether it does anything.
@@ -160,7 +165,8 @@ impl Shield {
             return;
         }
         let state = self.gate.save();
-        let bytes = keeping::written(&self.key, &self.gate.wiring().members, &state);
+        let door = self.door.learnt();
+        let bytes = keeping::written(&self.key, &self.gate.wiring().members, &door, &state);
         let data = self.data.clone();
         let saved = tokio::task::spawn_blocking(move || keeping::save(&data, &bytes)).await;
         if let Ok(Err(error)) = saved {

@@ -4,7 +4,7 @@
 //! that guess is what holds silent connections open in stock servers.
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,7 +24,7 @@ use super::body::Body;
 use super::desk::{ConnectionInfo, Desk};
 use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
-use super::handshakes::Turn;
+use super::handshakes::{Merit, Turn};
 use super::io::{self, Metered};
 use super::seats::{Guard, Newcomer};
 use super::stats::{Cut, Handshaken};
@@ -156,14 +156,14 @@ where
     S: Serve<B>,
     B: ResponseBody,
 {
-    let gauge = Arc::clone(&desk.gauge);
+    let (gauge, peer) = (Arc::clone(&desk.gauge), desk.info.peer.ip());
     let fingerprint = &mut desk.info.fingerprint;
     let handshake = async {
         // Who has yet to say anything waits for itself alone.
         let greeted = tls::Greeted::hear(socket, &acceptor.tickets).await.ok()?;
         gauge.heard();
         *fingerprint = greeted.fingerprint;
-        shake_hands(greeted, &acceptor, &gauge).await
+        shake_hands(greeted, &acceptor, &gauge, peer).await
     };
     let Some(Some((stream, protocol))) = unless_cut(&gauge, handshake).await else { return };
     match protocol {
@@ -186,6 +186,7 @@ async fn shake_hands(
     mut greeted: tls::Greeted,
     acceptor: &tls::Acceptor,
     gauge: &Arc<Gauge>,
+    peer: IpAddr,
 ) -> Option<(TlsStream<Metered>, tls::Protocol)> {
     let (shared, now_unix_s) = (&gauge.shared, clock::unix_s());
     let said = greeted.note.take().and_then(|(note, number)| {
@@ -199,7 +200,8 @@ async fn shake_hands(
     let promoted =
         said.is_some_and(|voucher| shared.promote(gauge, voucher.principal)) && !was_known;
     let is_stranger = !gauge.is_known();
-    let turn = if is_stranger { Some(turn_of(gauge).await?) } else { None };
+    shared.networks.lock().see(peer);
+    let turn = if is_stranger { Some(turn_of(gauge, peer).await?) } else { None };
     if is_stranger && greeted.was_left() {
         return None;
     }
@@ -230,6 +232,9 @@ async fn shake_hands(
     };
     let ended = if shaken.resumed { Handshaken::Resumed } else { Handshaken::Full };
     shared.stats.count_handshake(ended);
+    if !shared.stats.pressed.load(Relaxed) {
+        shared.networks.lock().learn(peer);
+    }
     if promoted && !shaken.resumed {
         shared.stats.tickets_void.fetch_add(1, Relaxed);
         shared.demote(gauge);
@@ -238,8 +243,9 @@ async fn shake_hands(
 }
 
 /// Waits until a stranger's greeting may be answered. None when it is to go instead.
-async fn turn_of(gauge: &Gauge) -> Option<Turn<'_>> {
-    let turn = gauge.shared.handshakes.turn().await;
+async fn turn_of(gauge: &Gauge, peer: IpAddr) -> Option<Turn<'_>> {
+    let merit = Merit::of(gauge.shared.networks.lock().merit(peer));
+    let turn = gauge.shared.handshakes.turn(merit).await;
     if turn.is_none() {
         gauge.cut(Cut::Evicted);
     }

@@ -3,20 +3,21 @@
 //! of their coming, so a flood of greetings would keep everybody else waiting for all of it.
 //! Therefore strangers are answered one at a time for each core, and between two of them everything
 //! else that is ready runs once. Under pressure they share a part of the processor besides, measured
-//! as it is spent. Whoever waits is called newest first, since the oldest is the likeliest to have
-//! given up.
+//! as it is spent. Of those who wait the ones from networks that people come from in peace are called
+//! first (`networks`), among equals the newest, since the oldest is the likeliest to have given up;
+//! and now and then the newest of all.
 //!
 //! How many handshakes are under way is not bounded here: who was answered and does not go on holds
 //! a seat like everybody who keeps us waiting. Leaves who is a stranger, and who must go when seats
 //! are short, to `seats`, and deadlines to `judge`.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::limits::{HANDSHAKE_US, HANDSHAKES_WAITING_MAX};
+use super::limits::{HANDSHAKE_ANYBODY_ONE_IN, HANDSHAKE_US, HANDSHAKES_WAITING_MAX};
 
 /// Part of the running mean that a new measurement is: one in so many.
 const MEAN_OF: u64 = 16;
@@ -35,7 +36,60 @@ struct State {
     pressed: bool,
     left_us: u64,
     at_ms: u64,
-    waiting: VecDeque<oneshot::Sender<()>>,
+    waiting: Waiting,
+}
+
+/// How much is to be said for somebody: see [`Merit::of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Merit(i8);
+
+impl Merit {
+    /// From the logarithm of how much more common a network is in peace than now. Differences that
+    /// a few visits make do not count.
+    pub(super) fn of(nats: f32) -> Self {
+        let steps = 2.0 * nats.clamp(-8.0, 8.0);
+        #[expect(clippy::cast_possible_truncation, reason = "from -16 to 16")]
+        Self(steps.round() as i8)
+    }
+}
+
+/// Who waits, by merit and by the order of coming.
+#[derive(Default)]
+struct Waiting {
+    by_merit: BTreeMap<(Merit, u64), oneshot::Sender<()>>,
+    by_age: BTreeMap<u64, Merit>,
+    came: u64,
+    called: u32,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.by_age.is_empty()
+    }
+
+    /// Takes one in; of too many the least goes, of equals the oldest.
+    fn push(&mut self, merit: Merit, caller: oneshot::Sender<()>) {
+        self.came += 1;
+        self.by_merit.insert((merit, self.came), caller);
+        self.by_age.insert(self.came, merit);
+        if self.by_age.len() > HANDSHAKES_WAITING_MAX
+            && let Some(((_, came), _)) = self.by_merit.pop_first()
+        {
+            self.by_age.remove(&came);
+        }
+    }
+
+    /// Whose turn is next.
+    fn pop(&mut self) -> Option<oneshot::Sender<()>> {
+        self.called = self.called.wrapping_add(1);
+        if self.called.is_multiple_of(HANDSHAKE_ANYBODY_ONE_IN) {
+            let (came, merit) = self.by_age.pop_last()?;
+            return self.by_merit.remove(&(merit, came));
+        }
+        let ((_, came), caller) = self.by_merit.pop_last()?;
+        self.by_age.remove(&came);
+        Some(caller)
+    }
 }
 
 /// One stranger's turn, over when it is dropped.
@@ -55,7 +109,7 @@ impl Handshakes {
             pressed: false,
             left_us: us_per_s,
             at_ms: 0,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
         };
         Self {
             at_once: at_once.max(1),
@@ -66,7 +120,7 @@ impl Handshakes {
     }
 
     /// Waits for a turn. None when too many came after it.
-    pub(super) async fn turn(&self) -> Option<Turn<'_>> {
+    pub(super) async fn turn(&self, merit: Merit) -> Option<Turn<'_>> {
         let mut place = {
             let mut state = self.state.lock();
             if state.waiting.is_empty() && self.may_begin(&state) {
@@ -74,10 +128,7 @@ impl Handshakes {
                 return Some(Turn(self));
             }
             let (caller, call) = oneshot::channel();
-            state.waiting.push_back(caller);
-            if state.waiting.len() > HANDSHAKES_WAITING_MAX {
-                state.waiting.pop_front();
-            }
+            state.waiting.push(merit, caller);
             Place { all: self, call }
         };
         (&mut place.call).await.ok().map(|()| Turn(self))
@@ -98,7 +149,7 @@ impl Handshakes {
     /// Calls whoever can have a turn now.
     fn call(&self, state: &mut State) {
         while self.may_begin(state) {
-            let Some(caller) = state.waiting.pop_back() else { return };
+            let Some(caller) = state.waiting.pop() else { return };
             // Who has left meanwhile costs nothing.
             if caller.send(()).is_ok() {
                 self.begin(state);
@@ -136,7 +187,7 @@ impl Handshakes {
 
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
-        self.state.lock().waiting.len()
+        self.state.lock().waiting.by_age.len()
     }
 }
 
@@ -163,6 +214,8 @@ mod tests {
 
     use super::*;
 
+    const SAME: Merit = Merit(0);
+
     type Polled<'a> = Poll<Option<Turn<'a>>>;
 
     fn poll<'a>(turn: Pin<&mut impl Future<Output = Option<Turn<'a>>>>) -> Polled<'a> {
@@ -175,15 +228,15 @@ mod tests {
 
     /// How many of so many get a turn, each over at once.
     fn answered(all: &Handshakes, many: usize) -> usize {
-        (0..many).filter(|_| has_turn(&poll(pin!(all.turn())))).count()
+        (0..many).filter(|_| has_turn(&poll(pin!(all.turn(SAME))))).count()
     }
 
     #[test]
     fn in_peace_nobody_waits_for_more_than_those_at_work() {
         let all = Handshakes::new(1, 0);
         assert_eq!(answered(&all, 10), 10);
-        let first = poll(pin!(all.turn()));
-        let (mut older, mut newer) = (pin!(all.turn()), pin!(all.turn()));
+        let first = poll(pin!(all.turn(SAME)));
+        let (mut older, mut newer) = (pin!(all.turn(SAME)), pin!(all.turn(SAME)));
         assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
         assert_eq!(all.waiting(), 2);
         drop(first);
@@ -198,9 +251,9 @@ mod tests {
     #[test]
     fn who_leaves_in_the_queue_takes_no_turn_along() {
         let all = Handshakes::new(1, 0);
-        let first = poll(pin!(all.turn()));
-        let (mut stays, mut unheard) = (Box::pin(all.turn()), Box::pin(all.turn()));
-        let mut left = Box::pin(all.turn());
+        let first = poll(pin!(all.turn(SAME)));
+        let (mut stays, mut unheard) = (Box::pin(all.turn(SAME)), Box::pin(all.turn(SAME)));
+        let mut left = Box::pin(all.turn(SAME));
         for waits in [&mut stays, &mut unheard, &mut left] {
             assert!(poll(waits.as_mut()).is_pending());
         }
@@ -217,7 +270,7 @@ mod tests {
         all.tick(true, 1_000);
         assert_eq!(answered(&all, 15), 10);
         all.tick(true, 1_000);
-        let (mut older, mut newer) = (pin!(all.turn()), pin!(all.turn()));
+        let (mut older, mut newer) = (pin!(all.turn(SAME)), pin!(all.turn(SAME)));
         assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
         all.tick(true, 1_100);
         assert!(poll(older.as_mut()).is_pending());
@@ -240,11 +293,39 @@ mod tests {
     fn too_many_waiting_cost_the_oldest_its_place() {
         let all = Handshakes::new(1, 0);
         all.tick(true, 1);
-        let mut oldest = pin!(all.turn());
+        let mut oldest = pin!(all.turn(SAME));
         assert!(poll(oldest.as_mut()).is_pending());
         let mut others: Vec<_> =
-            (0..HANDSHAKES_WAITING_MAX).map(|_| Box::pin(all.turn())).collect();
+            (0..HANDSHAKES_WAITING_MAX).map(|_| Box::pin(all.turn(SAME))).collect();
         assert!(others.iter_mut().all(|other| poll(other.as_mut()).is_pending()));
         assert!(matches!(poll(oldest.as_mut()), Poll::Ready(None)));
+    }
+
+    /// In which order those who wait are called, by merit as they came.
+    #[track_caller]
+    fn called(merits: &[f32], expected: &[usize]) {
+        let (mut waiting, mut turns) = (Waiting::default(), Vec::new());
+        for merit in merits {
+            let (caller, turn) = oneshot::channel();
+            waiting.push(Merit::of(*merit), caller);
+            turns.push(turn);
+        }
+        let mut order = Vec::new();
+        while let Some(caller) = waiting.pop() {
+            caller.send(()).expect("it waits");
+            let now = (0..turns.len()).find(|at| turns[*at].try_recv().is_ok());
+            order.push(now.expect("somebody is called"));
+        }
+        assert_eq!(order, expected, "{merits:?}");
+        assert!(waiting.is_empty() && waiting.by_merit.is_empty());
+    }
+
+    #[test]
+    fn who_comes_from_where_people_come_from_is_called_first_and_now_and_then_the_newest() {
+        called(&[0.0, 0.0, 0.0], &[2, 1, 0]);
+        called(&[2.0, -2.0, 2.1], &[2, 0, 1]);
+        // The fourth turn is anybody's: the newest of all has it.
+        called(&[2.0, 2.0, 2.0, 2.0, -3.0, 2.0, -3.0], &[5, 3, 2, 6, 1, 0, 4]);
+        called(&[f32::NAN, f32::INFINITY], &[1, 0]);
     }
 }

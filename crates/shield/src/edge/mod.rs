@@ -22,6 +22,7 @@ mod io;
 mod judge;
 mod known;
 mod listener;
+mod networks;
 mod options;
 mod proxy;
 mod seats;
@@ -57,6 +58,7 @@ use crate::limits;
 use gauge::Order;
 use handshakes::Handshakes;
 use known::Known;
+use networks::Networks;
 use seats::Seats;
 
 /// Any error of a service or of its response bodies. hyper only ends the connection over it.
@@ -70,6 +72,7 @@ struct Shared {
     seats: Mutex<Seats>,
     handshakes: Handshakes,
     known: Known,
+    networks: Mutex<Networks>,
     /// Somebody else found that there is more to do than can be done.
     pressed: AtomicBool,
     /// Told when the last connection of a drain has left.
@@ -114,6 +117,7 @@ impl Edge {
             seats: Mutex::new(Seats::new()),
             handshakes,
             known: Known::new(clock::unix_s()),
+            networks: Mutex::new(Networks::new(clock::unix_s())),
             pressed: AtomicBool::new(false),
             emptied: Notify::new(),
             overfull: AtomicBool::new(false),
@@ -189,6 +193,17 @@ impl Handle {
     /// have a budget. Besides, the edge finds out by itself when the machine is too busy for all.
     pub fn press(&self, pressed: bool) {
         self.shared.pressed.store(pressed, Relaxed);
+    }
+
+    /// What was learnt in peace of where people come from, to be kept over a restart.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<u8> {
+        self.shared.networks.lock().save()
+    }
+
+    /// Takes in what [`Self::learnt`] gave an earlier edge; what is damaged is left out.
+    pub fn remember(&self, learnt: &[u8]) {
+        self.shared.networks.lock().load(learnt, 0);
     }
 }
 
@@ -306,7 +321,9 @@ impl Watchman {
         }
         self.turn = (self.turn + 1) % turns;
         if self.turn == 0 {
-            shared.known.turn(clock::unix_s());
+            let now_unix_s = clock::unix_s();
+            shared.known.turn(now_unix_s);
+            shared.networks.lock().turn(now_unix_s, self.pressed);
         }
         if shared.overfull.swap(false, Relaxed) {
             // Half of the budget is where a peer's own share begins to count.
