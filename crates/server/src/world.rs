@@ -73,15 +73,16 @@ mod tests {
         type Body = Full<Bytes>;
         type Began = u64;
 
-        fn facts<B>(&self, _: &mut Request<B>) -> Option<Facts> {
+        fn facts<B>(&self, _: &mut Request<B>) -> Option<(Facts, u64)> {
             let (criticality, work, door) = (Criticality::Usual, Work::Plain, Door::Api);
-            Some(Facts {
+            let facts = Facts {
                 address: Ipv4Addr::LOCALHOST.into(),
                 direct: true,
                 credentials: Credentials::default(),
                 route: Route { id: RouteId(1), criticality, work, door },
                 traits: [1; TRAITS],
-            })
+            };
+            Some((facts, self.begin(None)))
         }
 
         fn turned_away<B>(
@@ -100,12 +101,17 @@ mod tests {
 
         fn overruled<B>(&self, _: &mut Request<B>, _: &TurnedAway, _: &Facts, _: Verdict) {}
 
-        fn begin(&self) -> u64 {
-            thread_work_ns() + borrowed_ns()
+        fn now_at(&self, _: u64) -> Now {
+            self.now()
         }
 
-        fn spent_ns(&self, began: u64) -> u64 {
-            (thread_work_ns() + borrowed_ns()).saturating_sub(began)
+        fn begin(&self, last: Option<u64>) -> u64 {
+            last.unwrap_or_else(|| thread_work_ns() + borrowed_ns())
+        }
+
+        fn lap(&self, began: u64) -> (u64, u64) {
+            let now = thread_work_ns() + borrowed_ns();
+            (now.saturating_sub(began), now)
         }
     }
 

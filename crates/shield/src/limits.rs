@@ -220,6 +220,9 @@ pub const LITTLE_BODY_BYTES: u64 = 64 * 1024;
 pub const GATE_TICK_MS: u64 = 10;
 /// Up to which a piece of work is measured by time alone, in ns: far below a scheduler's slice.
 pub const WORK_SHORT_NS: u64 = 100_000;
+/// How old a thread's processor time may be where a piece of work begins, in ns: by so much a long
+/// one that is crowded out may count too high.
+pub const WORK_ASKED_NS: u64 = 500_000;
 /// Events that a listener may be behind. Past it: it is told how many it has missed.
 pub const EVENTS_KEPT: usize = 256;
 /// Between two reports on an attack that goes on, and on the networks that ask for most, in s.

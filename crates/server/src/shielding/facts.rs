@@ -7,7 +7,7 @@
 
 use super::{
     answers::{self, Answers},
-    members::{Judged, Members},
+    members::{Members, Uncounted},
     passes::Passes,
     routes::{Found, Routes},
     traits::{self, Origin},
@@ -22,7 +22,7 @@ use httpkit::{
 };
 use model::work;
 use shield::{
-    decide::{Credentials, Door, Facts, Member, Now, Standing, Verdict},
+    decide::{Credentials, Door, Facts, Member, Now, Standing, Traits, Verdict},
     edge,
     gate::{self, Monotonic, Notes, TurnedAway},
 };
@@ -36,6 +36,13 @@ use std::{
 
 /// How old an account must be before seats and handshakes are kept for its connections.
 const MEMBER_FOR_S: u64 = 24 * 3_600;
+
+/// How old an account must be for nobody to score what its requests look like in peace, in s: older
+/// than pressure may be before it is heard of here.
+const UNSEEN_FOR_S: u64 = 60;
+
+/// What the token in a request's header says, where it has one.
+type Shown = Option<api::Bearer>;
 
 /// What the gate asks of this server.
 pub(crate) struct Wire {
@@ -75,45 +82,52 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> Now {
-        let us = self.steady.us();
+        self.at(self.steady.us())
+    }
+
+    fn at(&self, us: u64) -> Now {
         Now { us, unix_s: self.start_unix_s.load(Relaxed) + us / 1_000_000 }
     }
 }
 
 impl Wire {
     /// Where a request comes from, and whether that is the other end of its connection.
-    fn origin<B>(&self, request: &Request<B>) -> (IpAddr, bool) {
-        let info = request.extensions().get::<edge::ConnectionInfo>();
+    fn origin<B>(
+        &self,
+        request: &Request<B>,
+        info: Option<&edge::ConnectionInfo>,
+    ) -> (IpAddr, bool) {
         match &self.behind {
             Some(address_of) => (address_of(request.extensions(), request.headers()), false),
             None => (info.map_or(Ipv4Addr::UNSPECIFIED.into(), |info| info.peer.ip()), true),
         }
     }
 
-    /// The account that a request is from. What is forged, over, or nobody's makes a stranger.
-    fn member<B>(&self, request: &mut Request<B>, door: Door) -> Option<Member> {
-        let now = || (self.clock.now().unix_s, self.is_peace.load(Relaxed));
-        if let Some(text) = api::bearer(request.headers()) {
+    /// The account that a request is from, and what the token in its header says where it has one.
+    /// What is forged, over, or nobody's makes a stranger.
+    fn member<B>(
+        &self,
+        request: &Request<B>,
+        (door, has_cookie): (Door, bool),
+        now_s: u64,
+    ) -> (Option<Member>, Shown) {
+        let now = (now_s, self.is_peace.load(Relaxed));
+        let headers = request.headers();
+        if let Some(text) = api::bearer(headers) {
             let opened = api::open_token(&self.sealer, text);
-            let member = opened.and_then(|said| self.members.of_token(said, now()));
-            // Whoever reads the token next is spared the MAC.
-            request.extensions_mut().insert(api::Bearer(opened));
-            if let Some(said) = opened {
-                let counted = member.is_some();
-                request.extensions_mut().insert(Judged { token: said.token, counted });
-            }
-            return member;
+            let member = opened.and_then(|said| self.members.of_token(said, now));
+            return (member, Some(api::Bearer(opened)));
         }
-        if door == Door::Stream {
-            let text = of_stream(request)?;
-            let said = api::open_token(&self.sealer, text)?;
-            return self.members.of_token(said, now());
-        }
-        if !request.headers().contains_key(header::COOKIE) {
-            return None;
-        }
-        let said = web::session_said(&self.sealer, self.transport, request.headers())?;
-        self.members.of_session(said, now())
+        let member = if door == Door::Stream {
+            let opened = of_stream(request).and_then(|text| api::open_token(&self.sealer, text));
+            opened.and_then(|said| self.members.of_token(said, now))
+        } else if has_cookie {
+            let said = web::session_said(&self.sealer, self.transport, headers);
+            said.and_then(|said| self.members.of_session(said, now))
+        } else {
+            None
+        };
+        (member, None)
     }
 
     /// The id of a request that goes no further, or that had one.
@@ -139,30 +153,46 @@ impl gate::Wiring for Wire {
     /// And what had been done elsewhere by then for what this thread polls.
     type Began = (gate::Began, u64);
 
-    fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts> {
+    fn facts<B>(&self, request: &mut Request<B>) -> Option<(Facts, Self::Began)> {
         if !self.mode.decides() {
             return None;
         }
         let found = self.routes.find(request.method(), request.uri().path());
         let Found::Of(mut route) = found else { return None };
+        let began = self.begin(None);
+        let now_s = self.now_at(began).unix_s;
         route.door = answers::door(request.headers(), route.door);
-        let (address, direct) = self.origin(request);
         let info = request.extensions().get::<edge::ConnectionInfo>();
-        let greeting = info.and_then(|info| info.fingerprint.as_ref());
-        let greeting = greeting.map_or(0, |print| traits::of_text(print.as_str()));
-        let traits = traits::of(request, Origin { greeting, ..Origin::default() }, found);
-        let member = self.member(request, route.door);
+        let (address, direct) = self.origin(request, info);
+        let has_cookie = request.headers().contains_key(header::COOKIE);
+        let (member, shown) = self.member(request, (route.door, has_cookie), now_s);
         // Whoever joined today may have come with the attack: no seat is kept for them.
-        let now_s = self.clock.now().unix_s;
-        if let Some(member) = member
-            && now_s.saturating_sub(member.created_unix_s) >= MEMBER_FOR_S
-            && let Some(info) = request.extensions().get::<edge::ConnectionInfo>()
+        let is_older = |than_s| {
+            let aged_s = |member: Member| now_s.saturating_sub(member.created_unix_s);
+            member.is_some_and(|member| aged_s(member) >= than_s)
+        };
+        if is_older(MEMBER_FOR_S)
+            && let (Some(member), Some(info)) = (member, info)
         {
             info.vouch(Standing::Member, member.account);
         }
-        let carried = self.passes.take(request, address, now_s);
-        let credentials = Credentials { member, ..carried };
-        Some(Facts { address, direct, credentials, route, traits })
+        let traits = if self.is_peace.load(Relaxed) && is_older(UNSEEN_FOR_S) {
+            Traits::default()
+        } else {
+            let greeting = info.and_then(|info| info.fingerprint.as_ref());
+            let greeting = greeting.map_or(0, |print| traits::of_text(print.as_str()));
+            traits::of(request, Origin { greeting, ..Origin::default() }, found)
+        };
+        // Whoever reads the token next is spared the MAC.
+        if let Some(shown) = shown {
+            request.extensions_mut().insert(shown);
+            if let (api::Bearer(Some(_)), None) = (shown, member) {
+                request.extensions_mut().insert(Uncounted);
+            }
+        }
+        let carried = has_cookie.then(|| self.passes.take(request, address, now_s));
+        let credentials = Credentials { member, ..carried.unwrap_or_default() };
+        Some((Facts { address, direct, credentials, route, traits }, began))
     }
 
     fn turned_away<B>(
@@ -196,11 +226,18 @@ impl gate::Wiring for Wire {
         self.clock.now()
     }
 
-    fn begin(&self) -> (gate::Began, u64) {
-        (gate::Began::now(), work::borrowed_ns())
+    fn now_at(&self, (began, _): (gate::Began, u64)) -> Now {
+        self.clock.at(self.clock.steady.us_at(began))
     }
 
-    fn spent_ns(&self, (began, borrowed_ns): (gate::Began, u64)) -> u64 {
-        began.spent_ns().saturating_add(work::borrowed_ns().saturating_sub(borrowed_ns))
+    fn begin(&self, last: Option<(gate::Began, u64)>) -> (gate::Began, u64) {
+        let follows = last.filter(|(last, _)| last.is_latest());
+        follows.unwrap_or_else(|| (gate::Began::now(), work::borrowed_ns()))
+    }
+
+    fn lap(&self, (began, before_ns): (gate::Began, u64)) -> (u64, (gate::Began, u64)) {
+        let (own_ns, now) = began.lap();
+        let borrowed_ns = work::borrowed_ns();
+        (own_ns.saturating_add(borrowed_ns.saturating_sub(before_ns)), (now, borrowed_ns))
     }
 }

@@ -39,6 +39,10 @@ impl<V: Copy> Generations<V> {
         if let Some(value) = self.young.get(&key) {
             return Some(*value);
         }
+        // As most are: nothing is hashed for it.
+        if self.old.is_empty() {
+            return None;
+        }
         let value = self.old.remove(&key)?;
         self.put(key, value);
         Some(value)
@@ -201,20 +205,26 @@ pub(super) async fn listen(members: Arc<Members>, social: Arc<Social>) {
     }
 }
 
-/// What the gate found of a request's token, for [`Learns`].
+/// Of a request whose token did not make its sender a member, for [`Learns`].
+#[derive(Clone, Copy)]
+pub(crate) struct Uncounted;
+
+/// A request's token, and whether it made its sender a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Judged {
-    pub token: TokenId,
-    /// It made its sender a member.
-    pub counted: bool,
+    token: TokenId,
+    counted: bool,
 }
 
 /// Learns from answers what tokens are worth: one that is refused counts no more, one that is
 /// accepted though nobody knew does from then on. A hook around the handlers, inside of the gate.
 #[derive(Clone)]
-pub(crate) struct Learns {
-    pub members: Arc<Members>,
-    pub social: Arc<Social>,
+pub(crate) struct Learns(Arc<(Arc<Members>, Arc<Social>)>);
+
+impl Learns {
+    pub(super) fn new(members: Arc<Members>, social: Arc<Social>) -> Self {
+        Self(Arc::new((members, social)))
+    }
 }
 
 impl Hook for Learns {
@@ -224,23 +234,26 @@ impl Hook for Learns {
         &self,
         request: &mut http::Request<B>,
     ) -> Result<Option<Judged>, Box<axum::response::Response>> {
-        if !request.headers().contains_key(http::header::AUTHORIZATION) {
+        // Most have none: the extensions are asked first for what only they have.
+        let Some(api::Bearer(Some(said))) = request.extensions().get().copied() else {
             return Ok(None);
-        }
-        Ok(request.extensions().get().copied())
+        };
+        let counted = request.extensions().get::<Uncounted>().is_none();
+        Ok(Some(Judged { token: said.token, counted }))
     }
 
     fn after(&self, judged: Option<Judged>, response: axum::response::Response) -> After {
         let Some(Judged { token, counted }) = judged else { return After::Now(response) };
         let refused = response.status() == http::StatusCode::UNAUTHORIZED;
         if refused == counted {
-            match self.social.known_token(token) {
+            let (members, social) = &*self.0;
+            match social.known_token(token) {
                 Some(live) => {
                     if let (false, Some(account)) = (live.unconfirmed, live.account) {
-                        self.members.verified(token, account, self.social.now());
+                        members.verified(token, account, social.now());
                     }
                 }
-                None if refused => self.members.revoked(token),
+                None if refused => members.revoked(token),
                 None => {}
             }
         }

@@ -131,7 +131,7 @@ impl Shield {
     /// The hook that learns from answers what tokens are worth.
     pub(crate) fn learns(&self, instance: &Instance) -> Option<Learns> {
         let members = Arc::clone(&self.gate.wiring().members);
-        self.is_up().then(|| Learns { members, social: Arc::clone(&instance.social) })
+        self.is_up().then(|| Learns::new(members, Arc::clone(&instance.social)))
     }
 
     /// The hook that gives visitors their cookies with what is served.

@@ -17,26 +17,38 @@ pub(super) struct Charge<W: Wiring> {
     gate: Arc<Gate<W>>,
     admission: Option<Admission>,
     spent_ns: u64,
+    /// Where its last piece of work ended, if what is done next follows at once.
+    last: Option<W::Began>,
 }
 
 impl<W: Wiring> Charge<W> {
-    pub(super) fn new(gate: Arc<Gate<W>>, admission: Admission) -> Self {
-        Self { gate, admission: Some(admission), spent_ns: 0 }
+    /// Of a request whose work began here: with what was found of it.
+    pub(super) fn new(gate: Arc<Gate<W>>, admission: Admission, began: W::Began) -> Self {
+        Self { gate, admission: Some(admission), spent_ns: 0, last: Some(began) }
     }
 
     /// Does a piece of its work, and notes what it took.
-    pub(super) fn work<T>(&mut self, piece: impl FnOnce() -> T) -> T {
-        let began = self.gate.wiring.begin();
+    pub(super) fn work<T>(&mut self, piece: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        let began = self.gate.wiring.begin(self.last);
         let done = piece();
-        self.spent_ns = self.spent_ns.saturating_add(self.gate.wiring.spent_ns(began));
+        let (spent_ns, now) = self.gate.wiring.lap(began);
+        self.spent_ns = self.spent_ns.saturating_add(spent_ns);
+        // Whoever waits does not know what this thread does next.
+        self.last = done.is_ready().then_some(now);
         done
+    }
+
+    /// What is done for it next may come much later.
+    fn pause(&mut self) {
+        self.last = None;
     }
 
     /// Its answer has ended.
     pub(super) fn end(&mut self) {
         let cost_ns = self.spent_ns;
         if let Some(admission) = self.admission.take() {
-            self.gate.settle(admission, Outcome::Ended { cost_ns });
+            let now = self.last.map(|last| self.gate.wiring.now_at(last));
+            self.gate.settle(admission, Outcome::Ended { cost_ns }, now);
         }
     }
 }
@@ -45,7 +57,7 @@ impl<W: Wiring> Drop for Charge<W> {
     fn drop(&mut self) {
         if let Some(admission) = self.admission.take() {
             let cost_ns = Some(self.spent_ns);
-            self.gate.settle(admission, Outcome::Cancelled { cost_ns });
+            self.gate.settle(admission, Outcome::Cancelled { cost_ns }, None);
         }
     }
 }
@@ -94,6 +106,8 @@ impl<B: Body<Data = Bytes>, W: Wiring> Body for Settled<B, W> {
         };
         if over {
             charge.end();
+        } else {
+            charge.pause();
         }
         polled
     }

@@ -59,9 +59,10 @@ pub trait Wiring: Send + Sync + 'static {
     /// Where a piece of work began.
     type Began: Copy;
 
-    /// What is known of a request. May not wait, and may take out of its headers what is meant for
-    /// the gate alone. None: it passes whoever sends it, and nothing is counted.
-    fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts>;
+    /// What is known of a request, and when it began to be looked at. May not wait, and may take out
+    /// of its headers what is meant for the gate alone. None: it passes whoever sends it, and
+    /// nothing is counted.
+    fn facts<B>(&self, request: &mut Request<B>) -> Option<(Facts, Self::Began)>;
 
     /// The answer to a request that is not served.
     fn turned_away<B>(
@@ -85,11 +86,15 @@ pub trait Wiring: Send + Sync + 'static {
     /// The clocks.
     fn now(&self) -> Now;
 
-    /// Begins a piece of work on this thread: [`Began::now`], with what was done for it elsewhere.
-    fn begin(&self) -> Self::Began;
+    /// The clocks as they were where a piece of work began.
+    fn now_at(&self, began: Self::Began) -> Now;
 
-    /// What it has taken, in ns.
-    fn spent_ns(&self, began: Self::Began) -> u64;
+    /// Begins a piece of work on this thread: [`Began::now`], with what was done for it elsewhere.
+    /// One that follows at once on another begins where that one ended: [`Began::is_latest`].
+    fn begin(&self, last: Option<Self::Began>) -> Self::Began;
+
+    /// What a piece of work has taken, in ns, and where the next one begins: [`Began::lap`].
+    fn lap(&self, began: Self::Began) -> (u64, Self::Began);
 }
 
 /// What becomes of a request.
@@ -231,8 +236,7 @@ impl<W: Wiring> Gate<W> {
     }
 
     /// Decides on a request.
-    fn decide(&self, facts: &Facts) -> (Ruling, Verdict) {
-        let now = self.wiring.now();
+    fn decide(&self, facts: &Facts, now: Now) -> (Ruling, Verdict) {
         let mut desk = self.desk.lock();
         let ruling = match decide::decide(&mut desk.state, facts, now) {
             Decision::Serve(admission) => Ruling::Serve(admission),
@@ -253,8 +257,8 @@ impl<W: Wiring> Gate<W> {
         (ruling, verdict)
     }
 
-    fn settle(&self, admission: Admission, outcome: Outcome) {
-        let now = self.wiring.now();
+    fn settle(&self, admission: Admission, outcome: Outcome, now: Option<Now>) {
+        let now = now.unwrap_or_else(|| self.wiring.now());
         let mut desk = self.desk.lock();
         desk.state.settle(admission, outcome, now);
         desk.call(now);

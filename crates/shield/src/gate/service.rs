@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::charge::{Charge, Settled};
 use super::waiting::Wait;
 use super::{Gate, Ruling, TurnedAway, Wiring};
-use crate::decide::{Admission, Called, Door, Facts, Verdict};
+use crate::decide::{Called, Door, Facts, Verdict};
 
 /// A service with the gate around it.
 pub struct Gated<S, W> {
@@ -47,31 +47,34 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let gate = Arc::clone(&self.gate);
-        let Some(facts) = gate.wiring.facts(&mut request) else {
-            let stage = Stage::Free { future: self.inner.call(request) };
-            return Gating { gate, held: false, stage };
+        let Some((facts, began)) = self.gate.wiring.facts(&mut request) else {
+            return Gating { stage: Stage::Free { future: self.inner.call(request) } };
         };
-        let (ruling, verdict) = gate.decide(&facts);
+        let wiring = &self.gate.wiring;
+        let (ruling, verdict) = self.gate.decide(&facts, wiring.now_at(began));
         if let Some(turned) = &verdict.overruled {
-            gate.wiring.overruled(&mut request, turned, &facts, verdict);
+            wiring.overruled(&mut request, turned, &facts, verdict);
         }
         let stage = match ruling {
-            Ruling::Serve(admission) => Stage::enter(&gate, &mut self.inner, request, admission),
+            Ruling::Serve(admission) => {
+                let charge = Charge::new(Arc::clone(&self.gate), admission, began);
+                Stage::enter(&mut self.inner, request, &facts, charge)
+            }
             Ruling::Wait(place, heard) => {
+                let gate = Arc::clone(&self.gate);
                 let wait = Wait::new(Arc::clone(&gate), place, heard);
                 // The service that said it is ready is the one that is called later.
                 let ready = self.inner.clone();
-                let inner = Some(std::mem::replace(&mut self.inner, ready));
-                let waiting = Some(Waiting { request, facts, verdict });
-                Stage::Waiting { wait, inner, waiting }
+                let inner = std::mem::replace(&mut self.inner, ready);
+                let waiting = Waiting { gate, wait, inner, request, facts, verdict };
+                Stage::Waiting { waiting: Some(Box::new(waiting)) }
             }
             Ruling::TurnAway(turned) => {
-                let answer = gate.wiring.turned_away(&request, &turned, &facts, verdict);
+                let answer = wiring.turned_away(&request, &turned, &facts, verdict);
                 Stage::Answered { answer: Some(answer) }
             }
         };
-        Gating { gate, held: facts.route.door == Door::Stream, stage }
+        Gating { stage }
     }
 }
 
@@ -82,31 +85,33 @@ pin_project! {
         S: Service<Request<B>>,
         W: Wiring,
     {
-        gate: Arc<Gate<W>>,
-        // Its answer is held open: it is settled at its head, or every stream would count as
-        // something in flight.
-        held: bool,
         #[pin]
         stage: Stage<S, W, B, S::Future>,
     }
 }
 
 /// A request that waits, and what was found of it.
-struct Waiting<B> {
+struct Waiting<S, W: Wiring, B> {
+    gate: Arc<Gate<W>>,
+    wait: Wait<W>,
+    inner: S,
     request: Request<B>,
     facts: Facts,
     verdict: Verdict,
 }
 
 pin_project! {
+    // The future of every request is moved into its place: what few need is boxed.
     #[project = StageProjection]
     enum Stage<S, W, B, F>
     where
         W: Wiring,
     {
-        Waiting { #[pin] wait: Wait<W>, inner: Option<S>, waiting: Option<Waiting<B>> },
+        Waiting { waiting: Option<Box<Waiting<S, W, B>>> },
         Free { #[pin] future: F },
-        Inside { #[pin] future: F, charge: Option<Charge<W>> },
+        // `held`: its answer is held open. It is settled at its head, or every stream would count
+        // as something in flight.
+        Inside { #[pin] future: F, charge: Option<Charge<W>>, held: bool },
         Answered { answer: Option<Response<W::Body>> },
     }
 }
@@ -116,15 +121,10 @@ where
     S: Service<Request<B>>,
     W: Wiring,
 {
-    fn enter(
-        gate: &Arc<Gate<W>>,
-        inner: &mut S,
-        request: Request<B>,
-        admission: Admission,
-    ) -> Self {
-        let mut charge = Charge::new(Arc::clone(gate), admission);
-        let future = charge.work(|| inner.call(request));
-        Self::Inside { future, charge: Some(charge) }
+    /// Calls the service. What it does at once is measured with its first poll, which follows.
+    fn enter(inner: &mut S, request: Request<B>, facts: &Facts, charge: Charge<W>) -> Self {
+        let held = facts.route.door == Door::Stream;
+        Self::Inside { future: inner.call(request), charge: Some(charge), held }
     }
 }
 
@@ -139,20 +139,21 @@ where
         let mut this = self.project();
         loop {
             let next = match this.stage.as_mut().project() {
-                StageProjection::Waiting { wait, inner, waiting } => {
-                    let called = ready!(wait.poll(context));
-                    let (Some(mut inner), Some(waiting)) = (inner.take(), waiting.take()) else {
-                        return Poll::Pending;
-                    };
-                    let Waiting { request, facts, verdict } = waiting;
+                StageProjection::Waiting { waiting } => {
+                    let Some(held) = waiting.as_mut() else { return Poll::Pending };
+                    let called = ready!(Pin::new(&mut held.wait).poll(context));
+                    let Some(held) = waiting.take() else { return Poll::Pending };
+                    let Waiting { gate, mut inner, request, facts, verdict, .. } = *held;
                     match called {
                         Called::Serve(admission) => {
-                            Stage::enter(this.gate, &mut inner, request, admission)
+                            let began = gate.wiring.begin(None);
+                            let charge = Charge::new(gate, admission, began);
+                            Stage::enter(&mut inner, request, &facts, charge)
                         }
                         Called::Refuse(refusal) => {
-                            let (turned, wiring) =
-                                (TurnedAway::Refused(refusal), &this.gate.wiring);
-                            let answer = wiring.turned_away(&request, &turned, &facts, verdict);
+                            let turned = TurnedAway::Refused(refusal);
+                            let answer =
+                                gate.wiring.turned_away(&request, &turned, &facts, verdict);
                             Stage::Answered { answer: Some(answer) }
                         }
                     }
@@ -161,11 +162,11 @@ where
                     let answer = ready!(future.poll(context))?;
                     return Poll::Ready(Ok(answer.map(Settled::free)));
                 }
-                StageProjection::Inside { mut future, charge } => {
+                StageProjection::Inside { mut future, charge, held } => {
                     let Some(owed) = charge.as_mut() else { return Poll::Pending };
                     let answer = ready!(owed.work(|| future.as_mut().poll(context)));
                     let Some(mut owed) = charge.take() else { return Poll::Pending };
-                    if *this.held {
+                    if *held {
                         owed.end();
                     }
                     let answer = answer?.map(|body| Settled::of(body, owed));

@@ -31,7 +31,7 @@ impl Wiring for World {
     type Body = Full<Bytes>;
     type Began = u64;
 
-    fn facts<B>(&self, request: &mut Request<B>) -> Option<Facts> {
+    fn facts<B>(&self, request: &mut Request<B>) -> Option<(Facts, u64)> {
         if request.uri().path() == "/health" {
             return None;
         }
@@ -44,7 +44,7 @@ impl Wiring for World {
             active_days: 60,
         });
         let door = if request.uri().path() == "/stream" { Door::Stream } else { Door::Api };
-        Some(Facts {
+        let facts = Facts {
             address: IpAddr::V4(Ipv4Addr::from_bits(number("host").unwrap_or(1) << 8)),
             direct: true,
             credentials: Credentials { member, ..Credentials::default() },
@@ -55,7 +55,8 @@ impl Wiring for World {
                 door,
             },
             traits: [1; TRAITS],
-        })
+        };
+        Some((facts, self.begin(None)))
     }
 
     fn turned_away<B>(
@@ -86,12 +87,17 @@ impl Wiring for World {
         self.overruled.fetch_add(1, Relaxed);
     }
 
-    fn begin(&self) -> u64 {
-        self.work_ns.load(Relaxed)
+    fn now_at(&self, _: u64) -> Now {
+        self.now()
     }
 
-    fn spent_ns(&self, began: u64) -> u64 {
-        self.work_ns.load(Relaxed) - began
+    fn begin(&self, last: Option<u64>) -> u64 {
+        last.unwrap_or_else(|| self.work_ns.load(Relaxed))
+    }
+
+    fn lap(&self, began: u64) -> (u64, u64) {
+        let now = self.work_ns.load(Relaxed);
+        (now - began, now)
     }
 }
 

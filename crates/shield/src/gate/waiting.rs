@@ -44,7 +44,7 @@ impl<W: Wiring> Drop for Wait<W> {
         }
         // Called while its caller left: what was given to it goes back.
         if let Ok(Called::Serve(admission)) = heard.try_recv() {
-            self.gate.settle(admission, Outcome::Cancelled { cost_ns: Some(0) });
+            self.gate.settle(admission, Outcome::Cancelled { cost_ns: Some(0) }, None);
         }
     }
 }
