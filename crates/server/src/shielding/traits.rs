@@ -5,7 +5,7 @@
 
 use super::routes::Found;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Version,
+    HeaderMap, HeaderName, Method, Request, Version,
     header::{ACCEPT_LANGUAGE, COOKIE, REFERER, USER_AGENT},
 };
 use shield::decide::Traits;
@@ -28,19 +28,57 @@ pub(super) struct Origin {
 
 /// The traits of a request as it came, before anything is taken out of its headers.
 pub(super) fn of<B>(request: &Request<B>, origin: Origin, found: Found) -> Traits {
-    let headers = request.headers();
-    let text = |name: HeaderName| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
+    let seen = Seen::of(request.headers());
     [
         origin.network,
         origin.country,
         version(request.version()),
-        names(headers),
-        family(text(USER_AGENT)),
+        seen.names,
+        family(seen.agent),
         origin.greeting,
-        hash(0, start(text(ACCEPT_LANGUAGE), LANGUAGE_BYTES)),
-        presence(headers),
+        hash(0, start(seen.languages, LANGUAGE_BYTES)),
+        1 + u64::from(seen.has_cookie) + 2 * u64::from(seen.has_referer),
         shape(request, found),
     ]
+}
+
+/// What is looked at of headers, gathered in one pass: a question for each would hash its name.
+struct Seen<'a> {
+    /// Which headers there are, in which order. Cookies are a trait of their own.
+    names: u64,
+    agent: &'a [u8],
+    languages: &'a [u8],
+    has_cookie: bool,
+    has_referer: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let (agent, languages) = (&[][..], &[][..]);
+        let mut seen = Self { names: 1, agent, languages, has_cookie: false, has_referer: false };
+        let mut last = None::<&HeaderName>;
+        for (name, value) in headers {
+            // Another line of the same header tells nothing new.
+            if last.replace(name).is_some_and(|last| std::ptr::eq(last, name)) {
+                continue;
+            }
+            if *name == COOKIE {
+                seen.has_cookie = true;
+                continue;
+            }
+            if *name == USER_AGENT {
+                seen.agent = value.as_bytes();
+            } else if *name == ACCEPT_LANGUAGE {
+                seen.languages = value.as_bytes();
+            } else if *name == REFERER {
+                seen.has_referer = true;
+            }
+            let name = name.as_str().as_bytes();
+            let word = word(name) ^ (name.len() as u64) << 56;
+            seen.names = mix(seen.names.rotate_left(7), word);
+        }
+        seen
+    }
 }
 
 fn version(version: Version) -> u64 {
@@ -50,16 +88,6 @@ fn version(version: Version) -> u64 {
         Version::HTTP_2 => 3,
         _ => 4,
     }
-}
-
-/// Which headers there are, in which order. Cookies are a trait of their own.
-fn names(headers: &HeaderMap) -> u64 {
-    let others = headers.keys().filter(|name| *name != COOKIE);
-    others.fold(1, |hash, name| {
-        let name = name.as_str().as_bytes();
-        let word = word(name) ^ (name.len() as u64) << 56;
-        mix(hash.rotate_left(7), word)
-    })
 }
 
 /// A user agent without its numbers: versions change every few weeks, families do not.
@@ -79,10 +107,6 @@ const fn without_numbers(word: u64) -> u64 {
     let past_nine = seven + ONES * (0x80 - (b'9' as u64 + 1));
     let digits = from_dot & !past_nine & !word & HIGH;
     word & !((digits >> 7) * 0xff)
-}
-
-fn presence(headers: &HeaderMap) -> u64 {
-    1 + u64::from(headers.contains_key(COOKIE)) + 2 * u64::from(headers.contains_key(REFERER))
 }
 
 /// The method, how deep the path is, how much of a query there is. `decide` adds the route.
@@ -177,6 +201,9 @@ mod tests {
         check(&[("host", "a")], &[("host", "b")], &[]);
         check(&[("cookie", "a=b")], &[], &[7]);
         check(&[("referer", "a")], &[("referer", "b")], &[]);
+        check(&[("referer", "a")], &[], &[3, 7]);
+        check(&[("accept", "a"), ("accept", "b")], &[("accept", "a")], &[]);
+        check(&[("user-agent", "x"), ("user-agent", "y")], &[("user-agent", "x")], &[]);
         check(&[], &[("user-agent", "x")], &[3, 4]);
     }
 
