@@ -213,12 +213,13 @@ impl State {
 
     /// Who leaves the queue now; ask until there is none.
     pub fn next(&mut self, now: Now) -> Option<(Place, Called)> {
+        // As after nearly every request: nobody waits.
+        if self.queue.is_empty() && self.evicted.is_empty() {
+            return None;
+        }
         self.flow_on(now);
         if let Some((place, admission)) = self.evicted.pop() {
             return Some((place, Called::Refuse(self.dismiss(&admission))));
-        }
-        if self.queue.is_empty() {
-            return None;
         }
         if let Some((place, waiting)) = self.queue.expired(now.us) {
             return Some((place, Called::Refuse(self.dismiss(&waiting.admission))));

@@ -48,6 +48,9 @@ pub struct Meter {
     cells: Box<[u64]>,
     mask: usize,
     window_us: u64,
+    /// The window that was added to last, and when it began: a request divides for none of this.
+    latest: (u16, u64),
+    share_a_us: f64,
 }
 
 impl Meter {
@@ -56,11 +59,15 @@ impl Meter {
     pub fn new(keys: usize, window_us: u64) -> Self {
         let width = keys.max(64).next_power_of_two();
         let cells = vec![0; width * ROWS].into_boxed_slice();
-        Self { cells, mask: width - 1, window_us: window_us.max(1) }
+        let window_us = window_us.max(1);
+        let share_a_us = 1.0 / real(window_us);
+        // The first window has this number: see `moment`.
+        Self { cells, mask: width - 1, window_us, latest: (2, 0), share_a_us }
     }
 
     /// Adds to a key, and answers what it has used with it.
     pub fn add(&mut self, hash: u64, amount: u32, now_us: u64) -> u32 {
+        self.reach(now_us);
         let (window, fading) = self.moment(now_us);
         let mut read = [Cell { window, current: 0, previous: 0 }; ROWS];
         let mut least = (AMOUNT_MAX, AMOUNT_MAX);
@@ -100,10 +107,26 @@ impl Meter {
     /// never written must not pass for one of this window or the last. They come round after 65,536
     /// windows (six days of 8 s), when a cell untouched since then would count once more, for one
     /// window.
+    #[inline]
     fn moment(&self, now_us: u64) -> (u16, f64) {
+        let (window, began_us) = self.latest;
+        let passed_us = now_us.wrapping_sub(began_us);
+        if passed_us < self.window_us {
+            return (window, 1.0 - real(passed_us) * self.share_a_us);
+        }
         let window = (now_us / self.window_us + 2) & u64::from(u16::MAX);
-        let passed = real(now_us % self.window_us) / real(self.window_us);
+        let passed = real(now_us % self.window_us) * self.share_a_us;
         (u16::try_from(window).unwrap_or(0), 1.0 - passed)
+    }
+
+    /// Remembers the window of a time.
+    #[inline]
+    fn reach(&mut self, now_us: u64) {
+        let (_, began_us) = self.latest;
+        if now_us.wrapping_sub(began_us) >= self.window_us {
+            let (window, _) = self.moment(now_us);
+            self.latest = (window, now_us - now_us % self.window_us);
+        }
     }
 
     /// Where a key's cells are: each row looks at other bits of the hash.
