@@ -64,10 +64,13 @@ impl Transport {
             return None;
         }
         let secure = if self == Self::Secure { "; Secure" } else { "" };
-        let age = max_age_s.map_or_else(String::new, |age| format!("; Max-Age={age}"));
+        // Each new visitor is given one: joined in one piece, and not looked at again.
         let name = self.name(name);
-        let cookie = format!("{name}={value}; Path=/{reach}; SameSite=Lax{secure}{age}");
-        HeaderValue::from_str(&cookie).ok()
+        let age = max_age_s.map(|age| age.to_string());
+        let (max_age, age) = age.as_deref().map_or(("", ""), |age| ("; Max-Age=", age));
+        let parts =
+            [name.as_str(), "=", value, "; Path=/", reach, "; SameSite=Lax", secure, max_age, age];
+        HeaderValue::try_from(parts.concat()).ok()
     }
 
     /// A `Set-Cookie` value that takes the cookie away.

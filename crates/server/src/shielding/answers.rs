@@ -218,7 +218,8 @@ impl Hook for Cookies {
     type Kept = Due;
 
     fn before<B>(&self, request: &mut Request<B>) -> Result<Due, Box<Response>> {
-        let reads = *request.method() == Method::GET;
+        // What apps ask for is no page, whose answer need not be looked at.
+        let reads = *request.method() == Method::GET && !request.uri().path().starts_with("/api/");
         Ok(Due { carried: request.extensions_mut().remove::<Carried>(), reads })
     }
 
