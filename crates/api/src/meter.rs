@@ -134,12 +134,15 @@ impl Allowances {
         let special = special(request.method(), request.uri());
         let count = Count { special, now_ms: api.social.now().ms() };
         let address = || principal((api.address_of)(request.extensions(), request.headers()));
-        let Some(text) = bearer(request.headers()) else {
-            return Told::Report(count.of_address(api, address()));
-        };
+        // What was opened on the way in need not be looked for again.
         let token = match request.extensions().get::<Bearer>() {
             Some(Bearer(opened)) => opened.map(|opened| opened.token),
-            None => token_of(&api.sealer, text),
+            None => {
+                let Some(text) = bearer(request.headers()) else {
+                    return Told::Report(count.of_address(api, address()));
+                };
+                token_of(&api.sealer, text)
+            }
         };
         let Some(token) = token else {
             let told = Told::Report(count.of_address(api, address()));
