@@ -25,6 +25,12 @@ pub const HARVESTED: u32 = 2_000;
 pub const OFFERED_PER_S_MAX: f64 = 200_000.0;
 /// Connections that a SYN flood asks for in a second.
 pub const SYN_PER_S: f64 = 20_000.0;
+/// Sockets that segments leave by. What one has sent and the link has not taken yet is bounded by
+/// its buffer (200 KiB, some 90 segments); so many together hold four times what the narrow link
+/// has room for, so that it is the link that drops.
+pub const SENDERS: usize = 32;
+/// Segments of a full link that are made once and sent over and over.
+pub const SEGMENTS_MADE: usize = 4_096;
 /// How long a half-open connection is kept, in s: five repetitions (tcp(7), `tcp_synack_retries`).
 pub const SYN_KEPT_S: f64 = 63.0;
 /// Multiples of one core that a vector's requests should cost. Ten is what the promise names.

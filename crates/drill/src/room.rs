@@ -5,12 +5,15 @@
 
 use std::{fs::File, io, net::Ipv4Addr, os::fd::AsRawFd as _, process::Command, sync::Arc, thread};
 
+use serde_json::Value;
+
 use crate::system;
 
 /// A room.
 #[derive(Clone, Debug)]
 pub struct Room {
     network: Arc<File>,
+    fitting: Fitting,
 }
 
 /// What a room must have.
@@ -20,7 +23,8 @@ pub(crate) enum Fitting {
     Addresses,
     /// Addresses that lead nowhere: [`SILENT`].
     Silence,
-    /// A loopback that carries no more than [`LINK_BYTES_PER_S`].
+    /// A loopback that carries no more than [`LINK_BYTES_PER_S`], and so what everybody shares on
+    /// the way to the server.
     NarrowLink,
 }
 
@@ -83,7 +87,7 @@ impl Room {
             for (path, value) in settings {
                 std::fs::write(path, value)?;
             }
-            Ok(Self { network: Arc::new(File::open("/proc/thread-self/ns/net")?) })
+            Ok(Self { network: Arc::new(File::open("/proc/thread-self/ns/net")?), fitting })
         });
         made.join().unwrap_or_else(|_| Err(io::Error::other("making a room broke off")))
     }
@@ -101,10 +105,25 @@ impl Room {
         false
     }
 
-    /// Connections that the kernel has dropped in it before a server saw them; asked by a thread
-    /// that is in it.
+    /// What the kernel has dropped in it before a server saw it, of everybody's: connections asked
+    /// for, by the listening socket and by a shield's own table; and where the link is narrow, the
+    /// packets that it did not carry. Asked by a thread that is in it.
     pub(crate) fn dropped_here(&self) -> Option<u64> {
-        dropped(&std::fs::read_to_string("/proc/thread-self/net/netstat").ok()?)
+        let table = std::fs::read_to_string("/proc/thread-self/net/netstat").ok()?;
+        let link = match self.fitting {
+            Fitting::NarrowLink => lost(&said("tc -s -j qdisc show dev lo")?)?,
+            Fitting::Addresses | Fitting::Silence => 0,
+        };
+        // Without the command nobody is denied by name either way: it is told as none.
+        let denied = said("nft -j list counters").and_then(|it| denied(&it)).unwrap_or(0);
+        Some(counted(&table, "ListenDrops")? + link + denied)
+    }
+
+    /// Connections asked for in it that the kernel has answered with a cookie, and so kept nothing
+    /// of; asked by a thread that is in it.
+    pub(crate) fn cookies_here(&self) -> Option<u64> {
+        let table = std::fs::read_to_string("/proc/thread-self/net/netstat").ok()?;
+        counted(&table, "SyncookiesSent")
     }
 
     /// Lets a command start in it; the room must be there when it does.
@@ -114,13 +133,37 @@ impl Room {
     }
 }
 
-/// `ListenDrops` of the table (proc_net_netstat(5)): a line of names and one of numbers.
-fn dropped(table: &str) -> Option<u64> {
+/// A figure of the table (proc_net_netstat(5)): a line of names and one of numbers.
+fn counted(table: &str, wanted: &str) -> Option<u64> {
     let mut lines = table.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, numbers) = (lines.next()?, lines.next()?);
     let mut both = names.split(' ').zip(numbers.split(' '));
-    both.find(|(name, _)| *name == "ListenDrops")?.1.parse().ok()
+    both.find(|(name, _)| *name == wanted)?.1.parse().ok()
 }
+
+/// What a command says; none where it is missing, or fails.
+fn said(line: &str) -> Option<Vec<u8>> {
+    let mut words = line.split(' ');
+    let output = Command::new(words.next()?).args(words).output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+/// Packets that a device's queues have dropped (`tc -s -j qdisc show`).
+fn lost(queues: &[u8]) -> Option<u64> {
+    let queues: Vec<Value> = serde_json::from_slice(queues).ok()?;
+    Some(queues.iter().filter_map(|queue| queue.get("drops")?.as_u64()).sum())
+}
+
+/// Packets that a shield's table has dropped (`nft -j list counters`).
+fn denied(counters: &[u8]) -> Option<u64> {
+    let all: Value = serde_json::from_slice(counters).ok()?;
+    let entries = all.get("nftables")?.as_array()?.iter().filter_map(|entry| entry.get("counter"));
+    let dropped = entries.filter(|counter| counter.get("name") == Some(&DROPPED.into()));
+    Some(dropped.filter_map(|counter| counter.get("packets")?.as_u64()).sum())
+}
+
+/// What a shield's table calls its counter.
+const DROPPED: &str = "dropped";
 
 #[cfg(test)]
 mod tests {
@@ -130,8 +173,14 @@ mod tests {
     fn drops_are_read_by_their_name() {
         let table = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 2 50\n\
                      IpExt: InNoRoutes\nIpExt: 0\n";
-        assert_eq!(dropped(table), Some(50));
-        assert_eq!(dropped("IpExt: a\nIpExt: 1\n"), None);
+        assert_eq!(counted(table, "ListenDrops"), Some(50));
+        assert_eq!(counted(table, "SyncookiesSent"), Some(1));
+        assert_eq!(counted("IpExt: a\nIpExt: 1\n", "ListenDrops"), None);
+        let queues = br#"[{"kind":"tbf","drops":7,"bytes":9},{"kind":"fq","drops":2},{}]"#;
+        assert_eq!((lost(queues), lost(b"qdisc tbf")), (Some(9), None));
+        let counters = br#"{"nftables":[{"metainfo":{}},{"counter":{"name":"dropped","packets":5}},
+            {"counter":{"name":"seen","packets":80}}]}"#;
+        assert_eq!((denied(counters), denied(b"{}")), (Some(5), None));
     }
 
     #[test]

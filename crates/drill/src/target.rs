@@ -10,7 +10,7 @@ use std::{
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::room::Room;
+use crate::{limits::SENDERS, room::Room};
 
 /// An address in 127.0.0.0/8, or ::1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,9 +100,12 @@ impl LoopbackTarget {
     }
 }
 
-/// Sends segments with a sender of their own choice to a target on IPv4, from inside a room.
+/// Sends segments with a sender of their own choice to a target on IPv4, from inside a room. What
+/// one socket has sent waits for room on the link, as one machine does for its own; a flood is of
+/// many machines, and does not: so there are several sockets, and what finds no room is lost there.
 pub(crate) struct Gun {
-    socket: Socket,
+    sockets: Vec<Socket>,
+    next: usize,
     address: SockAddr,
     /// Where to.
     pub to: (Ipv4Addr, u16),
@@ -117,18 +120,25 @@ impl LoopbackTarget {
         let IpAddr::V4(ip) = self.address.ip() else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        // IPPROTO_RAW: what is sent begins with its IP header.
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255)))?;
-        socket.set_nonblocking(true)?;
-        Ok(Gun { socket, address: self.address.into(), to: (ip, self.address.port()) })
+        let raw = || {
+            // IPPROTO_RAW: what is sent begins with its IP header.
+            let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255)))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        let sockets = (0..SENDERS).map(|_| raw()).collect::<io::Result<_>>()?;
+        let to = (ip, self.address.port());
+        Ok(Gun { sockets, next: 0, address: self.address.into(), to })
     }
 }
 
 impl Gun {
     /// Sends one.
     #[expect(clippy::disallowed_methods, reason = "into a room without a way out")]
-    pub(crate) fn shoot(&self, segment: &[u8]) -> io::Result<()> {
-        self.socket.send_to(segment, &self.address).map(drop)
+    pub(crate) fn shoot(&mut self, segment: &[u8]) -> io::Result<()> {
+        self.next = (self.next + 1) % SENDERS;
+        let socket = self.sockets.get(self.next).ok_or(io::ErrorKind::NotConnected)?;
+        socket.send_to(segment, &self.address).map(drop)
     }
 }
 

@@ -155,8 +155,12 @@ pub struct AttackCounts {
     pub refused: u64,
     /// Those without an answer.
     pub dropped: u64,
-    /// What the kernel dropped before the server saw it; none where nobody counts that.
+    /// What the kernel dropped before the server saw it, of everybody's: connections asked for, or
+    /// packets where the link is what is full; none where nobody counts that.
     pub dropped_kernel: Option<u64>,
+    /// Connections asked for that the kernel answered with a SYN cookie, and so kept nothing of:
+    /// neither dropped nor held; none where nobody counts that.
+    pub cookies: Option<u64>,
     /// Connections that were not made, or not to the handshake's end.
     pub unconnected: u64,
     /// The most connections that were held at once.
@@ -420,6 +424,7 @@ fn attack_of(measured: &Measured<'_>) -> AttackCounts {
         refused: ledger.refused.load(Ordering::Relaxed),
         dropped: ledger.dropped.load(Ordering::Relaxed),
         dropped_kernel: *ledger.dropped_kernel.lock(),
+        cookies: *ledger.cookies.lock(),
         unconnected: ledger.unconnected.load(Ordering::Relaxed),
         held: ledger.held_most.load(Ordering::Relaxed),
         sources: ledger.sources(),

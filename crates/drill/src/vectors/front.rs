@@ -104,6 +104,8 @@ pub(crate) struct Ledger {
     pub held_most: AtomicUsize,
     /// Connections that the kernel dropped before the server saw them, where that is known.
     pub dropped_kernel: Mutex<Option<u64>>,
+    /// Connections asked for that the kernel answered with a cookie, where that is known.
+    pub cookies: Mutex<Option<u64>>,
     /// Which of the 2^24 sources came.
     sources: Vec<AtomicU64>,
 }
@@ -120,6 +122,7 @@ impl Default for Ledger {
             held: AtomicUsize::new(0),
             held_most: AtomicUsize::new(0),
             dropped_kernel: Mutex::default(),
+            cookies: Mutex::default(),
             sources: (0..1 << 18).map(|_| AtomicU64::new(0)).collect(),
         }
     }

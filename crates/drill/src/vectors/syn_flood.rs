@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use crate::{
     chance::Chance,
     measure::Schedule,
-    room::{Fitting, SILENT},
+    room::{Fitting, Room, SILENT},
     vectors::{Family, Front, Resource, Vector, front::Ledger},
     wire::segments::{SYN, Segment},
 };
@@ -26,23 +26,29 @@ pub(super) const VECTOR: Vector = Vector {
 const AT_ONCE: u32 = 32;
 
 async fn attack(front: Arc<Front>) {
-    shoot(front, AT_ONCE, |chance, to| {
+    // Asked on this thread, which is in the room.
+    let cookies = || front.room.as_ref().and_then(Room::cookies_here);
+    let before = cookies();
+    shoot(Arc::clone(&front), AT_ONCE, |chance, to| {
         let number = u32::try_from(chance.below(1 << 17)).unwrap_or(0);
         let port = u16::try_from(1_024 + chance.below(60_000)).unwrap_or(1_024);
         let sequence = u32::try_from(chance.below(1 << 32)).unwrap_or(0);
         let from = (std::net::Ipv4Addr::from_bits(SILENT.to_bits() + number), port);
-        Segment { from, to, sequence, flags: SYN, payload: &[] }.bytes()
+        Segment { from, to, sequence, flags: SYN, payload: &[] }.bytes().into()
     })
     .await;
+    let sent = cookies().zip(before).map(|(all, old)| all.saturating_sub(old));
+    *front.ledger.cookies.lock() = sent;
 }
 
 /// Sends segments at the front's rate, some at once.
 pub(super) async fn shoot(
     front: Arc<Front>,
     at_once: u32,
-    make: impl Fn(&mut Chance, (std::net::Ipv4Addr, u16)) -> Vec<u8> + Send,
+    mut make: impl FnMut(&mut Chance, (std::net::Ipv4Addr, u16)) -> Arc<[u8]> + Send,
 ) {
-    let Some(gun) = front.room.as_ref().and_then(|room| front.dialer.target.gun(room).ok()) else {
+    let Some(mut gun) = front.room.as_ref().and_then(|room| front.dialer.target.gun(room).ok())
+    else {
         return;
     };
     let per_s = front.offer.per_s / f64::from(at_once);
@@ -56,7 +62,7 @@ pub(super) async fn shoot(
             continue;
         }
         for _ in 0..at_once {
-            // What the system does not take is lost as on a link, and was not offered.
+            // What the system does not take has not come to the link, and was not offered.
             if gun.shoot(&make(&mut chance, gun.to)).is_ok() {
                 Ledger::add(&front.ledger.offered, 1);
             }

@@ -190,7 +190,7 @@ fn the_json_has_the_names_that_scripts_read_and_no_others_but_these() {
     }
     let read = ["dropped", "dropped_kernel", "offered", "refused", "served", "sources"];
     let attack = &phases[1]["attack"];
-    assert_eq!(names(attack, &["unconnected", "held", "generator_share"]), read);
+    assert_eq!(names(attack, &["cookies", "unconnected", "held", "generator_share"]), read);
     for bound in vector["bounds"].as_array().expect("bounds") {
         assert_eq!(names(bound, &[]), ["limit", "name", "ok", "value"]);
     }
