@@ -81,6 +81,8 @@ pub struct Evidence {
     /// What the best policy could serve of members, returning visitors, newcomers and newcomers
     /// without scripts, by simulation; none where it was not simulated.
     pub ceiling: Option<[f64; 4]>,
+    /// Conversations in which its listening address showed; none where nobody looked.
+    pub origin_shown: Option<u64>,
     /// Whether what is attacked is not the server's, so that nobody could be served.
     pub is_lost: bool,
 }
@@ -188,6 +190,8 @@ fn bounds(shown: &Evidence) -> Vec<Bound> {
         most("refused_in_calm", 0.0, Some(shown.calm_refused as f64)),
         most("peak_rss_mb", PEAK_MB_MAX, Some(shown.peak_mb)),
     ]);
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    bounds.extend(shown.origin_shown.map(|count| most("origin_shown", 0.0, Some(count as f64))));
     bounds
 }
 
@@ -255,6 +259,7 @@ mod tests {
             lag_ms: 1.0,
             calm: (1_500, 0),
             ceiling: None,
+            origin_shown: None,
             is_lost: false,
         }
     }
@@ -283,6 +288,8 @@ mod tests {
         check(|it| it.recover_s = Some(6.0), Verdict::Fail, &["time_to_recover_s"]);
         check(|it| it.calm_refused = 1, Verdict::Fail, &["refused_in_calm"]);
         check(|it| it.peak_mb = 513.0, Verdict::Fail, &["peak_rss_mb"]);
+        check(|it| it.origin_shown = Some(0), Verdict::Pass, &[]);
+        check(|it| it.origin_shown = Some(1), Verdict::Fail, &["origin_shown"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod guise;
 mod judge;
 pub mod limits;
 pub mod measure;
+mod outside;
 pub mod peer;
 mod people;
 mod plan;
@@ -28,6 +29,7 @@ mod vectors;
 mod wire;
 
 pub use judge::{Bound, Evidence, Verdict, judge};
+pub use outside::Outside;
 pub use people::Crowd;
 pub use plan::Plan;
 pub use report::{

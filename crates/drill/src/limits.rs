@@ -25,6 +25,15 @@ pub const HARVESTED: u32 = 2_000;
 pub const OFFERED_PER_S_MAX: f64 = 200_000.0;
 /// Connections that a SYN flood asks for in a second.
 pub const SYN_PER_S: f64 = 20_000.0;
+/// Letters that an instance is made to send, in a second. Past what it gives to one account and one
+/// address in an hour it sends none, which is its right.
+pub const LETTERS_PER_S: f64 = 10.0;
+/// Conversations that the other side holds at once. Past it: the next waits.
+pub const CONVERSATIONS_MAX: usize = 64;
+/// Bytes of one. Past it: it is over.
+pub const LETTER_BYTES_MAX: u64 = 1024 * 1024;
+/// How long one may last, in s. Past it: it is over.
+pub const CONVERSATION_S: u64 = 30;
 /// Sockets that segments leave by. What one has sent and the link has not taken yet is bounded by
 /// its buffer (200 KiB, some 90 segments); so many together hold four times what the narrow link
 /// has room for, so that it is the link that drops.

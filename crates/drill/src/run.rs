@@ -19,10 +19,11 @@ use crate::{
     clock,
     limits::{
         ATTACK_SHARE, CALIBRATION_MS, CALIBRATION_PER_S, CALIBRATION_SHARE,
-        CALIBRATION_STREAMS_PER_S, HOARDERS_MAX, LOOK_MS, OFFERED_PER_S_MAX, OVERLOAD_PLANNED,
-        OVERLOAD_WANTED, PEACE_S, REHEARSAL_MS, SOURCES, SYN_PER_S,
+        CALIBRATION_STREAMS_PER_S, HOARDERS_MAX, LETTERS_PER_S, LOOK_MS, OFFERED_PER_S_MAX,
+        OVERLOAD_PLANNED, OVERLOAD_WANTED, PEACE_S, REHEARSAL_MS, SOURCES, SYN_PER_S,
     },
     measure::{Board, Marks, Phase, Population},
+    outside::Outside,
     people::{self, Town},
     plan::Plan,
     report::{Report, VectorReport, report_of},
@@ -117,7 +118,10 @@ pub fn drill(
             }
         };
         let has_proxies = vector.family == Family::Door;
-        let scene = stage.raise(Setting { files, defence, room: room.clone(), has_proxies })?;
+        let has_outside = vector.resource == Resource::Letters;
+        let room_of_it = room.clone();
+        let setting = Setting { files, defence, room: room_of_it, has_proxies, has_outside };
+        let scene = stage.raise(setting)?;
         let run = Run { vector, scene: &scene, plan, seed, files, defence, room };
         if let Some(report) = run.whole(&*stage, watch, stop)? {
             watch.done(&report);
@@ -183,6 +187,8 @@ pub(crate) struct Measured<'m> {
     pub seats: Option<u64>,
     pub peak_bytes: u64,
     pub generator_share: f64,
+    /// Whom the instance calls, where they look at it.
+    pub outside: Option<&'m Outside>,
     /// The best that could be had, by the overload.
     pub ceiling: &'m dyn Fn(f64) -> Option<[f64; 4]>,
 }
@@ -242,6 +248,7 @@ impl Run<'_> {
             seats,
             peak_bytes,
             generator_share,
+            outside: self.scene.outside.as_ref(),
         })))
     }
 
@@ -401,6 +408,7 @@ impl Run<'_> {
             // Each connection brings all it has at once.
             Resource::Memory { .. } => Offer { per_s: OFFERED_PER_S_MAX, hoarders: 0 },
             Resource::HalfOpen { .. } => Offer { per_s: SYN_PER_S, hoarders: 0 },
+            Resource::Letters => Offer { per_s: LETTERS_PER_S, hoarders: 0 },
             Resource::Link { bytes_per_s } => {
                 let carried = f64::from(bytes_per_s) / f64::from(SEGMENT_BYTES);
                 Offer { per_s: carried * OVERLOAD_WANTED, hoarders: 0 }

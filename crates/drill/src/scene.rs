@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
+    outside::Outside,
     room::Room,
     system::Process,
     target::{LoopbackTarget, Source},
@@ -61,6 +62,9 @@ pub struct Setting {
     /// Whether people reach it through proxies ([`crate::atlas::PROXIES`], which announce whom they
     /// speak for by the PROXY protocol), and by its own rule in no other way.
     pub has_proxies: bool,
+    /// Whether it sends mail, to who looks where it comes from ([`Outside`]): through the proxy
+    /// there, and without a defence directly.
+    pub has_outside: bool,
 }
 
 /// A member of the scratch instance.
@@ -110,6 +114,8 @@ pub struct Scene {
     pub visit_cookie: Option<VisitCookie>,
     /// Makes what solving a challenge earns; none where there are no challenges.
     pub clearance_cookie: Option<ClearanceCookie>,
+    /// Whom it calls by itself, where somebody looks at that.
+    pub outside: Option<Outside>,
 }
 
 /// Why there is no instance to drill.

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
 };
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -140,6 +140,16 @@ impl Gun {
         let socket = self.sockets.get(self.next).ok_or(io::ErrorKind::NotConnected)?;
         socket.send_to(segment, &self.address).map(drop)
     }
+}
+
+/// Listens at an address of the drill's own, on a free port.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn listen(at: Source) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((at.address(), 0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// An address that the drill comes from: one of 127.0.0.0/8, all of which Linux lets anybody bind;

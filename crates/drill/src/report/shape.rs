@@ -8,6 +8,7 @@ use crate::{
     judge::{Bound, Evidence, Verdict, judge, p99_limit_ms},
     limits::SYN_KEPT_S,
     measure::{Phase, Population, Second},
+    outside::Outside,
     run::Measured,
     scene::Defence,
     system,
@@ -281,6 +282,7 @@ pub(crate) fn report_of(measured: &Measured<'_>) -> VectorReport {
         lag_ms: measured.board.lag_ms(),
         calm: lost_in_calm(measured),
         ceiling,
+        origin_shown: measured.outside.map(Outside::shown),
         is_lost: measured.vector.is_lost(),
     };
     let (verdict, bounds, why) = judge(&shown);
@@ -374,6 +376,10 @@ fn offered(measured: &Measured<'_>) -> (f64, f64) {
         Resource::HalfOpen { places } => {
             let overload = made / seconds * SYN_KEPT_S / f64::from(places);
             (overload, made / planned.max(1.0))
+        }
+        Resource::Letters => {
+            let letters = measured.outside.map_or(0, Outside::letters) as f64;
+            (letters, made / planned.max(1.0))
         }
         Resource::Link { bytes_per_s } => {
             let bytes = made / seconds * f64::from(SEGMENT_BYTES);

@@ -184,6 +184,7 @@ pub(super) fn load(vector: &VectorReport) -> String {
         }
         Resource::Memory { .. } => "512 MiB".to_owned(),
         Resource::HalfOpen { places } => format!("{places} places for half-open connections"),
+        Resource::Letters => "one letter".to_owned(),
         Resource::Link { bytes_per_s } => {
             format!("a link of {} Mbit/s, narrowed for the run", bytes_per_s / 125_000)
         }

@@ -20,6 +20,7 @@ mod login_flood;
 mod low_and_wide;
 mod made_you_reset;
 mod mutate;
+mod origin_leak;
 mod page_flood;
 mod pulse;
 mod rapid_reset;
@@ -129,6 +130,9 @@ pub enum Resource {
         /// How many there are.
         places: u32,
     },
+    /// What the server sends by itself: letters that have come to the other side / the one that it
+    /// takes to show an address.
+    Letters,
     /// The link itself: bytes that are sent / bytes that it carries.
     Link {
         /// What it carries in a second.
@@ -157,7 +161,7 @@ pub struct Vector {
 }
 
 /// All vectors, in the order of lists and runs.
-pub const VECTORS: [&Vector; 35] = [
+pub const VECTORS: [&Vector; 36] = [
     &page_flood::VECTOR,
     &cache_bust::VECTOR,
     &search_flood::VECTOR,
@@ -193,6 +197,7 @@ pub const VECTORS: [&Vector; 35] = [
     &handshake_flood::VECTOR,
     &direct_origin::VECTOR,
     &forged_forwarded_for::VECTOR,
+    &origin_leak::VECTOR,
 ];
 
 impl Vector {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
+    chance::Chance,
     vectors::{
         Family, Front, Resource, Vector,
         flood::{BROWSER, Visit, flood, with},
@@ -33,21 +34,25 @@ async fn attack(front: Arc<Front>) {
     };
     let shared = Arc::clone(&front);
     flood(shared, 1, move |front, chance| {
-        let name = chance.word(14);
-        let body = format!(
-            "{{\"username\":\"{name}\",\"email\":\"{name}@drill.example\",\
-             \"password\":\"{name}-{name}\",\"agreement\":true,\"locale\":\"en\"}}"
-        );
-        let fields =
-            [BROWSER[0], ("Authorization", &*bearer), ("Content-Type", "application/json")];
-        let request = with(front, "POST", "/api/v1/accounts", &fields, body.as_bytes());
+        let request = sign_up(front, chance, &bearer);
         Visit::at_once(front.bots.one(chance), vec![request])
     })
     .await;
 }
 
+/// A sign-up with a fresh name.
+pub(super) fn sign_up(front: &Front, chance: &mut Chance, bearer: &str) -> Vec<u8> {
+    let name = chance.word(14);
+    let body = format!(
+        "{{\"username\":\"{name}\",\"email\":\"{name}@drill.example\",\
+         \"password\":\"{name}-{name}\",\"agreement\":true,\"locale\":\"en\"}}"
+    );
+    let fields = [BROWSER[0], ("Authorization", bearer), ("Content-Type", "application/json")];
+    with(front, "POST", "/api/v1/accounts", &fields, body.as_bytes())
+}
+
 /// A token of an app that the bots register, as any app may.
-async fn app_token(front: &Front) -> Option<String> {
+pub(super) async fn app_token(front: &Front) -> Option<String> {
     let json = [BROWSER[0], ("Content-Type", "application/json")];
     let mut wire = Wire::new(front.secure(front.bots.numbered(0)).await.ok()?);
     let app =

@@ -75,6 +75,7 @@ impl Toy {
             posts: vec![Post { author: "ann".to_owned(), id: "1".to_owned() }],
             visit_cookie: None,
             clearance_cookie: None,
+            outside: None,
         };
         Self { scene, _end: end }
     }

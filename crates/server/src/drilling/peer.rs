@@ -93,6 +93,7 @@ impl Peer {
             posts,
             visit_cookie: None,
             clearance_cookie: None,
+            outside: None,
         })
     }
 

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{Place, config, demo::ScriptClock, open, shielding, world::WallClock};
 use anyhow::Context as _;
-use drill::{Defence, LoopbackTarget, Plan, Scene, Setting, Stage, StageError, Stop, system};
+use drill::{
+    Defence, LoopbackTarget, Outside, Plan, Scene, Setting, Stage, StageError, Stop, system,
+};
 use httpkit::Sealer;
 use model::ports::Clock as _;
 use std::{
@@ -30,9 +32,6 @@ const READY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 /// Days by which the recorded peace is dated back.
 const PEACE_DAYS: u64 = 2;
-
-/// What the instance is told: what a host with open sign-up and no mail would write.
-const CONFIG: &str = "[signup]\nopen = true\nconfirm = false\n[log]\nlevel = \"error\"\n";
 
 /// Makes scratch instances.
 pub(crate) struct Scratch {
@@ -65,7 +64,7 @@ impl Scratch {
             child: None,
         };
         scratch.authority = certify(&scratch.folder).context("cannot make a certificate")?;
-        let config = scratch.configure(Defence::Shield, false)?;
+        let config = scratch.configure(Defence::Shield, false, None)?;
         let place = Place { data: scratch.template(), config: Some(config) };
         let now = WallClock.now();
         let clock = Arc::new(ScriptClock::at(now.plus_ms(-JOINED_DAYS * 86_400_000)));
@@ -82,7 +81,8 @@ impl Scratch {
     /// like, and dates that back: every instance begins as one that was there for days.
     pub(crate) async fn record(&mut self, plan: &Plan, seed: u64) -> anyhow::Result<()> {
         let defence = Defence::Shield;
-        let setting = Setting { files: None, defence, room: None, has_proxies: false };
+        let (room, has_proxies, has_outside) = (None, false, false);
+        let setting = Setting { files: None, defence, room, has_proxies, has_outside };
         let scene = self.begin(&setting, &self.template())?;
         let (process, plan) = (scene.process, *plan);
         let lived = move || drill::peace(&scene, &plan, seed, &Stop::default());
@@ -102,8 +102,17 @@ impl Scratch {
     }
 
     /// Writes the configuration of an instance; where it stands.
-    fn configure(&self, defence: Defence, has_proxies: bool) -> anyhow::Result<PathBuf> {
+    fn configure(
+        &self,
+        defence: Defence,
+        has_proxies: bool,
+        outside: Option<&Outside>,
+    ) -> anyhow::Result<PathBuf> {
         let mut lines = "[server]\ntitle = \"Drill\"\n".to_owned();
+        if outside.is_some() {
+            // Links in letters lead there.
+            lines.push_str("domain = \"drill.example\"\n");
+        }
         if has_proxies {
             // Without a defence there is no rule about who may come round the proxies either.
             let direct = if defence == Defence::None { "\"127.0.0.0/8\"" } else { "" };
@@ -113,7 +122,13 @@ impl Scratch {
                 drill::atlas::PROXIES
             ));
         }
-        lines.push_str(CONFIG);
+        // What a host with open sign-up would write, with mail or without.
+        let confirm = outside.is_some();
+        lines.push_str(&format!("[signup]\nopen = true\nconfirm = {confirm}\n"));
+        lines.push_str("[log]\nlevel = \"error\"\n");
+        if let Some(outside) = outside {
+            lines.push_str(&sends_through(outside, defence));
+        }
         lines.push_str(match defence {
             Defence::Shield => "",
             Defence::Limiter => "[shield]\nmode = \"limiter\"\n",
@@ -142,7 +157,9 @@ impl Scratch {
 
     /// Starts the instance whose data lie somewhere.
     fn begin(&mut self, setting: &Setting, data: &Path) -> anyhow::Result<Scene> {
-        let config = self.configure(setting.defence, setting.has_proxies)?;
+        let outside =
+            setting.has_outside.then(|| Outside::open(Ipv4Addr::LOCALHOST)).transpose()?;
+        let config = self.configure(setting.defence, setting.has_proxies, outside.as_ref())?;
         let mut command = Command::new(std::env::current_exe()?);
         // In a room of its own the server listens for IPv6 too; nobody else can reach that.
         let listen = if setting.room.is_some() { "[::]:0" } else { "127.0.0.1:0" };
@@ -176,6 +193,7 @@ impl Scratch {
             posts: self.community.posts.clone(),
             visit_cookie: self.sealer.clone().map(passes::visits),
             clearance_cookie: self.sealer.clone().map(passes::clearances),
+            outside,
         })
     }
 
@@ -209,6 +227,20 @@ impl Drop for Scratch {
         self.end();
         let _removed = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Where mail goes, and through which proxy; without a defence the host has not thought of one.
+fn sends_through(outside: &Outside, defence: Defence) -> String {
+    let (mail, proxy) = (outside.mail(), outside.proxy());
+    let mut lines = format!(
+        "[mail]\nhost = \"{}\"\nport = {}\ntls = \"none\"\nfrom = \"no-reply@drill.example\"\n",
+        mail.ip(),
+        mail.port()
+    );
+    if defence != Defence::None {
+        lines.push_str(&format!("[egress]\nproxy = \"http://{proxy}\"\n"));
+    }
+    lines
 }
 
 /// Removes what drills have left that were killed: folders beside ours, of the same owner, whose
@@ -282,6 +314,26 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mail_goes_through_the_proxy_but_where_nothing_defends() {
+        let outside = Outside::open(Ipv4Addr::LOCALHOST).expect("open");
+        for (defence, is_hidden) in
+            [(Defence::Shield, true), (Defence::Limiter, true), (Defence::None, false)]
+        {
+            let folder = tempfile::tempdir().expect("a folder");
+            let text = format!(
+                "[server]\ndomain = \"drill.example\"\n{}",
+                sends_through(&outside, defence)
+            );
+            let path = folder.path().join("fulmar.toml");
+            fs::write(&path, text).expect("written");
+            let place = Place { data: folder.path().to_owned(), config: Some(path) };
+            let config = config::load(&place).expect("a configuration that is accepted");
+            let (way, mail) = (config.way_out().expect("a way"), outside.mail().ip().to_string());
+            assert_eq!((way.is_set(), way.is_direct(&mail)), (is_hidden, false), "{defence:?}");
+        }
+    }
 
     #[test]
     fn only_what_dead_drills_left_is_swept() {
