@@ -103,7 +103,8 @@ impl Drop for Cable {
 /// Without `openssl`.
 pub fn certificate(folder: &Path) -> Result<()> {
     let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-                 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout key.pem \
+                 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+                 -addext basicConstraints=critical,CA:FALSE -keyout key.pem \
                  -out chain.pem";
     let mut command = Command::new("openssl");
     ground::output(command.args(words.split_whitespace()).current_dir(folder)).map(drop)

@@ -11,10 +11,12 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::task::LocalSet;
+use tokio_rustls::rustls::ClientConfig;
 
 pub use histogram::Histogram;
 pub use wire::Wire;
@@ -79,6 +81,8 @@ pub struct Load {
     pub warm_up: Duration,
     /// How requests follow each other.
     pub pace: Pace,
+    /// How connections are encrypted; none where they are not.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 impl Load {
@@ -90,6 +94,7 @@ impl Load {
             duration: Duration::from_secs(seconds + 1),
             warm_up: Duration::from_secs(1),
             pace: Pace::Closed,
+            tls: None,
         }
     }
 
@@ -109,7 +114,7 @@ impl Load {
         block_on(async {
             let mut wires = Vec::with_capacity(self.connections);
             for _ in 0..self.connections {
-                wires.push(Wire::open(self.address).await?);
+                wires.push(Wire::open_as(self.address, self.tls.as_ref()).await?);
             }
             Ok(self.on(wires, requests).await)
         })
@@ -178,7 +183,7 @@ impl Lane {
                 Err(_) => {
                     // One broken connection is one failure, and the lane goes on with another.
                     failed += 1;
-                    match Wire::open(self.load.address).await {
+                    match Wire::open_as(self.load.address, self.load.tls.as_ref()).await {
                         Ok(fresh) => wire = fresh,
                         Err(_) => break,
                     }

@@ -1,18 +1,26 @@
 //! One connection of a load: writes a request as it is, and reads an answer just far enough.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 /// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A connection and what was read from it.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     read: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 /// An answer's status and where it ends in what was read.
@@ -34,7 +42,36 @@ impl Wire {
         ensure!(address.ip().is_loopback(), "load goes to loopback only, not to {address}");
         let stream = TcpStream::connect(address).await.context("connect")?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(128 * 1024) })
+        Ok(Self { stream: Stream::Plain(stream), read: Vec::with_capacity(128 * 1024) })
+    }
+
+    /// Opens one and encrypts it, where that is how the server speaks.
+    ///
+    /// # Errors
+    /// When nobody listens there, or it is not who it should be.
+    pub async fn open_as(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
+        let Self { stream, read } = Self::open(address).await?;
+        let stream = match (stream, tls) {
+            (Stream::Plain(stream), Some(tls)) => {
+                let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
+                let name = ServerName::IpAddress(address.ip().into());
+                let stream = connector.connect(name, stream).await.context("handshake")?;
+                Stream::Secure(Box::new(stream))
+            }
+            (stream, _) => stream,
+        };
+        Ok(Self { stream, read })
+    }
+
+    async fn send(&mut self, request: &[u8]) -> Result<()> {
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(request).await?,
+            Stream::Secure(stream) => {
+                stream.write_all(request).await?;
+                stream.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request and waits for the whole answer; its status.
@@ -42,7 +79,7 @@ impl Wire {
     /// # Errors
     /// When the connection breaks.
     pub async fn ask(&mut self, request: &[u8]) -> Result<u16> {
-        self.stream.write_all(request).await?;
+        self.send(request).await?;
         self.read.clear();
         loop {
             if let Some(Head { status, end }) = look(&self.read)? {
@@ -63,7 +100,7 @@ impl Wire {
     /// # Errors
     /// When the connection breaks.
     pub async fn begin(&mut self, request: &[u8]) -> Result<()> {
-        self.stream.write_all(request).await?;
+        self.send(request).await?;
         self.read.clear();
         self.until(b"\r\n\r\n").await
     }
@@ -89,7 +126,11 @@ impl Wire {
     async fn fill(&mut self, room: usize) -> Result<()> {
         ensure!(self.read.len() < ANSWER_BYTES_MAX, "the answer is too long");
         self.read.reserve(room);
-        if self.stream.read_buf(&mut self.read).await? == 0 {
+        let came = match &mut self.stream {
+            Stream::Plain(stream) => stream.read_buf(&mut self.read).await?,
+            Stream::Secure(stream) => stream.read_buf(&mut self.read).await?,
+        };
+        if came == 0 {
             bail!("closed");
         }
         Ok(())
