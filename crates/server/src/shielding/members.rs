@@ -131,10 +131,15 @@ impl Members {
 
     /// What outlives a restart, as bytes.
     pub(super) fn save(&self, out: &mut Vec<u8>) {
-        let known = self.0.lock();
-        out.extend(known.began_unix_s.to_le_bytes());
-        let all = known.used.old.iter().chain(&known.used.young);
-        out.extend((known.used.old.len() + known.used.young.len()).to_le_bytes());
+        // Every request of a member wants the lock: what it guards is only copied.
+        let (began_unix_s, all) = {
+            let known = self.0.lock();
+            let mut all = Vec::with_capacity(known.used.old.len() + known.used.young.len());
+            all.extend(known.used.old.iter().chain(&known.used.young).map(|(a, b)| (*a, *b)));
+            (known.began_unix_s, all)
+        };
+        out.extend(began_unix_s.to_le_bytes());
+        out.extend(all.len().to_le_bytes());
         for (account, used) in all {
             out.extend(account.to_le_bytes());
             out.extend(u32::from(used.days).to_le_bytes());

@@ -143,6 +143,11 @@ impl Legitimacy {
         f64::from(self.totals.peace)
     }
 
+    /// Bytes that the profile takes once saved.
+    pub(super) fn saved_bytes(&self) -> usize {
+        8 + 4 * (1 + self.bins.len())
+    }
+
     /// The profile as bytes: its sum, then its bins. What was learnt in the last minutes of peace
     /// is in it: a server that is restarted each day at noon learns from noon as well.
     pub(super) fn save(&self, out: &mut Vec<u8>) {

@@ -50,7 +50,7 @@ pub use facts::{
     Standing, TRAITS, Traits, Visit, Work, network_of,
 };
 pub use offenders::Denial;
-pub use saved::{SavedError, backdate};
+pub use saved::{SavedError, Saving, backdate};
 pub use sketch::Entry;
 pub use snapshot::{Snapshot, Tally};
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::State;
 use super::facts::Now;
-use super::sketch::{HistoryError, take};
+use super::sketch::{HistoryError, Saved, take};
 
 /// Names the format and its version.
 const MAGIC: u64 = u64::from_le_bytes(*b"fulmar\x00\x01");
@@ -30,18 +30,50 @@ impl From<HistoryError> for SavedError {
     }
 }
 
+/// What is being saved, piece by piece: whoever shares the state with others lets them have it
+/// between two pieces.
+#[derive(Debug)]
+pub struct Saving {
+    out: Vec<u8>,
+    history: Saved,
+}
+
+impl Saving {
+    /// What was saved.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+}
+
 impl State {
     /// What was learnt in peace, up to now. Some megabytes on a busy instance; save it hourly and
     /// at the end.
     #[must_use]
     pub fn save(&self, now: Now) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut saving = self.begin_saving(now);
+        while self.save_piece(&mut saving) {}
+        saving.into_bytes()
+    }
+
+    /// Begins to save: with all but the history of addresses.
+    #[must_use]
+    pub fn begin_saving(&self, now: Now) -> Saving {
+        // Room for all is asked for once, and taken as it is written to: never while others wait
+        // is what was written copied.
+        let most = 3 * 8 + self.legitimacy.saved_bytes() + self.history.saved_bytes_max();
+        let mut out = Vec::with_capacity(most);
         for word in [MAGIC, self.key.fingerprint(), now.unix_s] {
             out.extend(word.to_le_bytes());
         }
         self.legitimacy.save(&mut out);
-        self.history.save(&mut out);
-        out
+        let history = Saved::from(out.len());
+        Saving { out, history }
+    }
+
+    /// Saves the next piece of the history; false once all is saved.
+    pub fn save_piece(&self, saving: &mut Saving) -> bool {
+        self.history.save_piece(&mut saving.history, &mut saving.out)
     }
 
     /// Takes in what was saved, aged by the time since then.

@@ -152,10 +152,16 @@ impl<W: Wiring> Gate<W> {
         self.events.subscribe()
     }
 
-    /// What was learnt in peace, to be kept over a restart: see [`State::save`].
+    /// What was learnt in peace, to be kept over a restart: see [`State::save`]. Requests go on
+    /// meanwhile: they wait for a piece of it at most. For a thread that may take milliseconds.
     pub fn save(&self) -> Vec<u8> {
         let now = self.wiring.now();
-        self.desk.lock().state.save(now)
+        let mut saving = self.desk.lock().state.begin_saving(now);
+        while self.desk.lock().state.save_piece(&mut saving) {
+            // Whoever waits for the lock is to find it free.
+            std::thread::yield_now();
+        }
+        saving.into_bytes()
     }
 
     /// Takes in what was kept.

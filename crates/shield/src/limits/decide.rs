@@ -137,6 +137,10 @@ pub const DOUBT_DENIED: u32 = 224;
 /// which waiting adds no more. Short: who could earn rank by waiting longer would be a bot.
 pub const WAITED_S: (u64, u64) = (3, 3);
 
+/// Words of the history that are saved under one hold of the lock: 64 KiB are looked at, and twice
+/// as many written at most.
+pub const SAVED_AT_ONCE: usize = 8_192;
+
 /// Addresses denied at once. Past it the one nearest to its end makes way.
 pub const DENIED_MAX: usize = 16_384;
 /// First and longest time for which an address is denied, in s; it doubles with each offence.

@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use crate::decide::number::place;
+use crate::limits::decide as limits;
 
 /// Words of a block: one cache line.
 const BLOCK_WORDS: usize = 8;
@@ -99,6 +100,27 @@ pub struct History {
     span: u64,
 }
 
+/// How much of a history is saved: see [`History::save_piece`].
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// Where it begins.
+    start: usize,
+    day: Option<u64>,
+    filters: usize,
+    words: usize,
+    /// Words of the filter at hand that were saved, and where their number stands.
+    held: u64,
+    held_at: usize,
+}
+
+impl Saved {
+    /// Nothing yet, behind so many bytes.
+    #[must_use]
+    pub fn from(start: usize) -> Self {
+        Self { start, ..Self::default() }
+    }
+}
+
 /// Days of each of the two generations.
 const SPAN_DAYS: u64 = 7;
 
@@ -138,18 +160,41 @@ impl History {
         self.day = day;
     }
 
-    /// Its non-empty words, so that a quiet instance saves little.
-    pub fn save(&self, out: &mut Vec<u8>) {
-        out.extend(self.day.to_le_bytes());
-        for filter in self.all() {
-            let held = filter.words.iter().filter(|word| **word != 0).count() as u64;
-            out.extend((filter.words.len() as u64).to_le_bytes());
-            out.extend(held.to_le_bytes());
-            for (at, word) in filter.words.iter().enumerate().filter(|(_, word)| **word != 0) {
-                out.extend((at as u64).to_le_bytes());
-                out.extend(word.to_le_bytes());
-            }
+    /// Saves the next piece of its non-empty words, so that a quiet instance saves little; false
+    /// once all is saved. Between two pieces the history may go on: what is new may be missing, and
+    /// a day that ends has it begin anew.
+    pub fn save_piece(&self, saved: &mut Saved, out: &mut Vec<u8>) -> bool {
+        if saved.day != Some(self.day) {
+            *saved = Saved { day: Some(self.day), ..Saved::from(saved.start) };
+            out.truncate(saved.start);
+            out.extend(self.day.to_le_bytes());
         }
+        let Some(filter) = self.all().nth(saved.filters) else { return false };
+        if saved.words == 0 {
+            out.extend((filter.words.len() as u64).to_le_bytes());
+            (saved.held, saved.held_at) = (0, out.len());
+            out.extend(saved.held.to_le_bytes());
+        }
+        let rest = filter.words.iter().enumerate().skip(saved.words);
+        for (at, word) in rest.take(limits::SAVED_AT_ONCE).filter(|(_, word)| **word != 0) {
+            out.extend((at as u64).to_le_bytes());
+            out.extend(word.to_le_bytes());
+            saved.held += 1;
+        }
+        saved.words += limits::SAVED_AT_ONCE;
+        if saved.words >= filter.words.len() {
+            if let Some(held) = out.get_mut(saved.held_at..).and_then(<[u8]>::first_chunk_mut) {
+                *held = saved.held.to_le_bytes();
+            }
+            (saved.filters, saved.words) = (saved.filters + 1, 0);
+        }
+        saved.filters <= self.before.len()
+    }
+
+    /// Bytes that it takes once saved, at most.
+    #[must_use]
+    pub fn saved_bytes_max(&self) -> usize {
+        8 + self.all().map(|filter| 16 + 2 * filter.bytes()).sum::<usize>()
     }
 
     /// Takes in what was saved, whole or not at all.
@@ -248,14 +293,51 @@ mod tests {
         assert!(!history.contains(hash(1)));
     }
 
+    /// Saves a history of addresses 0 to 1,000, of which half came on the day before, while that
+    /// day ends after so many pieces; answers the pieces. Nobody is lost.
+    #[track_caller]
+    fn check_saving(today: u64, ends_after: usize) -> usize {
+        let keys = 1 << 16;
+        let mut history = History::new(keys, today - 1);
+        (0..500).for_each(|key| history.insert(hash(key)));
+        history.turn(today);
+        (500..1_000).for_each(|key| history.insert(hash(key)));
+        let (mut bytes, mut pieces) = (vec![7; 3], 0);
+        let mut saved = Saved::from(bytes.len());
+        while history.save_piece(&mut saved, &mut bytes) {
+            pieces += 1;
+            if pieces == ends_after {
+                history.turn(today + 1);
+            }
+        }
+        assert!(bytes.len() - 3 <= history.saved_bytes_max());
+        let mut other = History::new(keys, today);
+        other.load(&mut &bytes[3..], today + 1).expect("it is whole");
+        let lost = (0..1_000).filter(|key| !other.contains(hash(*key))).count();
+        assert_eq!(lost, 0, "day {today} ended after piece {ends_after}");
+        pieces
+    }
+
+    #[test]
+    fn a_day_that_ends_between_two_pieces_loses_nobody() {
+        // The second is the last of its span.
+        for today in [8, 13] {
+            let pieces = check_saving(today, usize::MAX);
+            assert!(pieces > 8, "{pieces}");
+            (1..=pieces).for_each(|piece| {
+                check_saving(today, piece);
+            });
+        }
+    }
+
     #[test]
     fn a_history_comes_back_as_it_was_saved() {
         let mut history = History::new(1024, 3);
         history.insert(hash(1));
         history.turn(4);
         history.insert(hash(2));
-        let mut bytes = Vec::new();
-        history.save(&mut bytes);
+        let (mut saved, mut bytes) = (Saved::default(), Vec::new());
+        while history.save_piece(&mut saved, &mut bytes) {}
         let mut other = History::new(1024, 5);
         other.load(&mut &bytes[..], 5).expect("it is whole");
         assert!(other.contains(hash(1)) && other.contains(hash(2)));

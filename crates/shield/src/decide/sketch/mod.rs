@@ -11,7 +11,7 @@ mod top;
 
 pub use cardinality::Active;
 pub(super) use filter::take;
-pub use filter::{Filter, History, HistoryError};
+pub use filter::{Filter, History, HistoryError, Saved};
 pub use meter::Meter;
 pub use top::{Entry, Top};
 
