@@ -23,7 +23,8 @@ pub struct RequestId(u64);
 
 impl RequestId {
     /// As a header, its sixteen digits written without going through formatting.
-    fn header(self) -> HeaderValue {
+    #[must_use]
+    pub fn header(self) -> HeaderValue {
         let mut digits = [0_u8; 16];
         for (place, digit) in digits.iter_mut().rev().enumerate() {
             let four = (self.0 >> (4 * place)) & 0xF;

@@ -4,8 +4,62 @@
 
 use std::time::Duration;
 
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The same, counting, for tests of what must not ask for memory.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::alloc::{GlobalAlloc, Layout};
+    use std::cell::Cell;
+
+    use mimalloc::MiMalloc;
+
+    struct Counting;
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    thread_local! {
+        static ASKED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// How often this thread asks for memory in what it does.
+    pub(crate) fn asked<T>(act: impl FnOnce() -> T) -> (T, u64) {
+        let before = ASKED.get();
+        let done = act();
+        (done, ASKED.get() - before)
+    }
+
+    // SAFETY: memory is the other allocator's, asked for and given back with the caller's own
+    // words. Counting writes a plain cell, which needs no memory and has no destructor.
+    #[expect(unsafe_code, reason = "an allocator is unsafe to write")]
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            ASKED.set(ASKED.get() + 1);
+            // SAFETY: as the caller promised.
+            unsafe { MiMalloc.alloc(layout) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            ASKED.set(ASKED.get() + 1);
+            // SAFETY: as the caller promised.
+            unsafe { MiMalloc.alloc_zeroed(layout) }
+        }
+
+        unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            ASKED.set(ASKED.get() + 1);
+            // SAFETY: as the caller promised.
+            unsafe { MiMalloc.realloc(memory, layout, size) }
+        }
+
+        unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+            // SAFETY: as the caller promised.
+            unsafe { MiMalloc.dealloc(memory, layout) }
+        }
+    }
+}
 
 /// Seconds between two looks for memory that can go back. A look costs well under a millisecond.
 const GIVE_BACK_EVERY_S: u64 = 30;

@@ -1,6 +1,9 @@
 //! What requests are answered that the shield does not serve: a page for who asked for one, else
 //! Mastodon's JSON; and, around those that are served, the cookies that visitors are given.
 //!
+//! Heads of answers to apps are made once: under a flood there are more of them than of all other
+//! answers together, and each header that is written anew is time of who is served.
+//!
 //! Leaves to `shield::decide` who is turned away and why, to `web` what pages look like.
 
 use std::net::IpAddr;
@@ -39,6 +42,7 @@ pub(crate) struct Answers {
     passes: Arc<Passes>,
     doorstep: Doorstep,
     cors: Cors,
+    heads: Heads,
     clock: Arc<dyn Clock>,
     /// When somebody was turned away last, in seconds since 1970.
     turned_unix_s: AtomicU64,
@@ -55,7 +59,8 @@ impl Answers {
         let doorstep = Doorstep::new(title, passes.challenge_cookie())
             .context("`server.title` does not fit on the pages of the waiting room")?;
         let turned_unix_s = AtomicU64::new(0);
-        Ok(Arc::new(Self { passes, doorstep, cors, clock, turned_unix_s }))
+        let heads = Heads::new(&cors);
+        Ok(Arc::new(Self { passes, doorstep, cors, heads, clock, turned_unix_s }))
     }
 
     /// The hook that gives cookies with what is served. It belongs inside the gate and outside of
@@ -64,33 +69,32 @@ impl Answers {
         Cookies(Arc::clone(self))
     }
 
-    /// The answer to a request that is not served.
+    /// The answer to a request that is not served, with the id that is its header.
     pub(crate) fn turned_away<B>(
         &self,
         request: &Request<B>,
         turned: &TurnedAway,
         address: IpAddr,
         door: Door,
-        request_id: &str,
+        id: HeaderValue,
     ) -> Response {
         let now_unix_s = self.now_unix_s();
         self.turned_unix_s.store(now_unix_s, Ordering::Relaxed);
         let carried = request.extensions().get::<Carried>();
+        let is_open = self.cors.is_open(request.uri().path());
         let mut response = if self::door(request.headers(), door) == Door::Page {
-            self.page(request, turned, address, carried, now_unix_s)
+            let page = self.page(request, turned, address, carried, now_unix_s);
+            secured(self.cors.after(is_open, page))
         } else {
-            in_json(turned, request_id)
+            self.heads.with_body(is_open, turned, &id)
         };
         if let Some(carried) = carried {
             give(&mut response, &carried.cookies);
         }
         let headers = response.headers_mut();
         headers.insert(REASON, HeaderValue::from_static(turned.code()));
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            headers.insert(REQUEST_ID, id);
-        }
-        let is_open = self.cors.is_open(request.uri().path());
-        secured(self.cors.after(is_open, response))
+        headers.insert(REQUEST_ID, id);
+        response
     }
 
     fn page<B>(
@@ -147,25 +151,55 @@ const fn notice_of(reason: Reason) -> Notice {
     }
 }
 
-/// As Mastodon words it: 429 for one's own exceeded share, 503 for everything else.
-fn in_json(turned: &TurnedAway, request_id: &str) -> Response {
-    let (status, again_s) = match turned {
-        TurnedAway::Challenge => (503, CHALLENGE_AGAIN_S),
-        TurnedAway::WaitingRoom { retry_after_s } => (503, *retry_after_s),
-        TurnedAway::Refused(Refusal { status, retry_after_s, .. }) => (*status, *retry_after_s),
-    };
-    let said = if status == 429 { "Too many requests" } else { "This place is very busy" };
-    let body = format!(r#"{{"error":"{said}. Request {request_id}","request_id":"{request_id}"}}"#);
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let headers = response.headers_mut();
-    headers.reserve(12);
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    headers.insert(CONTENT_TYPE, json);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(RETRY_AFTER, HeaderValue::from(again_s));
-    response
+/// Heads of answers to apps.
+struct Heads {
+    /// For paths that scripts of any place may use, and for others.
+    open: HeaderMap,
+    closed: HeaderMap,
+    /// The first numbers, as headers.
+    seconds: Vec<HeaderValue>,
+}
+
+/// Seconds for which a header is made at the start; for more, as they are needed.
+const SECONDS_MADE: u32 = 64;
+
+impl Heads {
+    fn new(cors: &Cors) -> Self {
+        let seconds: Vec<HeaderValue> = (0..SECONDS_MADE).map(HeaderValue::from).collect();
+        let head = |is_open| {
+            let mut response = Response::default();
+            let headers = response.headers_mut();
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            headers.insert(CONTENT_TYPE, json);
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // These have their place already, and are written over in each answer.
+            for name in [RETRY_AFTER, REASON, REQUEST_ID] {
+                headers.insert(name, HeaderValue::from_static(""));
+            }
+            std::mem::take(secured(cors.after(is_open, response)).headers_mut())
+        };
+        Self { open: head(true), closed: head(false), seconds }
+    }
+
+    /// As Mastodon words it: 429 for one's own exceeded share, 503 for everything else.
+    fn with_body(&self, is_open: bool, turned: &TurnedAway, id: &HeaderValue) -> Response {
+        let (status, again_s) = match turned {
+            TurnedAway::Challenge => (503, CHALLENGE_AGAIN_S),
+            TurnedAway::WaitingRoom { retry_after_s } => (503, *retry_after_s),
+            TurnedAway::Refused(Refusal { status, retry_after_s, .. }) => (*status, *retry_after_s),
+        };
+        let said = if status == 429 { "Too many requests" } else { "This place is very busy" };
+        let id = id.to_str().unwrap_or_default();
+        let parts = ["{\"error\":\"", said, ". Request ", id, "\",\"request_id\":\"", id, "\"}"];
+        let mut response = Response::new(Body::from(parts.concat()));
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let mut headers = if is_open { self.open.clone() } else { self.closed.clone() };
+        let made = usize::try_from(again_s).ok().and_then(|at| self.seconds.get(at));
+        headers.insert(RETRY_AFTER, made.cloned().unwrap_or_else(|| again_s.into()));
+        *response.headers_mut() = headers;
+        response
+    }
 }
 
 /// With what every answer of ours says to browsers.

@@ -205,7 +205,7 @@ impl gate::Wiring for Wire {
         let id = self.id(request);
         self.notes.take(facts, (turned, verdict), self.clock.now(), || id.to_string());
         let (address, door) = (facts.address, facts.route.door);
-        self.answers.turned_away(request, turned, address, door, &id.to_string())
+        self.answers.turned_away(request, turned, address, door, id.header())
     }
 
     fn overruled<B>(
@@ -241,3 +241,6 @@ impl gate::Wiring for Wire {
         (own_ns.saturating_add(borrowed_ns.saturating_sub(before_ns)), (now, borrowed_ns))
     }
 }
+
+#[cfg(test)]
+mod tests;

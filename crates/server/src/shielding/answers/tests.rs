@@ -99,7 +99,8 @@ impl House {
     async fn turn(&self, mut asked: Request<Body>, turned: TurnedAway, door: Door) -> Told {
         self.passes.take(&mut asked, address(), self.now());
         let answers = &self.answers;
-        Told::of(answers.turned_away(&asked, &turned, address(), door, "0123456789abcdef")).await
+        let id = HeaderValue::from_static("0123456789abcdef");
+        Told::of(answers.turned_away(&asked, &turned, address(), door, id)).await
     }
 
     /// Serves a request, behind the hook.
