@@ -66,8 +66,8 @@ pub(crate) struct Place {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve. Standard output carries one line, `ready http://ADDR:PORT` (https with TLS); the log goes to
-    /// standard error.
+    /// Serve. Standard output carries one line, `ready http://ADDR:PORT` (https with TLS); the log
+    /// goes to standard error.
     #[command(after_help = "Examples:\n  \
         fulmar serve                              on 127.0.0.1:8080, data in ./fulmar-data\n  \
         fulmar serve --listen 127.0.0.1:0         on a free port, which the line `ready` names\n  \

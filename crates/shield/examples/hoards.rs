@@ -1,8 +1,8 @@
 //! How long members and newcomers wait while several times as many connections as there are seats
 //! want one: `cargo run --release -p shield --example hoards [KIND] [SECONDS]`, for one kind of
-//! hoarder or each in turn. The server has one core and everybody else another, where there are two,
-//! and bots run only when nobody else wants it. Members resume sessions and keep connections, as in
-//! a drill, whose smaller sister this is; without the server behind the edge.
+//! hoarder or each in turn. The server has one core and everybody else another, where there are
+//! two, and bots run only when nobody else wants it. Members resume sessions and keep connections,
+//! as in a drill, whose smaller sister this is; without the server behind the edge.
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own, and a client")]
 #![expect(clippy::print_stdout, reason = "what it is for")]

@@ -73,11 +73,11 @@ pub const BACKLOG: i32 = 65_535;
 /// they wait in the kernel until then.
 pub const ACCEPTED_AT_ONCE: usize = 32;
 /// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
-/// quarter of it. Past it: they wait, newest first, for as long as they are not too many.
+/// quarter of it. Past it: they wait, by the merit of their networks and the newest first.
 pub const HANDSHAKE_US_PER_S: u64 = 250_000;
 /// What a handshake costs until it was measured, in us.
 pub const HANDSHAKE_US: u64 = 500;
-/// Strangers' handshakes that wait for the budget. Past it: the oldest is closed.
+/// Strangers' handshakes that wait for a turn. Past it: the one of least merit is closed.
 pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
 /// How late the watchman wakes when the machine is too busy for all, in ms.
 pub const LATE_MS: u64 = 50;

@@ -15,7 +15,8 @@ use crate::{
 pub(super) const VECTOR: Vector = Vector {
     name: "origin-leak",
     family: Family::Door,
-    models: "an instance behind proxies is made to send mail, whose takers look where it comes from",
+    models: "an instance behind proxies is made to send mail, and who takes it looks where it is \
+        from",
     source: "Vissers et al., CCS 2015: of 17,877 sites behind cloud protection 71 % showed their \
         origin, some by what they sent themselves",
     parameters: "through the proxies: members' passwords are asked for as forgotten, one in ten \

@@ -252,8 +252,10 @@ impl Hook for Cookies {
     type Kept = Due;
 
     fn before<B>(&self, request: &mut Request<B>) -> Result<Due, Box<Response>> {
-        // What apps ask for is no page, whose answer need not be looked at.
-        let reads = *request.method() == Method::GET && !request.uri().path().starts_with("/api/");
+        // What apps and scripts ask for is no page, whose answer need not be looked at.
+        let reads = *request.method() == Method::GET
+            && !request.uri().path().starts_with("/api/")
+            && accepts(request.headers(), ACCEPT, "text/html");
         Ok(Due { carried: request.extensions_mut().remove::<Carried>(), reads })
     }
 

@@ -1,6 +1,7 @@
 //! What the shield has learnt, in `DATA/shield.state`: the key under which it was learnt, what is
-//! remembered of members, where people come from (`shield::edge`), and the state of `decide`. Written whole or not at all, now and then and
-//! when the server stops. Nothing that anybody posted is in it; without it the shield learns anew.
+//! remembered of members, where people come from (`shield::edge`), and the state of `decide`.
+//! Written whole or not at all, now and then and when the server stops. Nothing that anybody posted
+//! is in it; without it the shield learns anew.
 
 use super::members::Members;
 use crate::{limits::SHIELD_STATE_BYTES_MAX, open};

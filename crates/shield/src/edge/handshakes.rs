@@ -2,10 +2,10 @@
 //! requests, before anything is known of who asks. The runtime polls whoever is ready in the order
 //! of their coming, so a flood of greetings would keep everybody else waiting for all of it.
 //! Therefore strangers are answered one at a time for each core, and between two of them everything
-//! else that is ready runs once. Under pressure they share a part of the processor besides, measured
-//! as it is spent. Of those who wait the ones from networks that people come from in peace are called
-//! first (`networks`), among equals the newest, since the oldest is the likeliest to have given up;
-//! and now and then the newest of all.
+//! else that is ready runs once. Under pressure they share a part of the processor besides,
+//! measured as it is spent. Of those who wait the ones from networks that people come from in peace
+//! are called first (`networks`), among equals the newest, since the oldest is the likeliest to
+//! have given up; and now and then the newest of all.
 //!
 //! How many handshakes are under way is not bounded here: who was answered and does not go on holds
 //! a seat like everybody who keeps us waiting. Leaves who is a stranger, and who must go when seats

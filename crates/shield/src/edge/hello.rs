@@ -5,9 +5,10 @@
 //!
 //! The fingerprint is JA4 of TLS clients as FoxIO describes it (github.com/FoxIO-LLC/ja4, under a
 //! BSD licence, unlike the others of its family). Values that exist to be ignored (GREASE, RFC
-//! 8701) are ignored, and what clients shuffle is sorted. One thing differs: what a client adds only
-//! because it was here before (a session ticket to resume by, early data) is left out, and what some
-//! leave out for the same reason is counted, so that one that comes again looks like itself.
+//! 8701) are ignored, and what clients shuffle is sorted. One thing differs: what a client adds
+//! only because it was here before (a session ticket to resume by, early data) is left out, and
+//! what some leave out for the same reason is counted, so that one that comes again looks like
+//! itself.
 
 use std::borrow::Cow;
 use std::fmt;

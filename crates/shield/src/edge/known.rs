@@ -81,8 +81,8 @@ impl Known {
         self.latest.lock().turn(now_unix_s);
     }
 
-    /// The last of the familiar addresses, as of the last turn, and which version of them it is; None where it is still
-    /// this one.
+    /// The last of the familiar addresses, as of the last turn, and which version of them it is;
+    /// None where it is still this one.
     pub(super) fn latest(&self, version: u64) -> Option<(u64, Vec<Prefix>)> {
         let latest = self.latest.lock();
         let changed = latest.version != version;

@@ -2,9 +2,9 @@
 //! when the kernel is out of files it makes room, waits a little longer each time, and goes on.
 //!
 //! Who serves members from an address has a socket of its own beside the others (`steering`), whose
-//! line is taken in at once. Strangers', while all their seats are taken, is taken in as fast as they
-//! are answered: each that is accepted costs another its seat, so more would only be more who go
-//! before anything came of them. Where there is but one line, it is taken in at once.
+//! line is taken in at once. Strangers', while all their seats are taken, is taken in as fast as
+//! they are answered: each that is accepted costs another its seat, so more would only be more who
+//! go before anything came of them. Where there is but one line, it is taken in at once.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};

@@ -58,7 +58,8 @@ pub(super) fn steer(listener: &impl AsFd, program: &mut [libc::sock_filter]) -> 
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has a connection's close be a reset: nothing is left of it, and its peer is told with one segment.
+/// Has a connection's close be a reset: nothing is left of it, and its peer is told with one
+/// segment.
 pub(super) fn reset_when_closed(descriptor: RawFd) {
     // SAFETY: the descriptor is open for as long as the caller holds the table's lock (see above).
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };

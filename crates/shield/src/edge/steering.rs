@@ -1,12 +1,12 @@
-//! A lane of its own in the kernel for addresses that served a member. Whoever connects waits in the
-//! kernel until it is accepted, in one line: behind thousands of bots that line takes a second, and
-//! only who was accepted can be told apart. So an address has one more socket, and a small program
-//! (classic BPF, SO_ATTACH_REUSEPORT_CBPF in socket(7)) sends familiar addresses there. It needs no
-//! privilege, and costs a microsecond a connection. Leaves the addresses to `known`, and what
-//! may be accepted when to `listener`.
+//! A lane of its own in the kernel for addresses that served a member. Whoever connects waits in
+//! the kernel until it is accepted, in one line: behind thousands of bots that line takes a second,
+//! and only who was accepted can be told apart. So an address has one more socket, and a small
+//! program (classic BPF, SO_ATTACH_REUSEPORT_CBPF in socket(7)) sends familiar addresses there. It
+//! needs no privilege, and costs a microsecond a connection. Leaves the addresses to `known`, and
+//! what may be accepted when to `listener`.
 //!
-//! Where the kernel takes no such program, all wait in one line, and that is accepted as fast as can
-//! be.
+//! Where the kernel takes no such program, all wait in one line, and that is accepted as fast as
+//! can be.
 
 use libc::sock_filter;
 

@@ -59,8 +59,8 @@ pub trait Wiring: Send + Sync + 'static {
     /// Where a piece of work began.
     type Began: Copy;
 
-    /// What is known of a request, and when it began to be looked at. May not wait, and may take out
-    /// of its headers what is meant for the gate alone. None: it passes whoever sends it, and
+    /// What is known of a request, and when it began to be looked at. May not wait, and may take
+    /// out of its headers what is meant for the gate alone. None: it passes whoever sends it, and
     /// nothing is counted.
     fn facts<B>(&self, request: &mut Request<B>) -> Option<(Facts, Self::Began)>;
 

@@ -272,6 +272,10 @@ async fn visits_are_given_with_pages_in_peace_to_who_has_none() {
         let (_, told) = house.serve(request(line, &[PLAIN[0], ("cookie", cookie)])).await;
         assert_eq!(told.cookies().len(), usize::from(given), "{line} with {cookie}");
     }
+    for headers in [&[][..], &[("accept", "*/*")]] {
+        let (_, told) = house.serve(request("GET /page", headers)).await;
+        assert_eq!(told.cookies().len(), 0, "scripts: {headers:?}");
+    }
     house.turn(request("GET /page", &PLAIN), refused(Reason::Pressure), Door::Page).await;
     for (later, given) in [(0, false), (PEACE_AFTER_S, false), (PEACE_AFTER_S + 1, true)] {
         house.hands.0.store(later, Ordering::Relaxed);

@@ -110,7 +110,9 @@ impl Meter {
     #[inline]
     fn moment(&self, now_us: u64) -> (u16, f64) {
         let (window, began_us) = self.latest;
-        let passed_us = now_us.wrapping_sub(began_us);
+        // Who read the clock before another took a longer way here: it is the window's beginning.
+        let now_us = now_us.max(began_us);
+        let passed_us = now_us - began_us;
         if passed_us < self.window_us {
             return (window, 1.0 - real(passed_us) * self.share_a_us);
         }
@@ -123,7 +125,7 @@ impl Meter {
     #[inline]
     fn reach(&mut self, now_us: u64) {
         let (_, began_us) = self.latest;
-        if now_us.wrapping_sub(began_us) >= self.window_us {
+        if now_us.saturating_sub(began_us) >= self.window_us {
             let (window, _) = self.moment(now_us);
             self.latest = (window, now_us - now_us % self.window_us);
         }
@@ -151,6 +153,15 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn who_read_the_clock_before_another_makes_nothing_forgotten() {
+        let mut meter = Meter::new(1024, 8 * SECOND);
+        meter.add(hash(1), 100, 8 * SECOND);
+        assert_eq!(meter.add(hash(1), 100, 8 * SECOND - 1), 200);
+        assert_eq!(meter.estimate(hash(1), 0), 200);
+        assert_eq!(meter.add(hash(1), 100, 9 * SECOND), 300);
+    }
 
     #[test]
     fn it_remembers_for_one_window_and_lets_go_over_the_next() {
