@@ -8,6 +8,42 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Seconds between two looks for memory that can go back. A look costs well under a millisecond.
+const GIVE_BACK_EVERY_S: u64 = 30;
+
+/// Has the system back our memory by small pages only. The allocator asks for huge ones, and then
+/// each touch of a fresh 2 MiB takes them whole: an idle server of 31 MB took 46. Whether an empty
+/// server is small matters more to its host than the last percent of a full one's speed.
+pub(crate) fn keep_pages_small() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes plain numbers and changes how this process's memory is backed,
+    // nothing of what is in it. Where it is refused, everything works in larger pages.
+    #[expect(unsafe_code, reason = "the system's call has no safe form")]
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
+}
+
+/// Gives free memory back to the system, now.
+pub(crate) fn give_back() {
+    // SAFETY: the call takes no pointer, may be made from any thread at any time, and touches
+    // nothing but the allocator's own free pages.
+    #[expect(unsafe_code, reason = "the allocator's own call has no safe form")]
+    unsafe {
+        libmimalloc_sys::mi_collect(true);
+    }
+}
+
+/// Gives free memory back now and then, for as long as it is awaited.
+pub(crate) async fn give_back_now_and_then() {
+    let mut ticks = tokio::time::interval(Duration::from_secs(GIVE_BACK_EVERY_S));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        give_back();
+    }
+}
+
 /// The same, counting, for tests of what must not ask for memory.
 #[cfg(test)]
 pub(crate) mod counted {
@@ -58,41 +94,5 @@ pub(crate) mod counted {
             // SAFETY: as the caller promised.
             unsafe { MiMalloc.dealloc(memory, layout) }
         }
-    }
-}
-
-/// Seconds between two looks for memory that can go back. A look costs well under a millisecond.
-const GIVE_BACK_EVERY_S: u64 = 30;
-
-/// Has the system back our memory by small pages only. The allocator asks for huge ones, and then
-/// each touch of a fresh 2 MiB takes them whole: an idle server of 31 MB took 46. Whether an empty
-/// server is small matters more to its host than the last percent of a full one's speed.
-pub(crate) fn keep_pages_small() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the call takes plain numbers and changes how this process's memory is backed,
-    // nothing of what is in it. Where it is refused, everything works in larger pages.
-    #[expect(unsafe_code, reason = "the system's call has no safe form")]
-    unsafe {
-        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    }
-}
-
-/// Gives free memory back to the system, now.
-pub(crate) fn give_back() {
-    // SAFETY: the call takes no pointer, may be made from any thread at any time, and touches
-    // nothing but the allocator's own free pages.
-    #[expect(unsafe_code, reason = "the allocator's own call has no safe form")]
-    unsafe {
-        libmimalloc_sys::mi_collect(true);
-    }
-}
-
-/// Gives free memory back now and then, for as long as it is awaited.
-pub(crate) async fn give_back_now_and_then() {
-    let mut ticks = tokio::time::interval(Duration::from_secs(GIVE_BACK_EVERY_S));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        give_back();
     }
 }

@@ -87,7 +87,7 @@ fn what_is_learnt_of_a_stranger_asks_for_no_memory() {
 #[test]
 fn what_is_learnt_of_a_member_asks_twice() {
     let sealer = Sealer::new(&[7; 32]);
-    let id = |number: i64| (NOW_S.cast_signed() - 9_000_000) * 1_000 << 16 | number;
+    let id = |number: i64| (((NOW_S.cast_signed() - 9_000_000) * 1_000) << 16) | number;
     let (token, account) = (TokenId::new(id(1)), AccountId::new(id(2)));
     let text = api::issue_token(&sealer, token.expect("an id"), account);
     let bearer = format!("Bearer {text}");
