@@ -6,6 +6,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own, and a client")]
 #![expect(clippy::print_stdout, reason = "what it is for")]
+#![expect(clippy::indexing_slicing, reason = "of its own tables, by its own numbers")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "of small numbers of its own"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

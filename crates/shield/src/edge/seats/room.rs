@@ -334,6 +334,7 @@ mod tests {
     }
 
     impl House {
+        #[expect(clippy::disallowed_methods, reason = "a descriptor, of which nothing is sent")]
         fn new(connections_max: usize) -> Self {
             let edge = Edge::new(Options { connections_max, ..Options::default() });
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
@@ -363,7 +364,9 @@ mod tests {
         /// One that is served, and then waits as `how` says.
         fn comes_and_asks(&mut self, how: Wait) -> Option<Arc<Gauge>> {
             let gauge = self.comes()?;
-            (gauge.heard(), gauge.greeted(), gauge.enter(Phase::Http1));
+            gauge.heard();
+            gauge.greeted();
+            gauge.enter(Phase::Http1);
             gauge.request_began();
             match how {
                 Wait::ForUs => {}
@@ -437,7 +440,9 @@ mod tests {
         let all: Vec<_> = (0..12).filter_map(|_| house.comes()).collect();
         all[0].heard();
         all[1].has_read(1);
-        (all[2].heard(), all[2].greeted(), all[2].enter(Phase::Http1));
+        all[2].heard();
+        all[2].greeted();
+        all[2].enter(Phase::Http1);
         for _ in 0..3 {
             assert!(house.comes().is_some());
         }
