@@ -172,7 +172,7 @@ fn ended(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
 }
 
 /// A process and its descendants, as far as the system tells.
-fn family(first: u32) -> Vec<u32> {
+pub fn family(first: u32) -> Vec<u32> {
     let parent = |process: u32| -> Option<u32> {
         let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         // The name, in brackets, may hold anything; state and parent follow it.

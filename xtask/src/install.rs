@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench::NGINX_STREAMS;
 use crate::{ground, postgres};
 
 /// A program or file that shows whether a package is there, the package, and what for.
@@ -24,12 +25,13 @@ const FOR_TESTS: [Package; 7] = [
     ("/usr/include/stdio.h", "libc6-dev", "the same"),
 ];
 /// What the release is tried with.
-const FOR_RELEASE: [Package; 11] = [
+const FOR_RELEASE: [Package; 12] = [
     ("systemd-analyze", "systemd", "a reader of the package's unit"),
     ("lintian", "lintian", "a reader of the package"),
     ("python3", "python3", "real clients"),
     ("chromium", "chromium", "pages as people meet them"),
     ("nginx", "nginx-light", "a yardstick for refusals"),
+    (NGINX_STREAMS, "libnginx-mod-stream", "its part that refuses before TLS"),
     ("wrk", "wrk", "load that is not ours, for both"),
     ("hping3", "hping3", "floods in a network namespace"),
     ("slowhttptest", "slowhttptest", "slow attacks that are not ours"),
@@ -44,9 +46,23 @@ const FOR_RELEASE: [Package; 11] = [
 /// When one is missing and cannot be installed.
 pub fn system(with_release: bool) -> Result<()> {
     let more: &[Package] = if with_release { &FOR_RELEASE } else { &[] };
-    let wanted: Vec<Package> = FOR_TESTS.iter().chain(more).copied().collect();
+    install(&FOR_TESTS.iter().chain(more).copied().collect::<Vec<Package>>())
+}
+
+/// Installs those of them that are missing, of the packages that are known here, for a word that
+/// needs no others.
+///
+/// # Errors
+/// When one is not known, or cannot be installed.
+pub fn packages(names: &[&str]) -> Result<()> {
+    let known = || FOR_TESTS.iter().chain(&FOR_RELEASE).copied();
+    let of = |name: &&str| known().find(|(_, package, _)| package == name).context("no package");
+    install(&names.iter().map(of).collect::<Result<Vec<Package>>>()?)
+}
+
+fn install(wanted: &[Package]) -> Result<()> {
     let missing: Vec<Package> =
-        wanted.iter().filter(|(probe, _, _)| !is_there(probe)).copied().collect();
+        wanted.iter().filter(|(probe, ..)| !is_there(probe)).copied().collect();
     if missing.is_empty() {
         let names: Vec<&str> = wanted.iter().map(|(_, package, _)| *package).collect();
         println!("installed already: {}", names.join(", "));

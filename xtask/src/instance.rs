@@ -233,6 +233,11 @@ impl Instance {
         self.calm()
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether the same process is still there.
     pub fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -125,7 +125,24 @@ enum Word {
     },
 }
 
+/// What whoever asks for the benches needs to know.
+const TEACH_BENCH: &str = "\
+A server is measured on one core while all load comes from another, beside a yardstick of the same
+run: figures shift with the machine, ratios much less. What the shield is worth, and costs:
+
+  cargo xtask bench decide           A decision: nanoseconds, and memory at a million sources.
+  cargo xtask bench shield           Reads and posts from two servers in turn, one without it.
+  cargo xtask bench refuse           Refusals beside nginx's, in turn: on open connections, after a
+                                     TLS handshake and before it. Installs nginx when it is missing.
+  cargo xtask bench sources          Memory that a million addresses add to a server.
+  cargo xtask bench tools            Members while slowhttptest, wrk, h2load and hping3 attack.
+
+Where two take turns, a ratio is the median of the turns, and in brackets stands what it lies
+between (95 %). A bar that is missed by more than that is an error, one within it is told. A single
+figure may be off by the machine's noise: its bar is told, and an error with `--strict`.";
+
 #[derive(clap::Args)]
+#[command(after_help = TEACH_BENCH)]
 struct BenchWords {
     /// Which benches; all of them when none is named
     names: Vec<String>,
@@ -141,7 +158,7 @@ struct BenchWords {
     /// Seconds of each load
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// A missed bar is an error
+    /// Every missed bar is an error, also one that the machine's noise may have made
     #[arg(long)]
     strict: bool,
     /// Every bench for a second on little data: shows that it runs, figures mean nothing
@@ -170,7 +187,8 @@ fn run(word: Word) -> Result<()> {
         }
         Word::Bench(BenchWords { short: true, .. }) => bench::smoke(),
         Word::Bench(BenchWords { names, json, posts, seconds, strict, .. }) => {
-            bench::run(&bench::Wish { names, json, posts, seconds, strict })
+            let counts = if strict { bench::Counts::Every } else { bench::Counts::Sure };
+            bench::run(&bench::Wish { names, json, posts, seconds, counts })
         }
         Word::Clients { seconds } => clients::run(seconds),
         Word::Kill { rounds, engine, seed } => kill::run(&kill::Wish { rounds, engine, seed }),

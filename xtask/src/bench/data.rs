@@ -66,10 +66,18 @@ impl Scene {
     /// # Errors
     /// When it does not start.
     pub fn serve(&self) -> Result<Stage> {
+        self.serve_with("")
+    }
+
+    /// The same, with more in its configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve_with(&self, config: &str) -> Result<Stage> {
         let copy = tempfile::tempdir_in(ground::target())?;
         let data = copy.path().join("data");
         copy_folder(&self.folder.join("data"), &data)?;
-        let instance = Plan::new(&data, OPEN).pinned().start()?;
+        let instance = Plan::new(&data, &format!("{OPEN}{config}")).pinned().start()?;
         Ok(Stage { instance, copy })
     }
 

@@ -11,10 +11,10 @@ use crate::http::Client;
 use crate::load::{self, Load, Requests, Wire};
 
 /// Connections that read.
-const CONNECTIONS: usize = 64;
+pub(super) const CONNECTIONS: usize = 64;
 
 /// A GET of each of some paths in turn, each with one of the tokens or with none.
-fn gets(paths: Vec<String>, tokens: Vec<String>) -> Requests {
+pub(super) fn gets(paths: Vec<String>, tokens: Vec<String>) -> Requests {
     let mut built: Vec<Vec<u8>> = Vec::new();
     for at in 0..paths.len().max(tokens.len()) {
         let path = paths.get(at % paths.len().max(1)).map(String::as_str).unwrap_or("/");
@@ -77,7 +77,7 @@ pub fn context(scene: &Scene, report: &mut Report) -> Result<()> {
     one(scene, report, "one thread", paths, Bar::None)
 }
 
-const HOME: &str = "/api/v1/timelines/home?limit=20";
+pub(super) const HOME: &str = "/api/v1/timelines/home?limit=20";
 
 /// Home: cold (a first read each), warm at full speed while posts arrive, and at 1,000/s.
 pub fn home(scene: &Scene, report: &mut Report) -> Result<()> {
@@ -116,7 +116,7 @@ pub fn home(scene: &Scene, report: &mut Report) -> Result<()> {
 }
 
 /// Every reader's first read, one after another.
-fn each_once(address: std::net::SocketAddr, requests: &Requests) -> Result<load::Shown> {
+pub(super) fn each_once(address: std::net::SocketAddr, requests: &Requests) -> Result<load::Shown> {
     load::block_on(async {
         let mut shown = load::Shown {
             latencies: load::Histogram::new(),

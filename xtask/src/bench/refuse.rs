@@ -1,186 +1,266 @@
-//! Refusals per second on one core, beside nginx's `limit_req` under the same load in the same
-//! minutes; and what the kernel drops per second of an address that is denied.
+//! Refusals beside nginx's, in turn, each way of refusing beside its nearest of nginx: on open
+//! connections (our gate, `limit_req`), after a new connection's TLS handshake (an allowance of
+//! ours, `limit_req`), before TLS (an address that may not come here: our edge, `deny` of its
+//! stream module); and what the kernel drops per second of an address that is denied.
 //!
-//! Load is given by `wrk` and `hping3`, which are not ours: what they cannot give is not shown. A
-//! packet that the kernel drops costs its sender nothing to wait for, so that figure is bounded by
-//! the sender, which here even shares a core with the receiver's half of the work.
+//! The figure is refusals for each second that the server's core worked: where the load is what
+//! ends first, a rate would be the load's. Load is given by `wrk` and `hping3`, which are not ours,
+//! and where a connection ends before anything is answered by our own. A packet that the kernel
+//! drops costs its sender nothing to wait for, so that figure is bounded by the sender, which here
+//! even shares a core with the receiver's half of the work.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::cable::{Cable, PEER, SERVER};
+use super::gate;
+use super::nginx::Nginx;
+use super::pairs::{Pairs, Side};
 use super::report::{Bar, Report, Row};
-use crate::instance::{OPEN, Plan};
-use crate::{ground, pin, postgres};
+use super::work::{Process, Total};
+use crate::instance::{Instance, OPEN, Plan};
+use crate::load::{self, Wire};
+use crate::{ground, install, pin, postgres};
 
 /// What the bench is called.
 pub const NAME: &str = "refuse";
 /// What it shows.
-pub const SHOWS: &str = "refusals beside nginx's limit_req, and packets that the kernel drops";
+pub const SHOWS: &str = "refusals beside nginx's, and packets that the kernel drops";
 
-/// A route that refuses everything but the first request of an address, by [`ONE_APP`].
+/// So little of the machine that one client asks for far more than its share.
+const OVERLOADED: &str = "[shield]\ncapacity_percent = 1\n";
+/// What it asks for: public, answered from memory, and refused as apps are.
+const ASKED: &str = "/api/v1/timelines/public";
+/// A route that refuses everything but the first request of an address, by [`ONE_APP`]: under
+/// pressure the edge lets few strangers come as far as a handshake, so this is shown in peace.
 const ROUTE: &str = "/api/v1/apps";
 const ONE_APP: &str = "[oauth]\napps_per_address = 1\n";
 /// What wrk asks there.
 const SCRIPT: &str = "wrk.method = \"POST\"\n\
     wrk.headers[\"Content-Type\"] = \"application/json\"\n\
     wrk.body = '{\"client_name\":\"a\",\"redirect_uris\":\"urn:ietf:wg:oauth:2.0:oob\"}'\n";
+/// A proxy's network from which nobody comes here, so that whoever comes is reset.
+const NOBODY: &str = "[server]\ntrusted_proxies = [\"192.0.2.0/24\"]\ndirect_networks = []\n";
+/// Connections that ask, and that come anew: with more of these the handshakes in line would make
+/// the server think that its machine is too small.
 const CONNECTIONS: usize = 64;
-/// What must be there, and the package it comes in.
-const TOOLS: [(&str, &str); 5] = [
-    ("nginx", "nginx-light"),
-    ("wrk", "wrk"),
-    ("openssl", "openssl"),
-    ("hping3", "hping3"),
-    ("ip", "iproute2"),
-];
+const NEWCOMERS: usize = 16;
+/// Of one turn, and how many come before any counts.
+const TURN: Duration = Duration::from_secs(1);
+const WARM_TURNS: u64 = 2;
+/// The packages of what takes part.
+const PACKAGES: [&str; 6] =
+    ["nginx-light", "libnginx-mod-stream", "wrk", "openssl", "hping3", "iproute2"];
+/// What wrk is told where each request is to have a connection of its own.
+const CLOSING: [&str; 2] = ["-H", "Connection: close"];
 
 /// Refuses by all ways that there are.
 ///
 /// # Errors
-/// When a tool is missing, or nobody was refused.
+/// When nobody was refused, or a package is missing and cannot be installed.
 pub fn refuse(report: &mut Report) -> Result<()> {
-    let missing: Vec<&str> =
-        TOOLS.iter().filter(|(tool, _)| !ground::has(tool)).map(|(_, package)| *package).collect();
-    ensure!(missing.is_empty(), "install first: {}", missing.join(" "));
+    install::packages(&PACKAGES)?;
     let folder = tempfile::tempdir_in(ground::target())?;
     let folder = folder.path();
     super::cable::certificate(folder)?;
     let nginx = Nginx::start(folder)?;
-    let once = refused(&format!("http://127.0.0.1:{}/", nginx.plain), &[], report.seconds);
-    let closing = ["-H", "Connection: close"];
-    let each = refused(&format!("https://127.0.0.1:{}/", nginx.tls), &closing, report.seconds);
-    let (theirs, theirs_tls) = (once?, each?);
+    let open = on_open_connections(folder, &nginx, report)?;
+    let after = after_the_handshake(folder, &nginx, report)?;
+    let before = before_tls(folder, &nginx, report)?;
     drop(nginx);
-    let script = folder.join("refused.lua");
-    std::fs::write(&script, SCRIPT)?;
-    let script = script.to_str().context("a path of text")?;
-    let ours = {
-        let server = Plan::new(&folder.join("plain"), ONE_APP).pinned().start()?;
-        let url = format!("http://{}{ROUTE}", server.address);
-        refused(&url, &["-s", script], report.seconds)?
-    };
-    report.row(rate("refusals on open connections (nginx)", ours, Some(theirs), Bar::Share(1.0)));
-    let ours_tls = {
-        let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
-        let config = format!("{ONE_APP}[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
-        let server = Plan::new(&folder.join("tls"), &config).pinned().start()?;
-        let url = format!("https://{}{ROUTE}", server.address);
-        refused(&url, &["-s", script, "-H", "Connection: close"], report.seconds)?
-    };
-    let name = "refusals, each a new TLS connection (nginx)";
-    report.row(rate(name, ours_tls, Some(theirs_tls), Bar::Share(1.0)));
+    let name = "turned away before TLS (after its handshake)";
+    report.row(Row::beside(name, before, PER_S, Some(after), Bar::None));
     if !postgres::is_root() {
-        println!("  packets dropped by the kernel: not measured, it needs root");
+        println!("  packets dropped by the kernel: not measured; it needs root");
         return Ok(());
     }
     let dropped = dropped(folder, report.seconds)?;
-    report.row(rate("packets dropped by the kernel (refusals)", dropped, Some(ours), Bar::None));
+    let name = "packets dropped by the kernel (refusals on open connections)";
+    report.row(Row::beside(name, dropped, "/s", Some(open), Bar::None));
     Ok(())
 }
 
-fn rate(name: &str, value: f64, yardstick: Option<f64>, bar: Bar) -> Row {
-    Row::beside(name, value, "/s", yardstick, bar)
+/// The unit of all that is compared.
+const PER_S: &str = "/s of its core";
+
+/// Has both refuse in turn, and says what came of it; refusals of ours in all, warm-up included,
+/// and for each second of work.
+fn in_turn(
+    name: &str,
+    report: &mut Report,
+    servers: (&Instance, &Nginx),
+    ask: impl Fn(Side) -> Result<u64>,
+) -> Result<(f64, f64)> {
+    let (ours, theirs) = (Process(servers.0.process()), servers.1.process());
+    let mut totals = [Total::default(); 2];
+    let [all, others] = &mut totals;
+    let mut turn = |side: Side| match side {
+        Side::Ours => ours.during(|| ask(side)).inspect(|done| all.add(*done)),
+        Side::Theirs => theirs.during(|| ask(side)).inspect(|done| others.add(*done)),
+    };
+    // In the first second of both allowances are spent, and the shield finds out that it is much.
+    for side in [Side::Ours, Side::Theirs] {
+        for _ in 0..WARM_TURNS {
+            let _warm = turn(side)?;
+        }
+    }
+    let pairs = Pairs::in_turn(report.seconds, |side| Ok(turn(side)?.per_s()))?;
+    all.say("Fulmar");
+    others.say("nginx");
+    report.row(Row::paired(name, &pairs, PER_S, 1.0));
+    Ok((all.count(), pairs.ours()))
 }
 
-/// Refusals a second under a closed loop, after two seconds that spend the allowance.
-fn refused(url: &str, more: &[&str], seconds: u64) -> Result<f64> {
-    wrk(url, more, 2)?;
-    let said = wrk(url, more, seconds)?;
-    let figure = |label: &str| {
-        let line = said.lines().map(str::trim).find(|line| line.contains(label))?;
-        line.split_whitespace().find_map(|word| word.parse::<f64>().ok())
+/// One client asks for more than its share, on connections that stay open.
+fn on_open_connections(folder: &Path, nginx: &Nginx, report: &mut Report) -> Result<f64> {
+    let server = Plan::new(&folder.join("plain"), OVERLOADED).pinned().start()?;
+    let urls = Urls {
+        ours: format!("http://{}{ASKED}", server.address),
+        theirs: format!("http://127.0.0.1:{}/", nginx.plain),
     };
-    let per_second = figure("Requests/sec:").context("wrk gives no rate")?;
-    let all = figure(" requests in ").context("wrk gives no number of requests")?;
+    let before = gate::count(&server, "refused")?;
+    let name = "refused on open connections (nginx limit_req)";
+    let (count, per_s) =
+        in_turn(name, report, (&server, nginx), |side| refused(urls.of(side), CONNECTIONS, &[]))?;
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    let by_the_gate = (gate::count(&server, "refused")? - before) as f64;
+    ensure!(by_the_gate >= count, "the gate refused {by_the_gate} of {count}");
+    Ok(per_s)
+}
+
+/// Each request comes by a connection of its own, and is refused once its handshake is done.
+fn after_the_handshake(folder: &Path, nginx: &Nginx, report: &mut Report) -> Result<f64> {
+    let script = folder.join("refused.lua");
+    std::fs::write(&script, SCRIPT)?;
+    let script = script.to_str().context("a path of text")?;
+    let server = Plan::new(&folder.join("tls"), &with_tls(folder, ONE_APP)).pinned().start()?;
+    let urls = Urls {
+        ours: format!("https://{}{ROUTE}", server.address),
+        theirs: format!("https://127.0.0.1:{}/", nginx.tls),
+    };
+    let posting = [["-s", script], CLOSING].concat();
+    let name = "refused after a new TLS handshake (nginx limit_req)";
+    let (_, per_s) = in_turn(name, report, (&server, nginx), |side| {
+        let words = if side == Side::Ours { posting.as_slice() } else { &CLOSING };
+        refused(urls.of(side), NEWCOMERS, words)
+    })?;
+    Ok(per_s)
+}
+
+/// Where both are asked.
+struct Urls {
+    ours: String,
+    theirs: String,
+}
+
+impl Urls {
+    fn of(&self, side: Side) -> &str {
+        match side {
+            Side::Ours => &self.ours,
+            Side::Theirs => &self.theirs,
+        }
+    }
+}
+
+fn with_tls(folder: &Path, config: &str) -> String {
+    let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
+    format!("{config}[tls]\ncertificate = {chain:?}\nkey = {key:?}\n")
+}
+
+/// Each connection is turned away before a byte of its greeting is read.
+fn before_tls(folder: &Path, nginx: &Nginx, report: &mut Report) -> Result<f64> {
+    let greeting = greeting()?;
+    let server = Plan::new(&folder.join("closed"), &with_tls(folder, NOBODY)).pinned().start()?;
+    let theirs = SocketAddr::from(([127, 0, 0, 1], nginx.denies));
+    let name = "refused before TLS, by address (nginx stream deny)";
+    let (_, per_s) = in_turn(name, report, (&server, nginx), |side| {
+        let address = if side == Side::Ours { server.address } else { theirs };
+        knocked(address, &greeting)
+    })?;
+    Ok(per_s)
+}
+
+/// What a client says first, as OpenSSL says it.
+fn greeting() -> Result<Vec<u8>> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?.to_string();
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-connect", &address]);
+    client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut client = client.spawn().context("openssl")?;
+    let heard = (|| -> Result<Vec<u8>> {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut bytes = vec![0; 16 * 1024];
+        let length = std::io::Read::read(&mut stream, &mut bytes)?;
+        ensure!(bytes.first() == Some(&22), "that was no greeting");
+        bytes.truncate(length);
+        Ok(bytes)
+    })();
+    let _ended = client.kill();
+    let _waited = client.wait();
+    heard
+}
+
+/// Connections for a turn, one after the other in each of some lanes, each of which must end
+/// unanswered.
+fn knocked(address: SocketAddr, greeting: &[u8]) -> Result<u64> {
+    let start = ground::now();
+    load::block_on(async {
+        let lanes = (0..CONNECTIONS).map(|_| async {
+            let mut count = 0_u64;
+            while start.elapsed() < TURN {
+                match Wire::open(address).await {
+                    Ok(mut wire) => {
+                        ensure!(wire.begin(greeting).await.is_err(), "somebody answered");
+                    }
+                    // It was turned away even before this task heard that it was connected.
+                    Err(error) if is_reset(&error) => {}
+                    Err(error) => return Err(error),
+                }
+                count += 1;
+            }
+            Ok(count)
+        });
+        let counts = futures_util::future::try_join_all(lanes).await?;
+        Ok(counts.into_iter().sum::<u64>())
+    })
+}
+
+fn is_reset(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    kind == Some(std::io::ErrorKind::ConnectionReset)
+}
+
+/// Refusals of a turn under wrk's closed loop, which must be nearly all that it was answered.
+fn refused(url: &str, connections: usize, more: &[&str]) -> Result<u64> {
+    let said = wrk(url, connections, more)?;
+    let all = said.lines().map(str::trim).find(|line| line.contains(" requests in "));
+    let all = all.and_then(|line| line.split_whitespace().next());
+    let all: u64 = all.context("wrk gives no number of requests")?.parse()?;
     let refused =
         said.lines().find_map(|line| line.trim().strip_prefix("Non-2xx or 3xx responses:"));
-    let refused: f64 = refused.map_or(Ok(0.0), |count| count.trim().parse())?;
-    ensure!(all > 0.0 && refused > 0.9 * all, "{url}: {refused} of {all} were refused:\n{said}");
-    Ok(per_second * refused / all)
+    let count: u64 = refused.map_or(Ok(0), |count| count.trim().parse())?;
+    ensure!(count > 0 && count > all / 10 * 9, "{url}: {count} of {all} were refused:\n{said}");
+    // Whoever was turned away before an answer was refused in another way than is shown.
+    let broken = said.lines().find(|line| line.contains("Socket errors:"));
+    ensure!(broken.is_none(), "{url}: {}", broken.unwrap_or_default().trim());
+    Ok(count)
 }
 
-fn wrk(url: &str, more: &[&str], seconds: u64) -> Result<String> {
+fn wrk(url: &str, connections: usize, more: &[&str]) -> Result<String> {
     let mut command = Command::new("wrk");
-    command.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), url]);
+    let seconds = TURN.as_secs();
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), url]);
     command.args(more);
     if pin::possible() {
         pin::child(&mut command, pin::LOAD_CORE);
     }
     ground::output(&mut command)
-}
-
-/// An nginx with one worker that refuses nearly everything.
-struct Nginx {
-    child: Child,
-    plain: u16,
-    tls: u16,
-}
-
-impl Nginx {
-    fn start(folder: &Path) -> Result<Self> {
-        let (plain, tls) = (free_port()?, free_port()?);
-        let path = folder.join("nginx.conf");
-        std::fs::write(&path, configuration(folder, plain, tls))?;
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder).arg("-c").arg(&path);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if pin::possible() {
-            pin::child(&mut command, pin::SERVER_CORE);
-        }
-        let mut nginx = Self { child: command.spawn().context("start nginx")?, plain, tls };
-        ground::poll("nginx listens", Duration::from_secs(10), || {
-            // Its own configuration is bad, or its ports were taken meanwhile.
-            if nginx.child.try_wait().ok().flatten().is_some() {
-                return Some(false);
-            }
-            listens(tls).then_some(true)
-        })?
-        .then_some(())
-        .context("nginx ended at once; `nginx -t` says why")?;
-        Ok(nginx)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its first process ends its worker; killed, it would leave it.
-        let pid = self.child.id().to_string();
-        let _told = Command::new("kill").args(["-TERM", &pid]).status();
-        let _ended = self.child.wait();
-    }
-}
-
-fn configuration(folder: &Path, plain: u16, tls: u16) -> String {
-    let folder = folder.display();
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|kind| format!("    {kind}_temp_path {folder}/nginx-{kind};\n"))
-        .collect();
-    format!(
-        "daemon off; worker_processes 1; user root; pid {folder}/nginx.pid;\n\
-         error_log /dev/null crit; events {{ worker_connections 4096; }}\n\
-         http {{\n{temporary}\
-         access_log off; keepalive_requests 1000000000;\n\
-         limit_req_zone $binary_remote_addr zone=all:10m rate=1r/s;\n\
-         limit_req_status 429;\n\
-         server {{\n\
-         listen 127.0.0.1:{plain}; listen 127.0.0.1:{tls} ssl;\n\
-         ssl_certificate {folder}/chain.pem; ssl_certificate_key {folder}/key.pem;\n\
-         location / {{ limit_req zone=all; empty_gif; }}\n}}\n}}\n"
-    )
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-fn listens(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_err()
 }
 
 /// Packets a second that the kernel drops of a denied address which floods with SYNs.

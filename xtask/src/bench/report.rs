@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use super::pairs::Pairs;
 use crate::load::Shown;
 
 /// One figure and what it is held against.
@@ -21,10 +22,14 @@ pub struct Row {
     pub yardstick: Option<f64>,
     /// The figure divided by the yardstick.
     pub ratio: Option<f64>,
+    /// Between which figures that ratio lies, where it was measured often enough to tell.
+    pub ratio_between: Option<(f64, f64)>,
     /// The bar, as a person reads it.
     pub bar: String,
     /// Whether the bar was met; none where there is no bar.
     pub ok: Option<bool>,
+    /// It was missed, and by more than the machine's noise explains.
+    pub missed: bool,
     /// Median latency.
     pub p50_ms: Option<f64>,
     /// Latency that one in a hundred exceeds.
@@ -65,6 +70,28 @@ impl Row {
     ) -> Self {
         let ratio = yardstick.filter(|other| *other > 0.0).map(|other| value / other);
         Self { name: name.to_owned(), value, unit, yardstick, ratio, ..Self::default() }.judged(bar)
+    }
+
+    /// A figure beside that of somebody else, from turns of both. Its bar is a share of the
+    /// other's, and surely missed when the whole interval lies below.
+    pub fn paired(name: &str, pairs: &Pairs, unit: &'static str, share: f64) -> Self {
+        let ratio = pairs.ratio();
+        let row = Self {
+            name: name.to_owned(),
+            value: pairs.ours(),
+            unit,
+            yardstick: Some(pairs.theirs()),
+            ratio: Some(ratio.middle),
+            ratio_between: Some((ratio.low, ratio.high)),
+            ..Self::default()
+        };
+        let row = row.judged(Bar::Share(share));
+        Self { missed: pairs.are_enough() && ratio.high < share, ..row }
+    }
+
+    /// A figure that rests on so many measurements of its own that there is no noise left in it.
+    pub fn sure(self) -> Self {
+        Self { missed: self.ok == Some(false), ..self }
     }
 
     /// A rate with its latencies.
@@ -126,6 +153,17 @@ impl Row {
     }
 }
 
+/// Which missed bars are errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// None: it is only shown that benches run.
+    Nothing,
+    /// Those that noise does not explain.
+    Sure,
+    /// All of them.
+    Every,
+}
+
 /// The rows of a run.
 pub struct Report {
     rows: Vec<Row>,
@@ -155,8 +193,8 @@ impl Report {
     /// Prints the table, keeps the rows.
     ///
     /// # Errors
-    /// When a bench could not be run, or when strict and a bar was missed.
-    pub fn close(self, json: Option<&Path>, strict: bool) -> Result<()> {
+    /// When a bench could not be run, or a bar was missed that counts.
+    pub fn close(self, json: Option<&Path>, counts: Counts) -> Result<()> {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
         table.set_header(["bench", "value", "yardstick", "ratio", "p50 ms", "p99 ms", "bar", "ok"]);
@@ -171,17 +209,20 @@ impl Report {
         if !self.broken.is_empty() {
             bail!("could not be measured: {}", self.broken.join("; "));
         }
-        let missed: Vec<&str> = self
-            .rows
-            .iter()
-            .filter(|row| row.ok == Some(false))
-            .map(|row| row.name.as_str())
-            .collect();
-        if !missed.is_empty() {
-            println!("bars missed: {}", missed.join(", "));
+        let names = |which: fn(&Row) -> bool| -> Vec<&str> {
+            self.rows.iter().filter(|row| which(row)).map(|row| row.name.as_str()).collect()
+        };
+        let (all, surely) = (names(|row| row.ok == Some(false)), names(|row| row.missed));
+        if !all.is_empty() {
+            println!("bars missed: {}", all.join(", "));
         }
-        if strict && !missed.is_empty() {
-            bail!("{} bars missed", missed.len());
+        let counted = match counts {
+            Counts::Nothing => &[],
+            Counts::Sure => surely.as_slice(),
+            Counts::Every => all.as_slice(),
+        };
+        if !counted.is_empty() {
+            bail!("{} bars missed: {}", counted.len(), counted.join(", "));
         }
         Ok(())
     }
@@ -189,16 +230,22 @@ impl Report {
 
 fn cells(row: &Row) -> Vec<String> {
     let maybe = |value: Option<f64>| value.map(number).unwrap_or_default();
-    let ok = match row.ok {
-        Some(true) => "yes",
-        Some(false) => "NO",
-        None => "",
+    let ok = match (row.ok, row.ratio_between, row.missed) {
+        (Some(true), ..) => "yes",
+        (Some(false), Some(_), false) => "not surely",
+        (Some(false), ..) => "NO",
+        (None, ..) => "",
+    };
+    let ratio = match (row.ratio, row.ratio_between) {
+        (Some(ratio), Some((low, high))) => format!("{ratio:.3} ({low:.3} to {high:.3})"),
+        (Some(ratio), None) => format!("{ratio:.2}"),
+        (None, _) => String::new(),
     };
     vec![
         row.name.clone(),
         format!("{} {}", number(row.value), row.unit),
         maybe(row.yardstick),
-        row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+        ratio,
         maybe(row.p50_ms),
         maybe(row.p99_ms),
         row.bar.clone(),
@@ -226,6 +273,7 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::pairs::Side;
 
     #[test]
     fn numbers_are_easy_to_read() {
@@ -248,5 +296,22 @@ mod tests {
         assert_eq!(judge(11.0, Bar::AtLeast(10.0)), Some(true));
         assert_eq!(judge(1.0, Bar::AtLeastOrShare(10.0, 0.5)), Some(false));
         assert_eq!(judge(1.0, Bar::None), None);
+    }
+
+    #[test]
+    fn a_pair_misses_its_bar_surely_only_beyond_the_noise() {
+        let judge = |ours: &[f64]| {
+            let mut at = ours.iter().copied();
+            let pairs = Pairs::in_turn(u64::try_from(ours.len()).unwrap(), |side| match side {
+                Side::Ours => Ok(at.next().unwrap_or_default()),
+                Side::Theirs => Ok(1.0),
+            });
+            let row = Row::paired("a", &pairs.unwrap(), "/s", 0.95);
+            (row.ok, row.missed)
+        };
+        assert_eq!(judge(&[0.9, 0.9, 0.96, 0.96, 0.96, 1.1]), (Some(true), false));
+        assert_eq!(judge(&[0.9, 0.9, 0.9, 0.91, 0.9, 1.1]), (Some(false), false));
+        assert_eq!(judge(&[0.9, 0.9, 0.9, 0.91, 0.9, 0.94]), (Some(false), true));
+        assert_eq!(judge(&[0.9]), (Some(false), false), "one turn shows nothing");
     }
 }

@@ -26,6 +26,9 @@ use crate::{ground, pin};
 /// Connections of one load, at most: bounded by file descriptors.
 pub const CONNECTIONS_MAX: usize = 1_200;
 
+/// How long a load may last of which only the requests are counted.
+const COUNTED_MAX: Duration = Duration::from_secs(600);
+
 /// Writes the next request of a connection; the numbers are the connection's and the request's.
 pub type Requests = Rc<dyn Fn(usize, u64, &mut Vec<u8>)>;
 
@@ -66,6 +69,8 @@ pub enum Pace {
     Closed,
     /// So many requests a second over all connections, at fixed times.
     Open(f64),
+    /// As soon as answered, so many on each connection.
+    Counted(u64),
 }
 
 /// One load.
@@ -102,6 +107,14 @@ impl Load {
     pub const fn open(address: SocketAddr, connections: usize, seconds: u64, rate: f64) -> Self {
         let mut load = Self::closed(address, connections, seconds);
         load.pace = Pace::Open(rate);
+        load
+    }
+
+    /// So many requests on each connection, all of them counted, as fast as they are answered.
+    pub const fn counted(address: SocketAddr, connections: usize, requests: u64) -> Self {
+        let mut load = Self::closed(address, connections, 0);
+        (load.warm_up, load.duration) = (Duration::ZERO, COUNTED_MAX);
+        load.pace = Pace::Counted(requests);
         load
     }
 
@@ -196,8 +209,11 @@ impl Lane {
     /// Waits until the request is due; from when it is timed, or none past the end.
     async fn next(&self, number: u64) -> Option<std::time::Instant> {
         let now = ground::now();
-        let Pace::Open(rate) = self.load.pace else {
-            return (now.duration_since(self.start) < self.load.duration).then_some(now);
+        let lasts = now.duration_since(self.start) < self.load.duration;
+        let rate = match self.load.pace {
+            Pace::Closed => return lasts.then_some(now),
+            Pace::Counted(most) => return (lasts && number < most).then_some(now),
+            Pace::Open(rate) => rate,
         };
         #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
         let place = self.at as f64 + number as f64 * self.count as f64;
