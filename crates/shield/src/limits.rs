@@ -75,10 +75,11 @@ pub const ACCEPTED_AT_ONCE: usize = 32;
 /// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
 /// quarter of it. Past it: they wait, by the merit of their networks and the newest first.
 pub const HANDSHAKE_US_PER_S: u64 = 250_000;
-/// What a handshake costs until it was measured, in us.
-pub const HANDSHAKE_US: u64 = 500;
 /// Strangers' handshakes that wait for a turn. Past it: the one of least merit is closed.
 pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
+/// Turns that one handshake takes where each of its flights can cost us as much as the first: two,
+/// and one for each segment that a slow network cuts from them. Past it: closed.
+pub const HANDSHAKE_TURNS_MAX: usize = 16;
 /// How late the watchman wakes when the machine is too busy for all, in ms.
 pub const LATE_MS: u64 = 50;
 /// For how long it counts as such after that, in ms.

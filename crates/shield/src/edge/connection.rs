@@ -4,7 +4,7 @@
 //! that guess is what holds silent connections open in stock servers.
 
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,20 +17,17 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::body::Body;
 use super::desk::{ConnectionInfo, Desk};
 use super::frames::FrameMeter;
 use super::gauge::{Gauge, Order, Phase};
-use super::handshakes::{Merit, Turn};
 use super::io::{self, Metered};
 use super::seats::{Guard, Newcomer};
-use super::stats::{Cut, Handshaken};
-use super::tickets::Note;
-use super::{BoxError, Shared, clock, limits, proxy, tls};
-use crate::gate::thread_work_ns;
+use super::shaking::shake_hands;
+use super::stats::Cut;
+use super::{BoxError, Shared, limits, proxy, tls};
 
 /// What the edge asks of a service: an axum `Router` is one, and so is `tower::service_fn`.
 pub trait Serve<B>:
@@ -178,90 +175,6 @@ where
             speak_http2(FrameMeter::new(stream, gauge), desk).await;
         }
     }
-}
-
-/// The handshake that follows a greeting. A ticket that says who came before gives its bearer the
-/// rank of the known at once; one that turns out not to be its bearer's takes it away again.
-async fn shake_hands(
-    mut greeted: tls::Greeted,
-    acceptor: &tls::Acceptor,
-    gauge: &Arc<Gauge>,
-    peer: IpAddr,
-) -> Option<(TlsStream<Metered>, tls::Protocol)> {
-    let (shared, now_unix_s) = (&gauge.shared, clock::unix_s());
-    let said = greeted.note.take().and_then(|(note, number)| {
-        let voucher = shared.known.behind(&note, now_unix_s)?;
-        let counts = acceptor.tickets.spend(number);
-        let count = if counts { &shared.stats.tickets } else { &shared.stats.tickets_void };
-        count.fetch_add(1, Relaxed);
-        counts.then_some(voucher)
-    });
-    let was_known = gauge.is_known();
-    let promoted =
-        said.is_some_and(|voucher| shared.promote(gauge, voucher.principal)) && !was_known;
-    let is_stranger = !gauge.is_known();
-    shared.networks.lock().see(peer);
-    let turn = if is_stranger { Some(turn_of(gauge, peer).await?) } else { None };
-    if is_stranger && greeted.was_left() {
-        return None;
-    }
-    gauge.greeted();
-    let lineage = acceptor.tickets.lineage();
-    gauge.set_lineage(lineage);
-    let next = |proven: Option<Note>| {
-        let voucher = proven.and_then(|note| shared.known.behind(&note, now_unix_s));
-        Note { lineage, voucher }
-    };
-    let mut shaking = pin!(timed(acceptor.accept(greeted, next)));
-    let answered = poll_fn(|context| Poll::Ready(shaking.as_mut().poll(context))).await;
-    if turn.is_some() {
-        // Everybody else who is ready comes first, and only then the next stranger.
-        tokio::task::yield_now().await;
-        drop(turn);
-    }
-    let (shaken, us) = match answered {
-        Poll::Ready(ended) => ended,
-        Poll::Pending => shaking.await,
-    };
-    if is_stranger {
-        shared.handshakes.spent(us);
-    }
-    let Ok(shaken) = shaken else {
-        shared.stats.count_handshake(Handshaken::Failed);
-        return None;
-    };
-    let ended = if shaken.resumed { Handshaken::Resumed } else { Handshaken::Full };
-    shared.stats.count_handshake(ended);
-    if !shared.stats.pressed.load(Relaxed) {
-        shared.networks.lock().learn(peer);
-    }
-    if promoted && !shaken.resumed {
-        shared.stats.tickets_void.fetch_add(1, Relaxed);
-        shared.demote(gauge);
-    }
-    Some((shaken.stream, shaken.protocol))
-}
-
-/// Waits until a stranger's greeting may be answered. None when it is to go instead.
-async fn turn_of(gauge: &Gauge, peer: IpAddr) -> Option<Turn<'_>> {
-    let merit = Merit::of(gauge.shared.networks.lock().merit(peer));
-    let turn = gauge.shared.handshakes.turn(merit).await;
-    if turn.is_none() {
-        gauge.cut(Cut::Evicted);
-    }
-    turn
-}
-
-/// Runs `work`, and measures what it takes of the processor, in us.
-async fn timed<F: Future>(work: F) -> (F::Output, u64) {
-    let (mut work, mut ns) = (pin!(work), 0);
-    poll_fn(|context| {
-        let before_ns = thread_work_ns();
-        let polled = work.as_mut().poll(context);
-        ns += thread_work_ns().saturating_sub(before_ns);
-        polled.map(|output| (output, ns / 1_000))
-    })
-    .await
 }
 
 async fn speak_http1<S, B, T>(stream: T, desk: Desk<S>)

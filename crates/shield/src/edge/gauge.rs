@@ -165,6 +165,12 @@ impl Gauge {
         self.stage.store(STAGE_HEARD, Relaxed);
     }
 
+    /// Its next flight has come, and waits for our turn at it.
+    pub(super) fn waits_again(&self) {
+        self.greeted_since.store(0, Relaxed);
+        self.heard();
+    }
+
     /// How far it has come on its way to a request; more is further.
     pub(super) fn stage(&self) -> u8 {
         self.stage.load(Relaxed)

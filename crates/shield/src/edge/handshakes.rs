@@ -12,29 +12,25 @@
 //! are short, to `seats`, and deadlines to `judge`.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::limits::{HANDSHAKE_ANYBODY_ONE_IN, HANDSHAKE_US, HANDSHAKES_WAITING_MAX};
-
-/// Part of the running mean that a new measurement is: one in so many.
-const MEAN_OF: u64 = 16;
+use super::limits::{HANDSHAKE_ANYBODY_ONE_IN, HANDSHAKES_WAITING_MAX};
 
 /// All turns, and who waits for one.
 pub(super) struct Handshakes {
     at_once: usize,
-    us_per_s: u64,
-    /// A running mean of what a stranger's handshake costs.
-    cost_us: AtomicU64,
+    us_per_s: i64,
     state: Mutex<State>,
 }
 
 struct State {
     at_work: usize,
     pressed: bool,
-    left_us: u64,
+    /// Time that may be spent; below 0 it is owed. So nothing has to be foretold, and who costs
+    /// nothing takes nothing from others.
+    left_us: i64,
     at_ms: u64,
     waiting: Waiting,
 }
@@ -104,6 +100,7 @@ struct Place<'a> {
 impl Handshakes {
     /// So many turns at once, and under pressure so much time of a processor.
     pub(super) fn new(at_once: usize, us_per_s: u64) -> Self {
+        let us_per_s = i64::try_from(us_per_s).unwrap_or(i64::MAX);
         let state = State {
             at_work: 0,
             pressed: false,
@@ -111,12 +108,7 @@ impl Handshakes {
             at_ms: 0,
             waiting: Waiting::default(),
         };
-        Self {
-            at_once: at_once.max(1),
-            us_per_s,
-            cost_us: AtomicU64::new(HANDSHAKE_US),
-            state: Mutex::new(state),
-        }
+        Self { at_once: at_once.max(1), us_per_s, state: Mutex::new(state) }
     }
 
     /// Waits for a turn. None when too many came after it.
@@ -124,7 +116,7 @@ impl Handshakes {
         let mut place = {
             let mut state = self.state.lock();
             if state.waiting.is_empty() && self.may_begin(&state) {
-                self.begin(&mut state);
+                state.at_work += 1;
                 return Some(Turn(self));
             }
             let (caller, call) = oneshot::channel();
@@ -135,15 +127,8 @@ impl Handshakes {
     }
 
     fn may_begin(&self, state: &State) -> bool {
-        let affordable = !state.pressed || state.left_us >= self.cost_us();
+        let affordable = !state.pressed || state.left_us > 0;
         state.at_work < self.at_once && affordable
-    }
-
-    fn begin(&self, state: &mut State) {
-        state.at_work += 1;
-        if state.pressed {
-            state.left_us = state.left_us.saturating_sub(self.cost_us());
-        }
     }
 
     /// Calls whoever can have a turn now.
@@ -152,7 +137,7 @@ impl Handshakes {
             let Some(caller) = state.waiting.pop() else { return };
             // Who has left meanwhile costs nothing.
             if caller.send(()).is_ok() {
-                self.begin(state);
+                state.at_work += 1;
             }
         }
     }
@@ -169,20 +154,19 @@ impl Handshakes {
         let passed_ms = now_ms.saturating_sub(state.at_ms);
         state.at_ms = now_ms;
         state.pressed = pressed;
+        let passed_ms = i64::try_from(passed_ms).unwrap_or(i64::MAX);
         let gained_us = self.us_per_s.saturating_mul(passed_ms) / 1_000;
         state.left_us = state.left_us.saturating_add(gained_us).min(self.us_per_s);
         self.call(&mut state);
     }
 
-    /// What one stranger's handshake took of a processor.
+    /// A part of a stranger's handshake took so much of a processor.
     pub(super) fn spent(&self, us: u64) {
-        let mean = self.cost_us();
-        self.cost_us.store((mean * (MEAN_OF - 1) + us).div_ceil(MEAN_OF), Relaxed);
-    }
-
-    /// A running mean of what a handshake takes, in us; never 0.
-    fn cost_us(&self) -> u64 {
-        self.cost_us.load(Relaxed).max(1)
+        let mut state = self.state.lock();
+        if state.pressed {
+            let us = i64::try_from(us).unwrap_or(i64::MAX);
+            state.left_us = state.left_us.saturating_sub(us);
+        }
     }
 
     /// How many wait.
@@ -226,15 +210,19 @@ mod tests {
         matches!(polled, Poll::Ready(Some(_)))
     }
 
-    /// How many of so many get a turn, each over at once.
-    fn answered(all: &Handshakes, many: usize) -> usize {
-        (0..many).filter(|_| has_turn(&poll(pin!(all.turn(SAME))))).count()
+    /// How many of so many get a turn in which so much is spent, each over at once.
+    fn answered(all: &Handshakes, many: usize, us: u64) -> usize {
+        let is_answered = |_: &usize| {
+            let turn = poll(pin!(all.turn(SAME)));
+            has_turn(&turn).then(|| all.spent(us)).is_some()
+        };
+        (0..many).filter(is_answered).count()
     }
 
     #[test]
     fn in_peace_nobody_waits_for_more_than_those_at_work() {
         let all = Handshakes::new(1, 0);
-        assert_eq!(answered(&all, 10), 10);
+        assert_eq!(answered(&all, 10, 500), 10);
         let first = poll(pin!(all.turn(SAME)));
         let (mut older, mut newer) = (pin!(all.turn(SAME)), pin!(all.turn(SAME)));
         assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
@@ -245,7 +233,7 @@ mod tests {
         assert!(has_turn(&second));
         drop(second);
         assert!(has_turn(&poll(older.as_mut())));
-        assert_eq!(answered(&all, 1), 1);
+        assert_eq!(answered(&all, 1, 500), 1);
     }
 
     #[test]
@@ -266,9 +254,9 @@ mod tests {
 
     #[test]
     fn under_pressure_so_many_a_second_and_the_newest_first() {
-        let all = Handshakes::new(4, 10 * HANDSHAKE_US);
+        let all = Handshakes::new(4, 5_000);
         all.tick(true, 1_000);
-        assert_eq!(answered(&all, 15), 10);
+        assert_eq!(answered(&all, 15, 500), 10);
         all.tick(true, 1_000);
         let (mut older, mut newer) = (pin!(all.turn(SAME)), pin!(all.turn(SAME)));
         assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
@@ -280,13 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn dearer_handshakes_are_fewer() {
-        let all = Handshakes::new(4, 10 * HANDSHAKE_US);
-        (0..200).for_each(|_| all.spent(5 * HANDSHAKE_US));
-        assert!(all.cost_us().abs_diff(5 * HANDSHAKE_US) < HANDSHAKE_US / 10);
+    fn a_turn_costs_what_was_spent_in_it_and_no_more_is_forgiven() {
+        let all = Handshakes::new(4, 5_000);
         all.tick(true, 1);
-        let paid = answered(&all, 9);
-        assert!((1..=2).contains(&paid), "{paid}");
+        assert_eq!(answered(&all, 5_000, 0), 5_000, "whose peers have left");
+        assert_eq!(answered(&all, 9, 3_000), 2);
+        for (now_ms, turns) in [(201, 0), (202, 1)] {
+            all.tick(true, now_ms);
+            assert_eq!(answered(&all, 1, 0), turns, "at {now_ms} ms");
+        }
     }
 
     #[test]

@@ -22,13 +22,15 @@ use super::seats::Guard;
 pub(super) struct Metered {
     guard: Guard,
     stream: TcpStream,
+    /// The kernel took no more when we wrote last.
+    is_full: bool,
     /// Once our side is closed: how much of what comes is still thrown away.
     discards: Option<usize>,
 }
 
 impl Metered {
     pub(super) fn new(guard: Guard, stream: TcpStream) -> Self {
-        Self { guard, stream, discards: None }
+        Self { guard, stream, is_full: false, discards: None }
     }
 
     /// Counts the connection by the address that a proxy named; false when it must go.
@@ -42,6 +44,16 @@ impl Metered {
         match socket2::SockRef::from(&self.stream).peek(&mut space) {
             Ok(bytes) => bytes == 0,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Waits until more can be done with it: until something has come, or else, where we could not
+    /// write all, until we can.
+    pub(super) fn poll_stirs(&self, context: &mut Context<'_>) -> Poll<()> {
+        // An error is found by who reads or writes then.
+        match self.is_full {
+            true => self.stream.poll_write_ready(context).map(drop),
+            false => self.stream.poll_read_ready(context).map(drop),
         }
     }
 
@@ -69,7 +81,8 @@ impl Metered {
         Poll::Ready(())
     }
 
-    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+    fn wrote(&mut self, outcome: &Poll<io::Result<usize>>) {
+        self.is_full = outcome.is_pending();
         if let Poll::Ready(Ok(bytes)) = outcome {
             self.guard.gauge.has_written(*bytes);
         }

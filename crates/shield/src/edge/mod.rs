@@ -26,6 +26,7 @@ mod networks;
 mod options;
 mod proxy;
 mod seats;
+mod shaking;
 mod socket;
 mod stats;
 mod steering;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use parking_lot::RwLock;
 use rustls::crypto::aws_lc_rs;
@@ -18,7 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{Accepted, AcceptedAlert, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
@@ -215,21 +215,58 @@ impl Acceptor {
         Arc::clone(&self.tickets)
     }
 
-    /// Answers a greeting and waits for the rest of the handshake. `next` says what the tickets of
-    /// this connection shall say, from what the one said that it has proven to be its own.
-    pub(super) async fn accept(
+    /// Answers a greeting; gives it back where rustls does not take it. `next` says what the
+    /// tickets of this connection shall say, from what the one said that it has proven to be its
+    /// own.
+    pub(super) fn answer(
         &self,
         greeted: Greeted,
         next: impl FnOnce(Option<Note>) -> Note,
-    ) -> io::Result<Shaken> {
-        let started = greeted.start().await?;
+    ) -> Result<Answered, Box<Greeted>> {
+        let Ok(Some(accepted)) = accepted(&greeted.bytes) else {
+            return Err(Box::new(greeted));
+        };
+        let mut is_dear = false;
+        let started = StartHandshake::from_parts(accepted, greeted.socket);
         let accepting = started.into_stream_with(Arc::clone(&self.config), |session| {
             // The greeting was answered: in TLS 1.3 a ticket's proof has been checked by now.
             let said = session.received_resumption_data();
             let said = said.and_then(|bytes| self.tickets.decode(bytes));
             session.set_resumption_data(&self.tickets.encode(&next(said)));
+            is_dear = match session.handshake_kind() {
+                Some(HandshakeKind::Resumed) => false,
+                Some(HandshakeKind::FullWithHelloRetryRequest) => true,
+                // In TLS 1.3 keys were exchanged already.
+                _ => session.protocol_version() != Some(ProtocolVersion::TLSv1_3),
+            };
         });
-        let stream = accepting.await?;
+        Ok(Answered { accepting, is_dear })
+    }
+}
+
+/// A handshake whose greeting was answered; ends with it.
+pub(super) struct Answered {
+    accepting: tokio_rustls::Accept<Metered>,
+    is_dear: bool,
+}
+
+impl Answered {
+    /// Whether what comes next has us compute with public keys.
+    pub(super) fn is_dear(&self) -> bool {
+        self.is_dear
+    }
+
+    /// Waits until there is something to go on with.
+    pub(super) fn poll_stirs(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.accepting.get_ref().map_or(Poll::Ready(()), |socket| socket.poll_stirs(context))
+    }
+}
+
+impl Future for Answered {
+    type Output = io::Result<Shaken>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let stream = ready!(Pin::new(&mut self.accepting).poll(context))?;
         let session = stream.get_ref().1;
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let protocol = match session.alpn_protocol() {
@@ -237,7 +274,7 @@ impl Acceptor {
             Some(CHALLENGE_PROTOCOL) => Protocol::Challenge,
             _ => Protocol::Http1,
         };
-        Ok(Shaken { stream, protocol, resumed })
+        Poll::Ready(Ok(Shaken { stream, protocol, resumed }))
     }
 }
 
@@ -281,13 +318,9 @@ impl Greeted {
         self.socket.was_left()
     }
 
-    /// What rustls makes of it.
-    async fn start(self) -> io::Result<StartHandshake<Metered>> {
-        match accepted(&self.bytes) {
-            Ok(Some(accepted)) => Ok(StartHandshake::from_parts(accepted, self.socket)),
-            Ok(None) => Err(io::ErrorKind::InvalidData.into()),
-            Err(_) => Err(turn_away(self.socket, &self.bytes).await),
-        }
+    /// Says what is wrong with it.
+    pub(super) async fn turn_away(self) -> io::Error {
+        turn_away(self.socket, &self.bytes).await
     }
 }
 

@@ -17,4 +17,5 @@ mod stand;
 mod tickets;
 mod tls;
 mod traps;
+mod turns;
 mod waits;
