@@ -64,7 +64,7 @@ impl Waiting {
     }
 
     /// Takes one in; of too many the least goes, of equals the oldest.
-    fn push(&mut self, merit: Merit, caller: oneshot::Sender<()>) {
+    fn push(&mut self, merit: Merit, caller: oneshot::Sender<()>) -> (Merit, u64) {
         self.came += 1;
         self.by_merit.insert((merit, self.came), caller);
         self.by_age.insert(self.came, merit);
@@ -72,6 +72,14 @@ impl Waiting {
             && let Some(((_, came), _)) = self.by_merit.pop_first()
         {
             self.by_age.remove(&came);
+        }
+        (merit, self.came)
+    }
+
+    /// One leaves, if it is still there.
+    fn leave(&mut self, place: (Merit, u64)) {
+        if self.by_merit.remove(&place).is_some() {
+            self.by_age.remove(&place.1);
         }
     }
 
@@ -94,6 +102,7 @@ pub(super) struct Turn<'a>(&'a Handshakes);
 /// A place in the queue.
 struct Place<'a> {
     all: &'a Handshakes,
+    at: (Merit, u64),
     call: oneshot::Receiver<()>,
 }
 
@@ -120,8 +129,8 @@ impl Handshakes {
                 return Some(Turn(self));
             }
             let (caller, call) = oneshot::channel();
-            state.waiting.push(merit, caller);
-            Place { all: self, call }
+            let at = state.waiting.push(merit, caller);
+            Place { all: self, at, call }
         };
         (&mut place.call).await.ok().map(|()| Turn(self))
     }
@@ -182,8 +191,10 @@ impl Drop for Turn<'_> {
 }
 
 impl Drop for Place<'_> {
-    /// Who was called and left before it heard so had a turn all the same.
+    /// Who leaves keeps no place. Who was called and left before it heard so had a turn all the
+    /// same.
     fn drop(&mut self) {
+        self.all.state.lock().waiting.leave(self.at);
         self.call.close();
         if self.call.try_recv().is_ok() {
             self.all.give_back();
@@ -253,16 +264,36 @@ mod tests {
     }
 
     #[test]
+    fn who_leaves_in_the_queue_is_not_counted_any_more() {
+        let all = Handshakes::new(1, 0);
+        all.tick(true, 1);
+        let mut stays = pin!(all.turn(SAME));
+        assert!(poll(stays.as_mut()).is_pending());
+        for _ in 0..=HANDSHAKES_WAITING_MAX {
+            let mut leaves = pin!(all.turn(SAME));
+            assert!(poll(leaves.as_mut()).is_pending());
+        }
+        assert_eq!(all.waiting(), 1);
+        assert!(poll(stays.as_mut()).is_pending(), "nobody who is there came after it");
+        all.tick(false, 2);
+        assert!(has_turn(&poll(stays.as_mut())));
+        assert_eq!(all.waiting(), 0);
+    }
+
+    #[test]
     fn under_pressure_so_many_a_second_and_the_newest_first() {
-        let all = Handshakes::new(4, 5_000);
+        let all = Handshakes::new(1, 5_000);
         all.tick(true, 1_000);
         assert_eq!(answered(&all, 15, 500), 10);
         all.tick(true, 1_000);
         let (mut older, mut newer) = (pin!(all.turn(SAME)), pin!(all.turn(SAME)));
         assert!(poll(older.as_mut()).is_pending() && poll(newer.as_mut()).is_pending());
         all.tick(true, 1_100);
-        assert!(poll(older.as_mut()).is_pending());
-        assert!(has_turn(&poll(newer.as_mut())));
+        let turn = poll(newer.as_mut());
+        assert!(has_turn(&turn) && poll(older.as_mut()).is_pending());
+        all.spent(501);
+        drop(turn);
+        assert!(poll(older.as_mut()).is_pending(), "its time was spent");
         all.tick(false, 1_101);
         assert!(has_turn(&poll(older.as_mut())), "pressure is over");
     }
