@@ -33,7 +33,7 @@ struct Familiar {
     turned_unix_s: u64,
 }
 
-/// The last familiar addresses, by name, and when each was noted first.
+/// The last familiar addresses, by name, and when each was noted last.
 #[derive(Default)]
 struct Latest {
     all: VecDeque<(Prefix, u64)>,
@@ -139,8 +139,10 @@ fn set_of(lineages: &mut [Lineage], lineage: u64) -> Option<&mut [Lineage]> {
 
 impl Latest {
     fn note(&mut self, prefix: Prefix, now_unix_s: u64) {
-        if self.all.iter().any(|(held, _)| *held == prefix) {
-            return;
+        // The order is that in which they were served last.
+        if let Some(place) = self.all.iter().position(|(held, _)| *held == prefix) {
+            self.all.remove(place);
+            return self.all.push_back((prefix, now_unix_s));
         }
         if self.all.len() >= STEERED_MAX {
             self.all.pop_front();
@@ -213,6 +215,18 @@ mod tests {
         assert_eq!(known.latest(version), None, "a second too early");
         known.turn(NOW + 1 + VOUCHED_S);
         assert_eq!(known.latest(version).map(|(_, told)| told.len()), Some(0));
+    }
+
+    #[test]
+    fn who_comes_every_day_is_told_every_day() {
+        let known = Known::new(NOW);
+        let address = |nth: u8| IpAddr::from([192, 0, 2, nth]);
+        for (nth, since) in [(1, 0), (2, 0), (1, 60)] {
+            known.note_address(address(nth), NOW + since);
+        }
+        known.turn(NOW + VOUCHED_S);
+        let told = known.latest(0).map(|(_, told)| told);
+        assert_eq!(told, Some(vec![Prefix::of(address(1))]));
     }
 
     #[test]
