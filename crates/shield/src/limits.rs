@@ -101,8 +101,9 @@ pub const GREETING_RECORDS_MAX: usize = 16;
 /// Listeners of one address (SO_REUSEPORT). Past it: the number is lowered to this.
 pub const LISTENERS_MAX: usize = 256;
 /// Addresses that served a member for which the kernel keeps a line of their own: the latest. It
-/// takes 4,096 instructions of a program, and compares them one by one. Past it: the oldest stands
-/// in the line of all, and is known once it is accepted.
+/// takes 4,096 instructions of a program, and compares them one by one; where it has no room for
+/// what it makes of them, it is half as many. Past it: the oldest stands in the line of all, and is
+/// known once it is accepted.
 pub const STEERED_MAX: usize = 768;
 /// Strangers' handshakes that wait for us while all seats are taken. Past it: no stranger is
 /// accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of their coming.

@@ -17,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{ResponseBody, Serve, start};
-use super::{Options, Shared, limits, socket, steering, tls};
+use super::steering::Steering;
+use super::{Options, Shared, limits, socket, tls};
 
 /// One address to serve, with one socket or several that share it.
 #[derive(Debug)]
@@ -47,8 +48,7 @@ impl Listener {
         let address = open(address, false)?.local_addr()?;
         let sockets: Vec<_> = (0..count).map(|_| open(address, true)).collect::<Result<_, _>>()?;
         let reserved = open(address, true)?;
-        let mut program = steering::program(&[], u32::try_from(count).unwrap_or(1));
-        let steered = socket::steer(&reserved, &mut program);
+        let steered = Steering::new(count).tell(&reserved, &[]);
         if let Err(error) = &steered {
             tracing::warn!(%address, %error, "members have no line of their own");
         }
@@ -152,7 +152,7 @@ impl Door {
         B: ResponseBody,
     {
         let Listener { sockets, reserved, .. } = self.listener;
-        let others = u32::try_from(sockets.len()).unwrap_or(1);
+        let steering = Arc::new(Steering::new(sockets.len()));
         // A proxy's connections are everybody's.
         let has_lines = reserved.is_some() && shared.options.uncapped.is_empty();
         let line = if has_lines { Line::Strangers } else { Line::Everybody };
@@ -160,10 +160,10 @@ impl Door {
         for (socket, line) in sockets.into_iter().map(|socket| (socket, line)).chain(own) {
             let listener = TcpListener::from_std(socket)?;
             let (shared, tls) = (Arc::clone(shared), self.tls.clone());
-            let (service, stop) = (service.clone(), stop.clone());
+            let (service, stop, steering) = (service.clone(), stop.clone(), Arc::clone(&steering));
             loops.spawn(async move {
                 let welcome = |stream, peer| start(&shared, stream, peer, tls.as_ref(), &service);
-                accept_until(&listener, (line, others), &shared, &stop, &welcome).await;
+                accept_until(&listener, (line, &steering), &shared, &stop, &welcome).await;
                 drain(listener, &welcome);
             });
         }
@@ -173,7 +173,7 @@ impl Door {
 
 async fn accept_until(
     listener: &TcpListener,
-    (line, others): (Line, u32),
+    (line, steering): (Line, &Steering),
     shared: &Shared,
     stop: &CancellationToken,
     welcome: &impl Fn(TcpStream, SocketAddr),
@@ -181,10 +181,9 @@ async fn accept_until(
     let (shortest_ms, longest_ms) = limits::ACCEPT_PAUSE_MS;
     let (mut pause_ms, mut at_once) = (shortest_ms, 0);
     let mut stopped = std::pin::pin!(stop.cancelled());
-    let mut version = 0;
     loop {
         if line != Line::Everybody {
-            steer(listener, others, shared, &mut version);
+            steering.follow(listener, &shared.known);
         }
         let next = async {
             if line == Line::Strangers {
@@ -231,16 +230,6 @@ async fn until_they_are_answered(shared: &Shared) {
         && shared.seats.lock().is_full(shared)
     {
         tokio::time::sleep(Duration::from_millis(limits::ACCEPT_WAIT_MS)).await;
-    }
-}
-
-/// Tells the kernel which addresses are familiar now, if others were before.
-fn steer(listener: &TcpListener, others: u32, shared: &Shared, version: &mut u64) {
-    let Some((latest, familiar)) = shared.known.latest(*version) else { return };
-    *version = latest;
-    let mut program = steering::program(&familiar, others);
-    if let Err(error) = socket::steer(listener, &mut program) {
-        tracing::warn!(%error, "the kernel was not told who is familiar");
     }
 }
 

@@ -8,34 +8,113 @@
 //! Where the kernel takes no such program, all wait in one line, and that is accepted as fast as
 //! can be.
 
-use libc::sock_filter;
+use std::io;
+use std::os::fd::AsFd;
 
+use libc::sock_filter;
+use parking_lot::Mutex;
+
+use super::known::Known;
 use super::limits::STEERED_MAX;
 use super::seats::Prefix;
+use super::socket;
 
 /// Where a packet's network header begins, for a program.
 const NETWORK: u32 = libc::SKF_NET_OFF.cast_unsigned();
-const HASH: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RXHASH).cast_unsigned();
+/// A random number, instead of the packet's hash: that is 0 where no network card reckons one, and
+/// what is in the packet can be chosen by who sends it.
+const RANDOM: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM).cast_unsigned();
 
 /// Places of fields in the headers of IP (RFC 791, 3.1; RFC 8200, 3).
 const SOURCE_OF_V4: u32 = 12;
 const SOURCE_OF_V6: u32 = 8;
 
+/// Where a program keeps the two halves of a source's network.
+const HIGH: u32 = 0;
+const LOW: u32 = 1;
+
 /// Instructions for one address, at most, and beside all of them.
 const EACH_MAX: usize = 5;
-const REST_MAX: usize = 10;
+const REST_MAX: usize = 16;
 
 const _: () = assert!(
     STEERED_MAX * EACH_MAX + REST_MAX <= libc::BPF_MAXINSNS as usize,
     "the kernel takes no longer program"
 );
 
+/// What the sockets of one address were told; whichever is told, all of them know.
+pub(super) struct Steering {
+    /// Sockets of all who are not familiar.
+    others: u32,
+    told: Mutex<Told>,
+}
+
+struct Told {
+    version: u64,
+    /// So many addresses the kernel has had room for.
+    fits: usize,
+}
+
+impl Steering {
+    pub(super) fn new(others: usize) -> Self {
+        let others = u32::try_from(others).unwrap_or(1);
+        Self { others, told: Mutex::new(Told { version: 0, fits: STEERED_MAX }) }
+    }
+
+    /// Tells the kernel who is familiar now, if others were when it was told last.
+    pub(super) fn follow(&self, socket: &impl AsFd, known: &Known) {
+        let mut told = self.told.lock();
+        let Some((latest, familiar)) = known.latest(told.version) else { return };
+        told.version = latest;
+        if let Err(error) = self.attach(&familiar, &mut told.fits, |it| socket::steer(socket, it)) {
+            tracing::warn!(%error, "the kernel was not told who is familiar");
+        }
+    }
+
+    /// Tells it who is familiar, the latest last.
+    ///
+    /// # Errors
+    /// When the kernel takes no such program.
+    pub(super) fn tell(&self, socket: &impl AsFd, familiar: &[Prefix]) -> io::Result<()> {
+        let mut told = self.told.lock();
+        self.attach(familiar, &mut told.fits, |program| socket::steer(socket, program))
+    }
+
+    /// Has it take a program for as many of the latest as it has room for: until Linux 6.8 that is
+    /// 20 KiB of what it makes of one (net.core.optmem_max), and how much it makes is its own
+    /// affair.
+    fn attach(
+        &self,
+        familiar: &[Prefix],
+        fits: &mut usize,
+        mut take: impl FnMut(&mut [sock_filter]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        loop {
+            let latest = familiar.len().saturating_sub(*fits);
+            let mut program = program(familiar.get(latest..).unwrap_or_default(), self.others);
+            match take(&mut program) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && *fits > 0 => {
+                    *fits = familiar.len().min(*fits) / 2;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
 /// The program that sends familiar addresses to the last of `sockets + 1` sockets, and spreads all
 /// others over the ones before.
-pub(super) fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
-    let familiar = familiar.get(..STEERED_MAX).unwrap_or(familiar);
+fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
+    let latest = familiar.len().saturating_sub(STEERED_MAX);
+    let familiar = familiar.get(latest..).unwrap_or_default();
     let mut of_v4 = vec![load(libc::BPF_W, SOURCE_OF_V4)];
-    let mut of_v6 = Vec::new();
+    // Both halves are kept: the kernel makes a dozen instructions of one that looks into a packet.
+    let mut of_v6 = vec![
+        load(libc::BPF_W, SOURCE_OF_V6 + 4),
+        instruction(libc::BPF_ST, LOW),
+        load(libc::BPF_W, SOURCE_OF_V6),
+        instruction(libc::BPF_ST, HIGH),
+    ];
     for prefix in familiar {
         match prefix {
             Prefix::V4(address) => of_v4.extend([unless_then_skip(*address, 1), answer(sockets)]),
@@ -43,9 +122,9 @@ pub(super) fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
                 let [high, low] = [network >> 32, network & u64::from(u32::MAX)];
                 let word = |half: u64| u32::try_from(half).unwrap_or_default();
                 of_v6.extend([
-                    load(libc::BPF_W, SOURCE_OF_V6),
+                    instruction(libc::BPF_LD | libc::BPF_MEM, HIGH),
                     unless_then_skip(word(high), 3),
-                    load(libc::BPF_W, SOURCE_OF_V6 + 4),
+                    instruction(libc::BPF_LD | libc::BPF_MEM, LOW),
                     unless_then_skip(word(low), 1),
                     answer(sockets),
                 ]);
@@ -61,7 +140,7 @@ pub(super) fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
         jump(of_v4.len()),
     ];
     let spread = [
-        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, HASH),
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, RANDOM),
         instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, sockets.max(1)),
         instruction(libc::BPF_RET | libc::BPF_A, 0),
     ];
@@ -100,7 +179,7 @@ mod tests {
 
     /// What the kernel would do with a packet from an address, by the meaning of the few
     /// instructions that are used.
-    fn sent_to(program: &[sock_filter], address: IpAddr, hash: u32) -> u32 {
+    fn sent_to(program: &[sock_filter], address: IpAddr, random: u32) -> u32 {
         let mut header = [0; 40];
         match address {
             IpAddr::V4(four) => {
@@ -112,17 +191,19 @@ mod tests {
                 header[8..24].copy_from_slice(&six.octets());
             }
         }
-        let (mut at, mut loaded) = (0, 0_u32);
+        let (mut at, mut loaded, mut kept) = (0, 0_u32, [0; 2]);
         loop {
             let one = program[at];
             at += 1;
             let place = one.k.wrapping_sub(NETWORK) as usize;
             match u32::from(one.code) {
-                0x20 if one.k == HASH => loaded = hash,
+                0x20 if one.k == RANDOM => loaded = random,
                 0x20 => {
                     let word = header[place..place + 4].try_into().expect("four bytes");
                     loaded = u32::from_be_bytes(word);
                 }
+                0x02 => kept[one.k as usize] = loaded,
+                0x60 => loaded = kept[one.k as usize],
                 0x30 => loaded = u32::from(header[place]),
                 0x74 => loaded >>= one.k,
                 0x94 => loaded %= one.k,
@@ -146,8 +227,9 @@ mod tests {
                 assert_eq!(sent_to(&program, address(text), 5), sockets, "{text}");
             }
             for text in ["192.0.2.2", "2001:db8:1:4::9", "2001:db9:1:2::9", "127.0.0.1", "::1"] {
-                for hash in 0..7 {
-                    assert_eq!(sent_to(&program, address(text), hash), hash % sockets, "{text}");
+                for random in 0..7 {
+                    let socket = sent_to(&program, address(text), random);
+                    assert_eq!(socket, random % sockets, "{text}");
                 }
             }
         }
@@ -158,6 +240,97 @@ mod tests {
         let familiar: Vec<Prefix> = (0..10_000_u64).map(|nth| Prefix::V6(nth << 20)).collect();
         let long = program(&familiar, 1);
         assert!(long.len() <= libc::BPF_MAXINSNS as usize, "{} instructions", long.len());
-        assert_eq!(program(&[], 1).len(), 9);
+        assert_eq!(program(&[], 1).len(), 13);
+    }
+
+    /// The kernel refuses programs beyond a size; see how many of so many addresses are told.
+    #[track_caller]
+    fn told_within(instructions: usize, addresses: u64) -> (Steering, Vec<Prefix>, usize) {
+        let familiar: Vec<Prefix> = (0..addresses).map(|nth| Prefix::V6(nth << 20)).collect();
+        let steering = Steering::new(1);
+        let mut taken = Vec::new();
+        let outcome = steering.attach(&familiar, &mut steering.told.lock().fits, |program| {
+            if program.len() > instructions {
+                return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+            }
+            taken = program.to_vec();
+            Ok(())
+        });
+        assert_eq!(outcome.is_ok(), !taken.is_empty());
+        let is_told = |prefix: &&Prefix| match prefix {
+            Prefix::V6(network) => {
+                let address = std::net::Ipv6Addr::from_bits(u128::from(*network) << 64);
+                !taken.is_empty() && sent_to(&taken, address.into(), 0) == 1
+            }
+            Prefix::V4(_) => false,
+        };
+        let told: Vec<Prefix> = familiar.iter().filter(is_told).copied().collect();
+        assert!(familiar.ends_with(&told), "the latest");
+        let count = told.len();
+        (steering, familiar, count)
+    }
+
+    #[test]
+    fn where_the_kernel_has_little_room_the_latest_are_told() {
+        assert_eq!(told_within(4_096, 700).2, 700);
+        let (steering, familiar, told) = told_within(1_000, 700);
+        assert_eq!(told, 175);
+        let mut asked = 0;
+        let again = steering.attach(&familiar, &mut steering.told.lock().fits, |_| {
+            asked += 1;
+            Ok(())
+        });
+        assert_eq!((again.is_ok(), asked), (true, 1), "it is remembered what fits");
+        assert_eq!((told_within(30, 700).2, told_within(5, 700).2), (2, 0));
+    }
+
+    /// Sockets of one address, the last of them for who is familiar, and what the kernel was told.
+    fn sockets(count: usize, familiar: &[Prefix]) -> (Vec<std::net::TcpListener>, Steering) {
+        use socket2::{Domain, Socket, Type};
+        let mut address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let sockets = (0..=count).map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_reuse_port(true).expect("an option");
+            socket.bind(&address.into()).expect("a free port");
+            socket.listen(256).expect("it listens");
+            socket.set_nonblocking(true).expect("a mode");
+            let listener = std::net::TcpListener::from(socket);
+            address = listener.local_addr().expect("an address");
+            listener
+        });
+        let sockets: Vec<_> = sockets.collect();
+        let steering = Steering::new(count);
+        steering.tell(&sockets[0], familiar).expect("the kernel takes it");
+        (sockets, steering)
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "peers connect from outside")]
+    fn the_kernel_itself_sends_the_familiar_to_their_socket_and_spreads_all_others() {
+        let four = |nth: u32| Prefix::V4(0x7f00_0100 + nth);
+        let many_fours = (0..768).map(four).collect::<Vec<_>>();
+        let sixes = (0..767).map(Prefix::V6).chain([four(767)]).collect::<Vec<_>>();
+        for familiar in [many_fours, sixes, vec![four(767)]] {
+            let (sockets, steering) = sockets(3, &familiar);
+            let to = sockets[0].local_addr().expect("an address").into();
+            let connect = |from: u32| {
+                let domain = socket2::Domain::IPV4;
+                let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None);
+                let socket = socket.expect("a socket");
+                let from = std::net::SocketAddr::from((std::net::Ipv4Addr::from_bits(from), 0));
+                socket.bind(&from.into()).expect("a loopback address");
+                socket.connect(&to).expect("connected");
+                socket
+            };
+            let mut all: Vec<_> = (0..90).map(|nth| connect(0x7f01_0000 + nth)).collect();
+            all.extend((0..10).map(|_| connect(0x7f00_0100 + 767)));
+            let count = |socket: &std::net::TcpListener| {
+                std::iter::from_fn(|| socket.accept().ok()).take(256).count()
+            };
+            let came: Vec<usize> = sockets.iter().map(count).collect();
+            assert_eq!((came[3], came.iter().sum::<usize>()), (10, all.len()), "{came:?}");
+            assert!(came[..3].iter().all(|count| *count > 0), "{came:?}");
+            assert!(steering.told.lock().fits > 0);
+        }
     }
 }
