@@ -197,9 +197,11 @@ impl Seats {
     /// and where it sits. Who came on since it was put into the row goes to its end: bots that do
     /// so too have paid for it. So does who waits for us.
     fn oldest_fresh(&mut self, now: u64) -> Option<(u64, usize)> {
-        for looks in 0.. {
+        let mut looks = 0;
+        loop {
             let fresh = self.fresh.front()?;
             let (index, since_ms, before) = (fresh.index, fresh.since_ms, fresh.stage);
+            // Who has gone is no look: each was put here once, and leaves it once.
             let Some(gauge) = self.still_fresh(fresh) else {
                 self.fresh.pop_front();
                 continue;
@@ -210,11 +212,11 @@ impl Seats {
             if !is_let_pass || looks >= limits::EVICTION_SAMPLE {
                 return Some((now.saturating_sub(since_ms), index));
             }
+            looks += 1;
             if let Some(fresh) = self.fresh.pop_front() {
                 self.fresh.push_back(Fresh { stage, since_ms: now, ..fresh });
             }
         }
-        None
     }
 
     fn still_fresh(&self, fresh: &Fresh) -> Option<&Arc<Gauge>> {
@@ -453,5 +455,21 @@ mod tests {
             assert!(house.comes().is_some());
         }
         assert!(!is_cut(&all[0]) && is_cut(&all[2]), "the one waits for us, the other for nobody");
+    }
+
+    #[test]
+    fn those_who_have_gone_hide_nobody_from_us() {
+        let mut house = House::new(200);
+        for _ in 0..2 * limits::EVICTION_SAMPLE {
+            let gone = house.comes().expect("a seat");
+            house.edge.shared.seats.lock().leave(gone.seat());
+        }
+        let waits = house.comes().expect("a seat");
+        waits.heard();
+        let silent = house.comes().expect("a seat");
+        while !is_cut(&silent) {
+            assert!(house.comes().is_some());
+            assert!(!is_cut(&waits), "who waits for us goes last");
+        }
     }
 }
