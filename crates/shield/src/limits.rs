@@ -72,6 +72,9 @@ pub const BACKLOG: i32 = 65_535;
 /// Connections that one loop accepts before everybody else has a turn: about 2 ms of work. Past it:
 /// they wait in the kernel until then.
 pub const ACCEPTED_AT_ONCE: usize = 32;
+/// Connections that a loop takes in once it has ended, of those that the kernel holds for it: as
+/// many as the usual host lets wait. Past it: reset, as the listener is closed.
+pub const DRAINED_MAX: usize = 4_096;
 /// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
 /// quarter of it. Past it: they wait, by the merit of their networks and the newest first.
 pub const HANDSHAKE_US_PER_S: u64 = 250_000;

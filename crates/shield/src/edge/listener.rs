@@ -164,7 +164,7 @@ impl Door {
             loops.spawn(async move {
                 let welcome = |stream, peer| start(&shared, stream, peer, tls.as_ref(), &service);
                 accept_until(&listener, (line, &steering), &shared, &stop, &welcome).await;
-                drain(listener, &welcome);
+                drain(listener, limits::DRAINED_MAX, &welcome).await;
             });
         }
         Ok(())
@@ -235,9 +235,9 @@ async fn until_they_are_answered(shared: &Shared) {
 
 /// Takes in all that the kernel has accepted already: closing the socket over them would reset
 /// peers that see themselves as connected.
-fn drain(listener: TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
+async fn drain(listener: TcpListener, most: usize, welcome: &impl Fn(TcpStream, SocketAddr)) {
     let Ok(listener) = listener.into_std() else { return };
-    for _ in 0..=limits::BACKLOG {
+    for taken in 1..=most {
         match listener.accept() {
             Ok((stream, peer)) => {
                 let nonblocking = stream.set_nonblocking(true);
@@ -247,6 +247,9 @@ fn drain(listener: TcpListener, welcome: &impl Fn(TcpStream, SocketAddr)) {
             }
             Err(error) if is_of_one_peer(&error) => {}
             Err(_) => return,
+        }
+        if taken % limits::ACCEPTED_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -265,4 +268,45 @@ fn is_of_one_peer(error: &io::Error) -> bool {
             | Kind::NetworkDown
             | Kind::TimedOut
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "peers connect from outside")]
+    async fn what_waits_at_the_end_is_taken_in_up_to_a_bound_and_with_turns_for_others() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = SockAddr::from(listener.local_addr().expect("an address"));
+        let connect = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.connect(&address).expect("connected");
+            socket
+        };
+        let most = 2 * limits::ACCEPTED_AT_ONCE;
+        let _waiting: Vec<Socket> = (0..most + 10).map(|_| connect()).collect();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let others = Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                others.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let (came, between) = (Cell::new(0), Cell::new(0));
+        let welcome = |_: TcpStream, _: SocketAddr| {
+            came.set(came.get() + 1);
+            between.set(turns.load(Relaxed));
+        };
+        drain(listener, most, &welcome).await;
+        other.abort();
+        assert_eq!(came.get(), most);
+        assert!(between.get() > 0, "nobody else had a turn");
+    }
 }
