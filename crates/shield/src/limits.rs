@@ -54,7 +54,7 @@ pub const TICKETS_TRIED_MAX: usize = 2;
 /// Wide networks whose visits are counted: an IPv4 /16 each, 768 KiB once all are touched. IPv6
 /// networks share their places.
 pub const NETWORKS: usize = 1 << 16;
-/// Visits in peace that say where people come from. Below it: no network is told from another.
+/// Addresses in peace that say where people come from. Below it: no network is told from another.
 pub const NETWORKS_LEAST: f32 = 30.0;
 /// What was learnt of networks fades over this, in s: 14 days, as the other profiles do.
 pub const NETWORKS_MEMORY_S: f32 = 14.0 * 86_400.0;
@@ -63,6 +63,8 @@ pub const NETWORKS_NOW_S: u64 = 2;
 /// What was learnt counts after so much more peace, in s: who comes right before an attack came
 /// with it.
 pub const NETWORKS_STAGED_S: u64 = 300;
+/// An address teaches where people come from once in this, in s.
+pub const NETWORKS_TAUGHT_S: u64 = 24 * 3_600;
 /// Of strangers' handshakes that wait, one in so many is the newest wherever it comes from: who
 /// lives where nobody came from before is slower, not shut out.
 pub const HANDSHAKE_ANYBODY_ONE_IN: u32 = 4;

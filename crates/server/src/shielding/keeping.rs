@@ -84,6 +84,7 @@ pub(super) fn written(key: &[u8; 16], members: &Members, door: &[u8], state: &[u
 pub(crate) fn backdate(data: &Path, days: u64) -> anyhow::Result<()> {
     let mut kept = read(data)?.context("nothing was kept")?;
     shield::decide::backdate(&mut kept.state, days)?;
+    shield::edge::backdate(&mut kept.door, days);
     save(data, &written(&kept.key, &kept.members, &kept.door, &kept.state))
 }
 

@@ -185,6 +185,9 @@ where
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     let gauge = ticket.gauge();
+    if answer.status().as_u16() < 400 {
+        gauge.served();
+    }
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         gauge.enter(Phase::Upgraded);
     } else if gauge.order() >= Order::Finish && gauge.phase() == Phase::Http1 {

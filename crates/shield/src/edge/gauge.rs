@@ -75,6 +75,8 @@ pub(super) struct Gauge {
     stage: AtomicU8,
     lineage: AtomicU64,
     vouched: AtomicU64,
+    teaches: AtomicBool,
+    teacher: Mutex<Option<IpAddr>>,
 }
 
 impl Gauge {
@@ -107,6 +109,8 @@ impl Gauge {
             stage: AtomicU8::new(0),
             lineage: AtomicU64::new(0),
             vouched: AtomicU64::new(0),
+            teaches: AtomicBool::new(false),
+            teacher: Mutex::new(None),
         }
     }
 
@@ -207,6 +211,23 @@ impl Gauge {
         }
         if shared.promote(self, principal) {
             shared.stats.vouched.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Its first request that is served teaches where people come from.
+    pub(super) fn may_teach(&self, address: IpAddr) {
+        *self.teacher.lock() = Some(address);
+        self.teaches.store(true, Relaxed);
+    }
+
+    /// A request was served. Nothing is learnt of who comes under pressure.
+    pub(super) fn served(&self) {
+        // Looked at first: nearly always it has been said.
+        if self.teaches.load(Relaxed) && self.teaches.swap(false, Relaxed) {
+            let teacher = self.teacher.lock().take();
+            if let Some(address) = teacher.filter(|_| !self.shared.stats.pressed.load(Relaxed)) {
+                self.shared.networks.lock().learn(address);
+            }
         }
     }
 

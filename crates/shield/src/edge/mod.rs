@@ -49,6 +49,7 @@ pub use desk::ConnectionInfo;
 pub use frames::{Metered, metered};
 pub use hello::{Fingerprint, tickets_brought};
 pub use listener::{Door, Listener};
+pub use networks::backdate;
 pub use options::Options;
 pub use proxy::{Announced, announced};
 pub use socket::{open_files_max, raise_open_files};
@@ -199,12 +200,12 @@ impl Handle {
     /// What was learnt in peace of where people come from, to be kept over a restart.
     #[must_use]
     pub fn learnt(&self) -> Vec<u8> {
-        self.shared.networks.lock().save()
+        self.shared.networks.lock().save(clock::unix_s())
     }
 
     /// Takes in what [`Self::learnt`] gave an earlier edge; what is damaged is left out.
     pub fn remember(&self, learnt: &[u8]) {
-        self.shared.networks.lock().load(learnt, 0);
+        self.shared.networks.lock().load(learnt, clock::unix_s());
     }
 }
 

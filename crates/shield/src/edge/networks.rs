@@ -5,15 +5,24 @@
 //! than now are answered first (history-based filtering, Peng 2003; PacketScore's ratio of shares).
 //! Nobody is shut out by it: some turns are everybody's.
 //!
-//! Against who would teach it: what is learnt counts only after minutes of peace, an address
-//! teaches a network little, and a network that bots made common is more common still while they
-//! attack. Leaves what a place in the order is worth to `handshakes`.
+//! Against who would teach it: only who was served a request teaches, an address once a day, and a
+//! network's hundredth little; what is learnt counts only after minutes of peace, also over a
+//! restart; and a network that bots made common is more common still while they attack. Leaves what
+//! a place in the order is worth to `handshakes`.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use super::limits::{
-    NETWORKS, NETWORKS_LEAST, NETWORKS_MEMORY_S, NETWORKS_NOW_S, NETWORKS_STAGED_S,
+    FAMILIAR_MAX, NETWORKS, NETWORKS_LEAST, NETWORKS_MEMORY_S, NETWORKS_NOW_S, NETWORKS_STAGED_S,
+    NETWORKS_TAUGHT_S,
 };
+use super::seats::Prefix;
+use crate::decide::sketch::Filter;
+
+/// How what is saved begins: the format, then the time, then each network.
+const MAGIC: &[u8; 8] = b"network\x01";
 
 /// Shares are smoothed by this: what was never seen is not infinitely rare.
 const SMOOTH: f32 = 0.000_5;
@@ -32,6 +41,10 @@ pub(super) struct Networks {
     all: Count,
     turned_s: u64,
     staged_s: u64,
+    /// Who taught since then.
+    taught: Filter,
+    taught_s: u64,
+    key: RandomState,
 }
 
 /// The place of an address's network. IPv4 networks have one each, IPv6 networks share them.
@@ -56,7 +69,15 @@ impl Networks {
     /// Knows none.
     pub(super) fn new(now_s: u64) -> Self {
         let counts = vec![Count::default(); NETWORKS].into_boxed_slice();
-        Self { counts, all: Count::default(), turned_s: now_s, staged_s: now_s }
+        Self {
+            counts,
+            all: Count::default(),
+            turned_s: now_s,
+            staged_s: now_s,
+            taught: Filter::new(FAMILIAR_MAX),
+            taught_s: now_s,
+            key: RandomState::new(),
+        }
     }
 
     /// Somebody came.
@@ -69,6 +90,11 @@ impl Networks {
 
     /// Somebody was served in peace.
     pub(super) fn learn(&mut self, address: IpAddr) {
+        let hash = self.key.hash_one(Prefix::of(address));
+        if self.taught.contains(hash) {
+            return;
+        }
+        self.taught.insert(hash);
         if let Some(count) = self.counts.get_mut(place(address)) {
             // The hundredth of a network teaches a tenth of what the first did.
             let weight = 1.0 / (1.0 + count.staged).sqrt();
@@ -97,6 +123,10 @@ impl Networks {
                 self.each(|count| count.now = faded(count.now));
             }
         }
+        if now_s.saturating_sub(self.taught_s) >= NETWORKS_TAUGHT_S {
+            self.taught_s = now_s;
+            self.taught.clear();
+        }
         let staged_s = now_s.saturating_sub(self.staged_s);
         if pressed {
             if self.all.staged > 0.0 {
@@ -118,32 +148,61 @@ impl Networks {
         change(&mut self.all);
     }
 
-    /// What was learnt in peace, as bytes.
-    pub(super) fn save(&self) -> Vec<u8> {
+    /// What was learnt in peace, as bytes; what is not yet sure of it, as such.
+    pub(super) fn save(&self, now_s: u64) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &now_s.to_le_bytes()].concat();
         let learnt = |count: &Count| count.peace + count.staged;
-        let mut bytes = Vec::new();
         for (place, count) in (0_u32..).zip(&self.counts).filter(|(_, it)| learnt(it) > 0.0) {
-            bytes.extend(place.to_le_bytes());
-            bytes.extend(learnt(count).to_le_bytes());
+            let words =
+                [place.to_le_bytes(), count.peace.to_le_bytes(), count.staged.to_le_bytes()];
+            bytes.extend(words.as_flattened());
         }
         bytes
     }
 
-    /// Takes in what was saved so long ago; what is not such bytes is left out.
-    pub(super) fn load(&mut self, bytes: &[u8], age_s: u64) {
-        let kept = kept(age_s);
-        for [a, b, c, d, e, f, g, h] in bytes.as_chunks::<8>().0 {
-            let place = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d]));
-            let value = f32::from_le_bytes([*e, *f, *g, *h]);
-            if !value.is_finite() || value <= 0.0 {
-                continue;
-            }
-            if let Some(count) = place.ok().and_then(|place| self.counts.get_mut(place)) {
-                count.peace += value * kept;
-                self.all.peace += value * kept;
+    /// Takes in what was saved, aged by the time since then; what is not such bytes is left out.
+    /// What was not sure then has to prove itself again, since nobody looked meanwhile.
+    pub(super) fn load(&mut self, bytes: &[u8], now_s: u64) {
+        let Some((saved_s, networks)) = saved(bytes) else { return };
+        let kept = kept(now_s.saturating_sub(saved_s));
+        for (place, values) in networks {
+            let [peace, staged] = values.map(|value| value * kept);
+            let place = usize::try_from(place).ok();
+            if let Some(count) = place.and_then(|place| self.counts.get_mut(place)) {
+                for count in [count, &mut self.all] {
+                    count.peace += peace;
+                    count.staged += staged;
+                }
             }
         }
     }
+}
+
+/// Says of what was saved that it was saved so many days earlier, and that peace lasted after it:
+/// for whoever makes a record of peace and wants to begin from it at once. Of what is no such bytes
+/// it says nothing.
+pub fn backdate(bytes: &mut Vec<u8>, days: u64) {
+    let Some((saved_s, networks)) = saved(bytes) else { return };
+    let saved_s = saved_s.saturating_sub(days.saturating_mul(86_400));
+    let mut earlier = [&MAGIC[..], &saved_s.to_le_bytes()].concat();
+    for (place, [peace, staged]) in networks {
+        let words = [place.to_le_bytes(), (peace + staged).to_le_bytes(), [0; 4]];
+        earlier.extend(words.as_flattened());
+    }
+    *bytes = earlier;
+}
+
+/// When it was saved, and the networks: where they stand, and what was sure and not yet sure of
+/// them.
+fn saved(bytes: &[u8]) -> Option<(u64, impl Iterator<Item = (u32, [f32; 2])>)> {
+    let (saved_s, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let networks = rest.as_chunks::<12>().0.iter().filter_map(|bytes| {
+        let [place, values @ ..] = bytes.as_chunks::<4>().0 else { return None };
+        let values = <[[u8; 4]; 2]>::try_from(values).ok()?.map(f32::from_le_bytes);
+        let are_sound = values.iter().all(|value| value.is_finite() && *value >= 0.0);
+        are_sound.then_some((u32::from_le_bytes(*place), values))
+    });
+    Some((u64::from_le_bytes(*saved_s), networks))
 }
 
 /// Half, and nothing instead of next to nothing.
@@ -206,9 +265,9 @@ mod tests {
         let mut networks = Networks::new(0);
         for visit in 0..200_u8 {
             networks.learn(home(visit % 4, visit));
-            // Twice as many visits as people's, all from one network.
+            // Twice as many as people, all from one network.
             networks.learn(home(99, visit));
-            networks.learn(home(99, visit));
+            networks.learn(IpAddr::from([198, 99, 8, visit]));
         }
         networks.turn(NETWORKS_STAGED_S, false);
         (0..5_000).for_each(|_| networks.see(home(99, 3)));
@@ -220,7 +279,10 @@ mod tests {
     fn what_comes_shortly_before_pressure_teaches_nothing() {
         let mut networks = learnt();
         let before = networks.merit(home(99, 1));
-        (0..500).for_each(|_| networks.learn(home(99, 1)));
+        (0..500_u16).for_each(|nth| {
+            let [high, low] = nth.to_be_bytes();
+            networks.learn(IpAddr::from([198, 99, 8 + high, low]));
+        });
         let soon = 2 * NETWORKS_STAGED_S - 1;
         networks.turn(soon, true);
         networks.turn(soon + NETWORKS_STAGED_S, false);
@@ -235,17 +297,64 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_is_kept_and_fades() {
-        let bytes = learnt().save();
-        for (age_s, least) in [(0, 1.0), (5 * 86_400, 1.0)] {
-            let mut networks = Networks::new(0);
-            networks.load(&bytes, age_s);
-            attack(&mut networks);
-            assert!(networks.merit(home(1, 1)) > least, "after {age_s} s");
-        }
+    fn an_address_teaches_once_a_day_however_often_it_comes() {
         let mut networks = Networks::new(0);
-        networks.load(&[0xff; 8 * 64 + 3], 0);
-        assert!(networks.all.peace.abs() < f32::EPSILON, "nonsense is left out");
+        (0..100).for_each(|_| networks.learn(home(1, 1)));
+        (1..=3).for_each(|host| networks.learn(home(2, host)));
+        let staged = |networks: &Networks, network| networks.counts[place(home(network, 1))].staged;
+        assert!((staged(&networks, 1) - 1.0).abs() < f32::EPSILON);
+        assert!(staged(&networks, 2) > 2.0);
+        networks.turn(NETWORKS_TAUGHT_S - 1, false);
+        networks.learn(home(1, 1));
+        assert!(staged(&networks, 1).abs() < f32::EPSILON, "a second too early");
+        networks.turn(NETWORKS_TAUGHT_S, false);
+        networks.learn(home(1, 1));
+        assert!(staged(&networks, 1) > 0.0);
+    }
+
+    #[test]
+    fn what_was_learnt_is_kept_and_fades_while_nobody_serves() {
+        let bytes = learnt().save(1_000);
+        let before = learnt().all.peace;
+        for (age_s, left) in [(0, 1.0), (14 * 86_400, (-1.0_f32).exp())] {
+            let mut networks = Networks::new(0);
+            networks.load(&bytes, 1_000 + age_s);
+            assert!((networks.all.peace - before * left).abs() < 0.1, "after {age_s} s");
+            attack(&mut networks);
+            let merit = networks.merit(home(1, 1));
+            assert!(left < 1.0 || merit > 1.0, "after {age_s} s: {merit}");
+        }
+        for nonsense in [vec![0xff; 8 * 64 + 3], [&bytes[..16], &[0xff; 36][..]].concat(), vec![]] {
+            let mut networks = Networks::new(0);
+            networks.load(&nonsense, 1_000);
+            assert!(networks.all.peace.abs() < f32::EPSILON, "nonsense is left out");
+            let mut kept = nonsense.clone();
+            backdate(&mut kept, 3);
+            assert!(kept.len() <= nonsense.len());
+        }
+    }
+
+    #[test]
+    fn what_was_not_sure_before_a_restart_is_not_sure_after_it() {
+        let mut networks = Networks::new(0);
+        for visit in 0..200 {
+            networks.learn(home(visit % 4, visit));
+        }
+        let mut bytes = networks.save(10);
+        let mut networks = Networks::new(20);
+        networks.load(&bytes, 20);
+        assert!(networks.all.peace.abs() < f32::EPSILON && networks.all.staged > 10.0);
+        networks.turn(21, true);
+        networks.turn(21 + NETWORKS_STAGED_S, false);
+        assert!(networks.all.peace.abs() < f32::EPSILON, "an attack followed");
+        // Unless somebody says that peace followed.
+        backdate(&mut bytes, 3);
+        networks.load(&bytes, 20);
+        assert!(networks.all.peace > 10.0 && networks.all.staged.abs() < f32::EPSILON);
+        let mut fresh = Networks::new(0);
+        fresh.load(&bytes, 10);
+        assert!(fresh.all.peace > 10.0);
+        assert_eq!(saved(&bytes).map(|(saved_s, _)| saved_s), Some(0));
     }
 
     #[test]

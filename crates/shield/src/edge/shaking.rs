@@ -66,9 +66,7 @@ pub(super) async fn shake_hands(
     };
     let ended = if shaken.resumed { Handshaken::Resumed } else { Handshaken::Full };
     shared.stats.count_handshake(ended);
-    if !shared.stats.pressed.load(Relaxed) {
-        shared.networks.lock().learn(peer);
-    }
+    gauge.may_teach(peer);
     if promoted && !shaken.resumed {
         shared.stats.tickets_void.fetch_add(1, Relaxed);
         shared.demote(gauge);

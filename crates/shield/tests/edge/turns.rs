@@ -176,3 +176,16 @@ async fn who_greets_and_leaves_takes_nothing_from_others() {
     }
     in_time("a stranger's handshake", stand.dial_tls(&["h2"])).await;
 }
+
+#[tokio::test]
+async fn who_was_served_a_request_teaches_where_people_come_from_and_no_other() {
+    let stand = Stand::new(lasting());
+    let nothing = stand.handle.learnt().len();
+    let mut wire = stand.dial_tls_from(3, &["http/1.1"]).await;
+    poll("it is counted", || stand.stats.handshakes(Handshaken::Full) == 1).await;
+    for (path, answer, teaches) in [("no", "too large", false), ("", "hello", true)] {
+        wire.send(format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await;
+        wire.until(answer).await;
+        assert_eq!(stand.handle.learnt().len() > nothing, teaches, "/{path}");
+    }
+}
