@@ -110,9 +110,11 @@ pub const LISTENERS_MAX: usize = 256;
 /// what it makes of them, it is half as many. Past it: the oldest stands in the line of all, and is
 /// known once it is accepted.
 pub const STEERED_MAX: usize = 768;
-/// Strangers' handshakes that wait for us while all seats are taken. Past it: no stranger is
-/// accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of their coming.
-pub const HANDSHAKES_AHEAD_MAX: usize = 32;
+/// Strangers' handshakes that wait for us while all seats are taken: while no network is told from
+/// another, and once there is something to choose by (a quarter of all seats, where that is less).
+/// Past it: no stranger is accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of
+/// their coming.
+pub const HANDSHAKES_AHEAD_MAX: (usize, usize) = (32, 1_024);
 /// See `HANDSHAKES_AHEAD_MAX`, in ms.
 pub const ACCEPT_WAIT_MS: u64 = 1;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.
@@ -269,6 +271,12 @@ const _: () = assert!(
 const _: () = assert!(
     STREAMS_MAX as usize * HEADER_BYTES_MAX <= 2 * CONNECTION_WINDOW_BYTES as usize,
     "the headers of a connection could pin more than its bodies"
+);
+const _: () = assert!(
+    HANDSHAKES_AHEAD_MAX.0 < HANDSHAKES_AHEAD_MAX.1
+        && HANDSHAKES_AHEAD_MAX.1 < HANDSHAKES_WAITING_MAX
+        && HANDSHAKES_AHEAD_MAX.1 < CONNECTIONS_MAX / 4,
+    "who is let in ahead would be closed for those who are let in after it"
 );
 const _: () = assert!(FLIGHT_MS < HANDSHAKE_MS, "an answer would have more time than all");
 const _: () = assert!(TICK_MS * 2 <= STEP_MS, "an ordinary tick would be cut short");

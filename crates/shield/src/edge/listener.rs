@@ -4,7 +4,8 @@
 //! Who serves members from an address has a socket of its own beside the others (`steering`), whose
 //! line is taken in at once. Strangers', while all their seats are taken, is taken in as fast as
 //! they are answered: each that is accepted costs another its seat, so more would only be more who
-//! go before anything came of them. Where there is but one line, it is taken in at once.
+//! go before anything came of them, unless it is known who of them is to be answered first. Where
+//! there is but one line, it is taken in at once.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -226,10 +227,18 @@ async fn accept_until(
 
 /// Waits while there is no seat free, and those who have one wait for our answers.
 async fn until_they_are_answered(shared: &Shared) {
-    while shared.handshakes.waiting() >= limits::HANDSHAKES_AHEAD_MAX
-        && shared.seats.lock().is_full(shared)
-    {
+    while shared.handshakes.waiting() >= ahead_max(shared) && shared.seats.lock().is_full(shared) {
         tokio::time::sleep(Duration::from_millis(limits::ACCEPT_WAIT_MS)).await;
+    }
+}
+
+/// How many may wait for our answers then: more where it is known whom to answer first, since the
+/// kernel knows the order of their coming alone. Not so many that only they would have seats.
+fn ahead_max(shared: &Shared) -> usize {
+    let (few, many) = limits::HANDSHAKES_AHEAD_MAX;
+    match shared.networks.lock().can_compare() {
+        true => many.min(shared.options.connections_max / 4).max(few),
+        false => few,
     }
 }
 
@@ -278,6 +287,25 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::edge::Edge;
+
+    #[test]
+    fn where_it_is_known_who_comes_first_more_are_let_in_to_choose_from() {
+        for (connections_max, many) in [(40, 32), (400, 100), (8_000, 1_024)] {
+            let edge = Edge::new(Options { connections_max, ..Options::default() });
+            let shared = &edge.shared;
+            // The host may not allow that many.
+            let many = many.min(shared.options.connections_max / 4).max(32);
+            assert_eq!(ahead_max(shared), 32);
+            for network in 0..40 {
+                shared.networks.lock().learn([198, 51, network, 1].into());
+                shared.networks.lock().learn([198, network, 7, 1].into());
+            }
+            shared.networks.lock().see([198, 51, 0, 1].into());
+            shared.networks.lock().turn(u64::MAX, false);
+            assert_eq!(ahead_max(shared), many);
+        }
+    }
 
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "peers connect from outside")]

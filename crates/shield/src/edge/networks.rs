@@ -106,12 +106,17 @@ impl Networks {
     /// The logarithm of the network's share in peace to its share now; 0 says nothing.
     pub(super) fn merit(&self, address: IpAddr) -> f32 {
         let Some(count) = self.counts.get(place(address)) else { return 0.0 };
-        if self.all.peace < NETWORKS_LEAST || self.all.now < 1.0 {
+        if !self.can_compare() || self.all.now < 1.0 {
             return 0.0;
         }
         let peace = count.peace / self.all.peace + SMOOTH;
         let now = count.now / self.all.now + SMOOTH;
         (peace / now).ln()
+    }
+
+    /// Whether enough was learnt to tell one network from another.
+    pub(super) fn can_compare(&self) -> bool {
+        self.all.peace >= NETWORKS_LEAST
     }
 
     /// Lets time pass; what was learnt under pressure, or shortly before, is forgotten.
