@@ -82,6 +82,9 @@ pub const DRAINED_MAX: usize = 4_096;
 pub const HANDSHAKE_US_PER_S: u64 = 250_000;
 /// Strangers' handshakes that wait for a turn. Past it: the one of least merit is closed.
 pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
+/// Handshakes of the known that are worked at for each core before everybody else has a turn:
+/// about 2 ms of work. Past it: they wait, as strangers do, and not for strangers.
+pub const KNOWN_TURNS: usize = 4;
 /// Turns that one handshake takes where each of its flights can cost us as much as the first: two,
 /// and one for each segment that a slow network cuts from them. Past it: closed.
 pub const HANDSHAKE_TURNS_MAX: usize = 16;

@@ -7,6 +7,10 @@
 //! are called first (`networks`), among equals the newest, since the oldest is the likeliest to
 //! have given up; and now and then the newest of all.
 //!
+//! Who is known has turns of another kind, several at once for each core and never counted against
+//! a budget: nobody known waits behind strangers, and bots behind one member's address have others
+//! wait for a few of them at most.
+//!
 //! How many handshakes are under way is not bounded here: who was answered and does not go on holds
 //! a seat like everybody who keeps us waiting. Leaves who is a stranger, and who must go when seats
 //! are short, to `seats`, and deadlines to `judge`.
@@ -36,7 +40,7 @@ struct State {
 }
 
 /// How much is to be said for somebody: see [`Merit::of`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Merit(i8);
 
 impl Merit {

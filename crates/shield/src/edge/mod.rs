@@ -72,7 +72,10 @@ struct Shared {
     options: Options,
     stats: Arc<Stats>,
     seats: Mutex<Seats>,
+    /// Strangers' handshakes.
     handshakes: Handshakes,
+    /// Those of the known: several times as many at once, and not for so much time of a processor.
+    known_handshakes: Handshakes,
     known: Known,
     networks: Mutex<Networks>,
     /// Somebody else found that there is more to do than can be done.
@@ -112,12 +115,14 @@ impl Edge {
         let us_per_s = options.handshake_us_per_s.saturating_mul(cores);
         let at_once = usize::try_from(cores).unwrap_or(1);
         let handshakes = Handshakes::new(at_once, us_per_s);
+        let known_handshakes = Handshakes::new(at_once.saturating_mul(limits::KNOWN_TURNS), 0);
         let shared = Shared {
             clock: clock::Clock::new(),
             options,
             stats: Arc::default(),
             seats: Mutex::new(Seats::new()),
             handshakes,
+            known_handshakes,
             known: Known::new(clock::unix_s()),
             networks: Mutex::new(Networks::new(clock::unix_s())),
             pressed: AtomicBool::new(false),

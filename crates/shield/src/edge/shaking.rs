@@ -1,5 +1,5 @@
-//! The handshake that follows a greeting. A stranger's costs a turn (`handshakes`) wherever the
-//! next bytes can have us compute with public keys: for its greeting, and where that named no key
+//! The handshake that follows a greeting. It takes a turn (`handshakes`) wherever the next bytes
+//! can have us compute with public keys: for the greeting, and where that named no key
 //! that we take, or an older protocol, for each flight until the end. With the usual greeting all
 //! such work is done once it is answered, and who has come so far waits for nobody.
 //!
@@ -49,7 +49,7 @@ pub(super) async fn shake_hands(
     };
     let work = Work { gauge, peer, is_stranger: !gauge.is_known() };
     let turn = work.turn().await?;
-    if work.is_stranger && greeted.was_left() {
+    if greeted.was_left() {
         return None;
     }
     gauge.set_lineage(lineage);
@@ -86,17 +86,15 @@ impl<'a> Work<'a> {
     async fn finish(
         &self,
         mut answered: tls::Answered,
-        mut turn: Option<Turn<'a>>,
+        turn: Turn<'a>,
     ) -> Option<std::io::Result<tls::Shaken>> {
-        let is_dear = self.is_stranger && answered.is_dear();
+        let (is_dear, mut turn) = (answered.is_dear(), turn);
         for turns in 1.. {
             self.gauge.greeted();
             let polled = poll_fn(|context| Poll::Ready(self.poll(&mut answered, context))).await;
-            if let Some(turn) = turn.take() {
-                // Everybody else who is ready comes first, and only then the next stranger.
-                tokio::task::yield_now().await;
-                drop(turn);
-            }
+            // Everybody else who is ready comes first, and only then who waits for this turn.
+            tokio::task::yield_now().await;
+            drop(turn);
             if let Poll::Ready(outcome) = polled {
                 return Some(outcome);
             }
@@ -121,18 +119,18 @@ impl<'a> Work<'a> {
         self.paid(|| Pin::new(answered).poll(context))
     }
 
-    /// Waits until a stranger's may be worked at. None when it is to go instead.
-    async fn turn(&self) -> Option<Option<Turn<'a>>> {
-        if !self.is_stranger {
-            return Some(None);
-        }
+    /// Waits until it may be worked at. None when it is to go instead.
+    async fn turn(&self) -> Option<Turn<'a>> {
         let shared = &self.gauge.shared;
-        let merit = Merit::of(shared.networks.lock().merit(self.peer));
-        let turn = shared.handshakes.turn(merit).await;
+        let (all, merit) = match self.is_stranger {
+            true => (&shared.handshakes, Merit::of(shared.networks.lock().merit(self.peer))),
+            false => (&shared.known_handshakes, Merit::default()),
+        };
+        let turn = all.turn(merit).await;
         if turn.is_none() {
             self.gauge.cut(Cut::Evicted);
         }
-        turn.map(Some)
+        turn
     }
 
     /// Works, and has strangers pay for it.

@@ -118,6 +118,42 @@ async fn a_flight_that_costs_as_much_as_a_greeting_waits_for_a_turn_and_no_other
     check(&stand, &Arc::new(client), true).await;
 }
 
+/// However many handshakes of the known begin at once, so many are answered before everybody else
+/// has a turn: seen by the answers that came between two turns of this test's own.
+#[tokio::test]
+async fn a_burst_from_a_members_address_leaves_turns_to_everybody_else() {
+    let stand = Stand::new(lasting());
+    let mut member = stand.dial_from(2).await;
+    member.send(b"GET /member/7 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    member.until("welcome").await;
+    let greeting = stand.greeting();
+    let mut burst = Vec::new();
+    for _ in 0..60 {
+        burst.push(stand.dial_secure_raw(2).await);
+    }
+    poll("all sit", || stand.stats.open() == 61).await;
+    assert_eq!(stand.stats.known(), 61);
+    for stream in &burst {
+        assert_eq!(stream.try_write(&greeting).expect("sent"), greeting.len());
+    }
+    let is_answered = |stream: &TcpStream| {
+        let socket = socket2::SockRef::from(stream);
+        socket.peek(&mut [std::mem::MaybeUninit::uninit()]).is_ok_and(|bytes| bytes > 0)
+    };
+    let (mut answered, mut most_at_once) = (0, 0);
+    let all = async {
+        while answered < burst.len() {
+            tokio::task::yield_now().await;
+            let now = burst.iter().filter(|stream| is_answered(stream)).count();
+            most_at_once = most_at_once.max(now - answered);
+            answered = now;
+        }
+    };
+    in_time("all are answered", all).await;
+    let cores = std::thread::available_parallelism().expect("a number").get();
+    assert!(most_at_once <= 4 * cores, "{most_at_once} at once");
+}
+
 /// The greeting without the keys in it (RFC 8446, 4.2.8): what asks for a retry.
 fn without_keys(greeting: &[u8]) -> Vec<u8> {
     let short = |at: usize| usize::from(u16::from_be_bytes([greeting[at], greeting[at + 1]]));
