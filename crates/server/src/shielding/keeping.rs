@@ -119,4 +119,21 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
         assert_eq!(names.len(), 1, "nothing unfinished is left: {names:?}");
     }
+
+    #[test]
+    fn all_that_was_kept_is_dated_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let members = load(folder.path(), || [7; 16], 5).members;
+        let now = shield::decide::Now { us: 0, unix_s: 100 * 86_400 };
+        let settings = shield::decide::Settings::for_cores(1);
+        let state = shield::decide::State::new(settings, [7; 16], now).save(now);
+        let edge = shield::edge::Edge::new(shield::edge::Options::default());
+        let mut door = edge.handle().learnt();
+        save(folder.path(), &written(&[7; 16], &members, &door, &state)).expect("written");
+        backdate(folder.path(), 3).expect("there is something");
+        let kept = load(folder.path(), || [0; 16], 6);
+        assert!(kept.state != state && kept.door != door);
+        shield::edge::backdate(&mut door, 3);
+        assert_eq!((kept.key, kept.door), ([7; 16], door));
+    }
 }
