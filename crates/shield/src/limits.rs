@@ -230,6 +230,8 @@ pub const LITTLE_BODY_BYTES: u64 = 64 * 1024;
 
 /// How often the gate lets time pass, in ms.
 pub const GATE_TICK_MS: u64 = 10;
+/// The same under pressure: a tick that does not come is how work in hand is noticed.
+pub const GATE_TICK_PRESSED_MS: u64 = 5;
 /// Up to which a piece of work is measured by time alone, in ns: far below a scheduler's slice.
 pub const WORK_SHORT_NS: u64 = 100_000;
 /// How old a thread's processor time may be where a piece of work begins, in ns: by so much a long

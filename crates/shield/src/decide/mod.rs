@@ -226,11 +226,12 @@ impl State {
         }
         let depth = self.flow.depth_ms();
         let stranger = self.queue.next_stranger_ns();
+        let known = self.queue.next_known();
         let whom = if stranger.is_some_and(|cost| depth < self.strangers_depth_ms(cost)) {
             queue::Whom::Anybody
         } else if stranger.is_some_and(|cost| self.floor_covers(cost)) {
             queue::Whom::Strangers
-        } else if depth < limits::DEPTH_KNOWN_MS {
+        } else if known.is_some_and(|(rank, cost)| depth < self.known_depth_ms(rank, cost)) {
             queue::Whom::Known
         } else {
             return None;
@@ -294,6 +295,16 @@ impl State {
     fn strangers_depth_ms(&self, cost_ns: u64) -> f64 {
         let cost_ms = real(cost_ns) * 1_000.0 / self.flow.capacity();
         limits::DEPTH_STRANGERS_MS - cost_ms.min(limits::DEPTH_DEAR_MS)
+    }
+
+    /// The same for one known from before. Only the best have all of it: bots with accounts made in
+    /// peace or harvested cookies are known too, and members shall not wait behind them.
+    fn known_depth_ms(&self, rank: u16, cost_ns: u64) -> f64 {
+        if rank >= limits::RANK_BEST {
+            limits::DEPTH_KNOWN_MS
+        } else {
+            self.strangers_depth_ms(cost_ns)
+        }
     }
 
     /// Whether strangers are owed so much by their floor, now.
@@ -377,7 +388,11 @@ impl State {
     /// In peace: everybody is served, at once or after a short wait.
     fn welcome(&mut self, request: &Request) -> Decision {
         self.ranks.offer(request.lane(), rank::of_standing(&request.who), request.estimate_ns);
-        if self.queue.is_empty() && self.flow.depth_ms() < limits::DEPTH_KNOWN_MS {
+        let deepest = match request.lane() {
+            Lane::Known => limits::DEPTH_KNOWN_MS,
+            Lane::Cleared | Lane::Unknown => limits::DEPTH_STRANGERS_MS,
+        };
+        if self.queue.is_empty() && self.flow.depth_ms() < deepest {
             self.learn(request);
             return self.serve(request);
         }
@@ -412,7 +427,9 @@ impl State {
         }
         let depth = self.flow.depth_ms();
         let passes = self.ranks.cut(lane).passes(rank, rank::tie(&self.key, who, now));
-        if !passes && (depth >= limits::DEPTH_SPARE_MS || !self.queue.is_empty()) {
+        let busy = depth >= limits::DEPTH_SPARE_MS || !self.queue.is_empty();
+        let may_wait = !passes && busy && lane == Lane::Known && over <= 1.0 && self.may_wait();
+        if !passes && busy && !may_wait {
             let reason = match who.standing {
                 Standing::Suspect => Reason::Suspect,
                 _ if over > 1.0 => Reason::Share,
@@ -421,17 +438,24 @@ impl State {
             return self.turn_away(request, rank, reason);
         }
         let deepest = match lane {
-            Lane::Known => limits::DEPTH_KNOWN_MS,
+            Lane::Known => self.known_depth_ms(rank, request.estimate_ns),
             Lane::Cleared | Lane::Unknown => self.strangers_depth_ms(request.estimate_ns),
         };
         let owed = lane != Lane::Known && self.floor_covers(request.estimate_ns);
-        if (depth < deepest && self.queue.is_empty()) || owed {
+        if (depth < deepest && self.queue.is_empty() && !may_wait) || owed {
             return self.serve(request);
         }
         match self.enqueue(request, rank) {
             Some(place) => Decision::Queue(place),
             None => self.turn_away(request, rank, Reason::QueueFull),
         }
+    }
+
+    /// Whether so few of those known from before wait that one more will be called in time, even if
+    /// the last second's were too many: all apps that come back at once are no attack.
+    fn may_wait(&self) -> bool {
+        let known_ms = real(self.queue.known_ns()) * 1_000.0 / self.flow.capacity();
+        known_ms < limits::KNOWN_WAITING_MS
     }
 
     fn admission(&mut self, request: &Request) -> Admission {

@@ -58,6 +58,8 @@ pub(super) struct Queue {
     free: u32,
     count: usize,
     cost_ns: u64,
+    /// Of it, what those known cost.
+    known_ns: u64,
     /// Virtual times at which each bucket of networks was last served to, and the present one.
     served: Box<[f64]>,
     virtual_ns: f64,
@@ -83,6 +85,7 @@ impl Queue {
             free: 0,
             count: 0,
             cost_ns: 0,
+            known_ns: 0,
             served: vec![0.0; limits::QUEUE_NETWORKS].into_boxed_slice(),
             virtual_ns: 0.0,
             salt,
@@ -99,6 +102,11 @@ impl Queue {
 
     pub(super) const fn cost_ns(&self) -> u64 {
         self.cost_ns
+    }
+
+    /// What those cost who are known from before, in ns.
+    pub(super) const fn known_ns(&self) -> u64 {
+        self.known_ns
     }
 
     /// Shares the buckets of networks out anew: who met a heavy one meets another.
@@ -124,6 +132,7 @@ impl Queue {
         let at = self.free;
         let deadline_us = waiting.deadline_us;
         let cost_ns = waiting.admission.estimate_ns;
+        let known_ns = if waiting.lane == Lane::Known { cost_ns } else { 0 };
         let newest = self.lists.get(list).map_or(NONE, |list| list.newest);
         let Some(slot) = self.slots.get_mut(at as usize) else { return (None, gone) };
         self.free = slot.older;
@@ -141,6 +150,7 @@ impl Queue {
         }
         self.count += 1;
         self.cost_ns += cost_ns;
+        self.known_ns += known_ns;
         (Some(place), gone)
     }
 
@@ -196,6 +206,14 @@ impl Queue {
         let at = self.best(true, Whom::Strangers)?;
         let held = self.slots.get(at as usize)?.held.as_ref()?;
         Some(held.admission.estimate_ns)
+    }
+
+    /// The least rank of the band of the best of those known in it, and what it costs, in ns.
+    pub(super) fn next_known(&self) -> Option<(u16, u64)> {
+        let at = self.best(true, Whom::Known)?;
+        let slot = self.slots.get(at as usize)?;
+        let band = u16::try_from(slot.list % BANDS).ok()?;
+        Some((band * BAND_RANKS, slot.held.as_ref()?.admission.estimate_ns))
     }
 
     fn best(&self, newest_first: bool, whom: Whom) -> Option<u32> {
@@ -260,7 +278,11 @@ impl Queue {
             }
         }
         self.count -= 1;
-        self.cost_ns = self.cost_ns.saturating_sub(waiting.admission.estimate_ns);
+        let cost_ns = waiting.admission.estimate_ns;
+        self.cost_ns = self.cost_ns.saturating_sub(cost_ns);
+        if waiting.lane == Lane::Known {
+            self.known_ns = self.known_ns.saturating_sub(cost_ns);
+        }
         Some((Place { slot: at, turn, deadline_us: waiting.deadline_us }, waiting))
     }
 

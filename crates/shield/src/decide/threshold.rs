@@ -109,6 +109,12 @@ impl Ranks {
         real(self.sums.iter().sum::<u64>()) * 1_000.0 / self.seconds()
     }
 
+    /// The same in the last second, of which less may have passed since the first: what comes at
+    /// once after a start is no rate.
+    pub(super) fn offered_in_a_second(&self) -> f64 {
+        real(self.sums.iter().sum::<u64>()) * 1_000.0
+    }
+
     /// The part of offered cost that was to be admitted at the last turn.
     pub(super) fn admitted_fraction(&self) -> f64 {
         self.fraction

@@ -7,6 +7,7 @@ use super::number::{real, small};
 use super::rank::Shares;
 use super::threshold::Budget;
 use super::{State, limits};
+use crate::limits as bounds;
 
 /// When what was last done, and what was counted since.
 pub(super) struct Turns {
@@ -45,16 +46,26 @@ const LEFT_LEAST: f64 = 0.2;
 const RESHARE_S: u64 = 60;
 
 impl State {
-    /// Lets time pass. To be called about every 10 ms; late calls are made up for by one turn:
-    /// a stall of the machine is nobody's fault.
+    /// Lets time pass. To be called when [`Self::until_tick_us`] has passed; late calls are made up
+    /// for by one turn: a stall of the machine is nobody's fault.
     pub fn tick(&mut self, now: Now) {
+        self.flow.ticked(now.us);
         self.flow_on(now);
-        if now.us.saturating_sub(self.turns.turned_us) < limits::TURN_US {
-            return;
+        let passed_us = now.us.saturating_sub(self.turns.turned_us);
+        if passed_us >= limits::TURN_US {
+            let late = passed_us >= 2 * limits::TURN_US;
+            self.turns.turned_us =
+                if late { now.us } else { self.turns.turned_us + limits::TURN_US };
+            self.turn(now);
         }
-        let late = now.us.saturating_sub(self.turns.turned_us) >= 2 * limits::TURN_US;
-        self.turns.turned_us = if late { now.us } else { self.turns.turned_us + limits::TURN_US };
-        self.turn(now);
+        self.flow.expect_tick(now.us + self.until_tick_us());
+    }
+
+    /// How long after a tick the next one is due, in us.
+    #[must_use]
+    pub const fn until_tick_us(&self) -> u64 {
+        let ms = if self.pressed { bounds::GATE_TICK_PRESSED_MS } else { bounds::GATE_TICK_MS };
+        ms * 1_000
     }
 
     fn turn(&mut self, now: Now) {
@@ -62,7 +73,7 @@ impl State {
         let overhead = real(std::mem::take(&mut self.turns.overhead_ns)) / seconds;
         self.turns.overhead += (overhead - self.turns.overhead) * 0.3;
         self.weigh(now);
-        self.flow.turn(self.pressed);
+        self.flow.turn(self.pressed, now.us);
         let capacity = self.flow.capacity();
         let all = (capacity - self.turns.overhead).max(capacity * LEFT_LEAST);
         let challenges = limits::CHALLENGE_SHARE * capacity / real(limits::CHALLENGE_NS);
@@ -81,12 +92,12 @@ impl State {
 
     /// Whether there is pressure.
     fn weigh(&mut self, now: Now) {
-        let (capacity, offered) = (self.flow.capacity(), self.ranks.offered_all());
+        let (capacity, offered) = (self.flow.capacity(), self.ranks.offered_in_a_second());
         let queued_ms = real(self.queue.cost_ns()) / capacity * 1_000.0;
         let clearly = offered > capacity * limits::CLEARLY;
         let over = clearly
             || queued_ms > limits::DEPTH_KNOWN_MS
-            || self.flow.delay_ms() > 3.0 * limits::DELAY_TARGET_MS;
+            || self.flow.delay_ms() > limits::BEHIND_MS;
         self.turns.over = if over { self.turns.over.saturating_add(1) } else { 0 };
         self.turns.clearly = if clearly { self.turns.clearly.saturating_add(1) } else { 0 };
         let under = offered < capacity * limits::RELIEF.0 && self.queue.is_empty();

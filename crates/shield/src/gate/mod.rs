@@ -104,6 +104,9 @@ enum Ruling {
     TurnAway(TurnedAway),
 }
 
+/// By how much a timer may fire late on an idle machine, in us: it counts in ms.
+const TIMER_US: u64 = 1_000;
+
 /// Decides for every service that it is put around; there is one for a process.
 pub struct Gate<W> {
     wiring: W,
@@ -181,25 +184,24 @@ impl<W: Wiring> Gate<W> {
     /// Lets time pass for the decisions, for as long as it is polled: without it thresholds never
     /// move and nobody leaves the queue by a deadline.
     pub async fn keep_time(self: Arc<Self>) {
-        let period = Duration::from_millis(limits::GATE_TICK_MS);
-        let mut ticks = tokio::time::interval(period);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut wait_us = 0;
         let mut due_us = self.wiring.now().us;
         loop {
-            ticks.tick().await;
-            let late_us = self.wiring.now().us.saturating_sub(due_us);
-            let behind = self.wiring.now().us;
+            tokio::time::sleep(Duration::from_micros(wait_us)).await;
+            let woken_us = self.wiring.now().us;
             // Goes to the end of its worker's line: how long that takes is how long a request
             // waits that has been woken now.
             tokio::task::yield_now().await;
             let now = self.wiring.now();
-            due_us = now.us + limits::GATE_TICK_MS * 1_000;
-            self.tick(late_us.max(now.us.saturating_sub(behind)), now);
+            let late_us = woken_us.saturating_sub(due_us + TIMER_US);
+            wait_us = self.tick(late_us.max(now.us.saturating_sub(woken_us)), now);
+            due_us = now.us + wait_us;
         }
     }
 
-    /// One step of time, and how long a task waited before it ran.
-    fn tick(&self, delay_us: u64, now: Now) {
+    /// One step of time, and how long a task waited before it ran; answers when the next is due,
+    /// in us.
+    fn tick(&self, delay_us: u64, now: Now) -> u64 {
         let mut desk = self.desk.lock();
         desk.state.hear(delay_us);
         desk.state.tick(now);
@@ -207,6 +209,7 @@ impl<W: Wiring> Gate<W> {
         let Desk { state, herald, .. } = &mut *desk;
         // Nobody may listen; that is no failure.
         herald.look(state, now, |event| drop(self.events.send(event)));
+        desk.state.until_tick_us()
     }
 
     /// What operators and metrics are shown; some microseconds under the gate's lock.

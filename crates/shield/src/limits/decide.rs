@@ -35,6 +35,9 @@ pub const TURNS_KEPT: usize = 10;
 pub const DEPTH_KNOWN_MS: f64 = 10.0;
 /// The same for strangers. What lies between is the members' own.
 pub const DEPTH_STRANGERS_MS: f64 = 5.0;
+/// Rank from which one known from before has all of `DEPTH_KNOWN_MS` under pressure: accounts of
+/// some age and use, peers, and the oldest cookies.
+pub const RANK_BEST: u16 = 576;
 /// Share of the capacity that refusals may be counted for, and what of it is saved up, in ms. The
 /// rest is for who is served, however many are turned away.
 pub const REFUSALS_SHARE: f64 = 0.5;
@@ -46,7 +49,7 @@ pub const DEPTH_DEAR_MS: f64 = 4.0;
 /// Below it anybody is served who is not denied, in ms: an idle machine refuses nobody.
 pub const DEPTH_SPARE_MS: f64 = 1.0;
 /// Queueing delay of admitted work that the controller steers to, in ms.
-pub const DELAY_TARGET_MS: f64 = 8.0;
+pub const DELAY_TARGET_MS: f64 = 4.0;
 /// Gains of the controller on the relative error of that delay: critically damped at 1.5 rad/s for
 /// work that piles up at 125 targets a second for each unit of over-admission.
 pub const GAIN_PROPORTIONAL: f64 = 0.024;
@@ -54,8 +57,30 @@ pub const GAIN_PROPORTIONAL: f64 = 0.024;
 pub const GAIN_INTEGRAL: f64 = 0.018;
 /// Largest error taken at once: a stall of the machine is not an attack.
 pub const ERROR_MAX: f64 = 4.0;
-/// Range of what the controller makes of the capacity it was told.
-pub const TRIM: (f64, f64) = (0.1, 1.5);
+/// Range of what the controller makes of the capacity it was told. The least is what a machine is
+/// left with by a neighbour who takes nearly all of it.
+pub const TRIM: (f64, f64) = (0.05, 1.5);
+/// A tick may be late by so much, in ms, before that says that there is work in hand: timers count
+/// in ms.
+pub const OVERDUE_MS: f64 = 3.0;
+/// A tick that is overdue for longer says nothing of the work in hand, in ms: whoever gave it has
+/// stopped, and nobody shall be refused for that.
+pub const TICK_GONE_MS: f64 = 2_000.0;
+/// A tick that comes so late, in ms, was behind work for all of that time: what was done since the
+/// tick before it is what the machine does, if it is less than this part of what was thought.
+pub const BEHIND_MS: f64 = 24.0;
+/// See `BEHIND_MS`.
+pub const BEHIND: f64 = 0.8;
+/// A second tick that is so late, within so many us of the first, says that it was no chance.
+pub const SUSPECTED_US: u64 = 1_000_000;
+/// Times what was done in peace that the machine can do at least, whatever one late tick says: so a
+/// stall is not taken for a slow machine.
+pub const PROVEN: f64 = 1.25;
+/// What the capacity grows by in a turn where the core has time to spare though it is held for slow
+/// (as a logarithm): others take from it no more.
+pub const GAIN_FREED: f64 = 0.05;
+/// Part of the capacity that must be done in a turn before a short delay speaks for more of it.
+pub const ASKED: f64 = 0.6;
 /// Turns in a row that overload must last before anybody is refused for it: a burst is queued, and
 /// who is known goes first in the queue.
 pub const TURNS_TO_PRESS: u32 = 50;
@@ -76,6 +101,9 @@ pub const QUEUE_MAX: usize = 4_096;
 pub const QUEUE_WAIT_US: (u64, u64) = (10_000_000, 400_000);
 /// The same for members and others known from before.
 pub const QUEUE_WAIT_KNOWN_US: (u64, u64) = (10_000_000, 3_000_000);
+/// What those known from before may cost who wait under pressure though they rank too low for the
+/// last second, in ms: less than they wait at most.
+pub const KNOWN_WAITING_MS: f64 = 2_500.0;
 /// Entries of a band that are looked at for the network that was served least.
 pub const QUEUE_LOOK: usize = 48;
 /// Networks told apart by the queue's fairness; a rotating hash shares them out.
