@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::chance::{Chance, commonness};
+use super::day::Burst;
 use crate::decide::number::{real, small};
 use crate::decide::{
     Clearance, Credentials, Criticality, Door, Facts, Member, Route, RouteId, TRAITS, Traits,
@@ -94,6 +95,12 @@ pub const SEARCH: (Route, u64) =
 /// The public API.
 pub const API: (Route, u64) = (route(4, Criticality::Usual, Work::Plain, Door::Api), 3_000_000);
 
+/// One post's page, which many follow a link to.
+pub const POST: (Route, u64) =
+    (route(5, Criticality::Usual, Work::Cacheable, Door::Page), 3_000_000);
+/// Times less that a page costs from the rendered cache.
+pub const STALE_SAVES: u64 = 30;
+
 const fn route(id: u8, criticality: Criticality, work: Work, door: Door) -> Route {
     Route { id: RouteId(id), criticality, work, door }
 }
@@ -133,6 +140,8 @@ pub fn human_address(network: u64, host: u64) -> IpAddr {
 pub struct Visitor {
     /// To which population it belongs.
     pub population: Population,
+    /// To which burst, where it comes with one.
+    pub burst: Option<Burst>,
     /// What it sends.
     pub facts: Facts,
     /// What its request costs, in ns.
@@ -143,10 +152,19 @@ pub struct Visitor {
     pub challenged: bool,
 }
 
+impl Visitor {
+    /// How long it tries, in us.
+    pub(super) fn patience_us(&self) -> u64 {
+        let population = self.population;
+        self.burst.map_or(population.patience_us(), |burst| burst.patience_us(population))
+    }
+}
+
 /// Draws who comes next of a population.
 pub fn draw(population: Population, now_us: u64, unix_s: u64, chance: &mut Chance) -> Visitor {
     let visitor = |facts: Facts, mean_ns: u64, chance: &mut Chance| Visitor {
         population,
+        burst: None,
         facts,
         cost_ns: spread(mean_ns, chance),
         since_us: now_us,

@@ -6,10 +6,14 @@
 //! we thought of. `fulmar drill` measures real sockets; this runs thousands of seconds in one. To
 //! see a table: `cargo run -p shield --example sim -- --help`.
 
+mod bots;
 mod ceiling;
 pub mod chance;
 pub mod crowd;
+pub mod day;
 mod judge;
+mod machine;
+mod plan;
 mod report;
 pub mod vectors;
 mod world;
@@ -18,6 +22,8 @@ mod world;
 mod tests;
 
 pub use ceiling::ceiling;
-pub use judge::broken;
+pub use judge::{broken, broken_on_a_day};
+pub use machine::Theft;
+pub use plan::Plan;
 pub use report::{Figures, Phase, Report};
-pub use world::{Plan, run};
+pub use world::run;

@@ -2,6 +2,7 @@
 //! the shield held.
 
 use super::crowd::Population;
+use super::day::Burst;
 use crate::decide::number::{real, whole};
 
 /// A part of a run.
@@ -56,16 +57,39 @@ impl Figures {
     }
 }
 
+const fn in_phase([calm, attack, recovery]: &[Figures; 3], phase: Phase) -> &Figures {
+    match phase {
+        Phase::Calm => calm,
+        Phase::Attack => attack,
+        Phase::Recovery => recovery,
+    }
+}
+
+fn in_phase_mut(of: Option<&mut [Figures; 3]>, phase: Phase) -> &mut Figures {
+    let [calm, attack, recovery] = match of {
+        Some(figures) => figures,
+        None => unreachable!("the index was bounded"),
+    };
+    match phase {
+        Phase::Calm => calm,
+        Phase::Attack => attack,
+        Phase::Recovery => recovery,
+    }
+}
+
 /// A whole run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     figures: [[Figures; 3]; Population::ALL.len()],
+    bursts: [[Figures; 3]; Burst::ALL.len()],
     /// Requests of members that were refused while the attack was on.
     pub members_refused: u64,
     /// When members' deeds began and whether they went badly, in us since the attack began.
     pub(super) deeds: Vec<(i64, u64, bool)>,
     /// The admitted fraction, ten times a second while the attack is on.
     pub(super) fractions: Vec<f64>,
+    /// What the controller made of the capacity, at each of these moments.
+    pub(super) trims: Vec<f64>,
     /// The queueing delay that the server really had, in ms, at each of these moments.
     pub(super) delays_ms: Vec<f64>,
     /// Requests of bots that the kernel dropped.
@@ -84,28 +108,25 @@ impl Report {
     /// What a population went through in a phase.
     #[must_use]
     pub fn of(&self, population: Population, phase: Phase) -> &Figures {
-        let [calm, attack, recovery] = match self.figures.get(population as usize) {
-            Some(figures) => figures,
-            None => &self.figures[0],
-        };
-        match phase {
-            Phase::Calm => calm,
-            Phase::Attack => attack,
-            Phase::Recovery => recovery,
-        }
+        let [first, ..] = &self.figures;
+        in_phase(self.figures.get(population as usize).unwrap_or(first), phase)
+    }
+
+    /// What those who came with a burst went through in a phase.
+    #[must_use]
+    pub fn of_burst(&self, burst: Burst, phase: Phase) -> &Figures {
+        let [first, ..] = &self.bursts;
+        in_phase(self.bursts.get(burst as usize).unwrap_or(first), phase)
     }
 
     pub(super) fn change(&mut self, population: Population, phase: Phase) -> &mut Figures {
         let at = (population as usize).min(Population::ALL.len() - 1);
-        let [calm, attack, recovery] = match self.figures.get_mut(at) {
-            Some(figures) => figures,
-            None => unreachable!("the index was bounded"),
-        };
-        match phase {
-            Phase::Calm => calm,
-            Phase::Attack => attack,
-            Phase::Recovery => recovery,
-        }
+        in_phase_mut(self.figures.get_mut(at), phase)
+    }
+
+    pub(super) fn change_burst(&mut self, burst: Burst, phase: Phase) -> &mut Figures {
+        let at = (burst as usize).min(Burst::ALL.len() - 1);
+        in_phase_mut(self.bursts.get_mut(at), phase)
     }
 
     /// Seconds from the beginning of the attack until the end of the last half second, of its first
@@ -136,10 +157,26 @@ impl Report {
         if mean > 0.0 { spread.sqrt() / mean } else { 0.0 }
     }
 
-    /// The longest queueing delay of the server while the attack was on, in ms.
+    /// Ten times a second while the attack is on: the admitted fraction, what the controller made
+    /// of the capacity, and the queueing delay in ms.
+    pub fn moments(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
+        let pairs = self.fractions.iter().zip(&self.trims).zip(&self.delays_ms);
+        pairs.map(|((fraction, trim), delay_ms)| (*fraction, *trim, *delay_ms))
+    }
+
+    /// The longest queueing delay of the server while the attack was on, in ms, once it was two
+    /// seconds old: until then what a request costs, and what the machine does, may be unknown.
     #[must_use]
     pub fn delay_max_ms(&self) -> f64 {
-        self.delays_ms.iter().copied().fold(0.0, f64::max)
+        self.delays_ms.iter().skip(20).copied().fold(0.0, f64::max)
+    }
+
+    /// What the controller made of the capacity: the least and the most of it, so many seconds
+    /// after the attack began and later.
+    #[must_use]
+    pub fn trims(&self, after_s: usize) -> (f64, f64) {
+        let settled = self.trims.get(after_s * 10..).unwrap_or_default();
+        settled.iter().fold((1e3, 0.0), |(least, most), one| (one.min(least), one.max(most)))
     }
 
     /// Single requests refused to a population in peace, and deeds that failed then.
