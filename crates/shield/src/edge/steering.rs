@@ -177,6 +177,8 @@ mod tests {
 
     use super::*;
 
+    const HASH: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RXHASH).cast_unsigned();
+
     /// What the kernel would do with a packet from an address, by the meaning of the few
     /// instructions that are used.
     fn sent_to(program: &[sock_filter], address: IpAddr, random: u32) -> u32 {
@@ -197,6 +199,8 @@ mod tests {
             at += 1;
             let place = one.k.wrapping_sub(NETWORK) as usize;
             match u32::from(one.code) {
+                // No network card has reckoned a hash.
+                0x20 if one.k == HASH => loaded = 0,
                 0x20 if one.k == RANDOM => loaded = random,
                 0x20 => {
                     let word = header[place..place + 4].try_into().expect("four bytes");
