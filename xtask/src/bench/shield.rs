@@ -18,8 +18,10 @@ use crate::load::{Load, Requests};
 const WITHOUT: &str = "[shield]\nmode = \"off\"\n";
 /// What is left to whoever has it.
 const SHARE: f64 = 0.95;
-/// Of one turn.
-const TURN: Duration = Duration::from_secs(1);
+/// Of one turn: many short ones are disturbed alike, where a few long ones would each have their
+/// own luck.
+const TURN: Duration = Duration::from_millis(250);
+const TURNS_PER_S: u64 = 4;
 
 /// The two servers.
 struct Two {
@@ -90,7 +92,7 @@ impl Two {
         }
         let mut totals = [Total::default(); 2];
         let [with, without] = &mut totals;
-        let pairs = Pairs::in_turn(seconds, |side| {
+        let pairs = Pairs::in_turn(seconds * TURNS_PER_S, |side| {
             let done = ask(side)?;
             if side == Side::Ours {
                 with.add(done)
