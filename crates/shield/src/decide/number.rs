@@ -45,6 +45,13 @@ pub const fn place(hash: u64, mask: usize) -> usize {
     (hash as usize) & mask
 }
 
+/// One of so many, as the upper bits of a hash say.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "below `count`")]
+pub const fn wide_part(hash: u64, count: usize) -> usize {
+    ((hash as u128 * count as u128) >> 64) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

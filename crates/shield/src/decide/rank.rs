@@ -25,8 +25,6 @@ const WAITED: f64 = 130.0;
 const SENIOR_ACCOUNT_DAYS: f64 = 30.0;
 const SENIOR_ACTIVE_DAYS: f64 = 10.0;
 const SENIOR_COOKIE_DAYS: f64 = 14.0;
-/// An account that is old or much used is not half of one that is both.
-const SENIOR_CURVE: f64 = 1.5;
 const DAY_S: u64 = 86_400;
 
 /// Who a request is from.
@@ -106,7 +104,7 @@ fn shown(state: &State, facts: &Facts, now: Now) -> Option<(Standing, Principal,
         }
         let age = (days(member.created_unix_s) / SENIOR_ACCOUNT_DAYS).min(1.0);
         let used = (f64::from(member.active_days) / SENIOR_ACTIVE_DAYS).min(1.0);
-        return Some((Standing::Member, principal, (age * used).powf(SENIOR_CURVE)));
+        return Some((Standing::Member, principal, curved(age * used)));
     }
     if let Some(host) = shown.peer {
         return Some((Standing::Peer, of(Domain::Peer, host), 1.0));
@@ -117,6 +115,11 @@ fn shown(state: &State, facts: &Facts, now: Now) -> Option<(Standing, Principal,
     }
     let clearance = shown.clearance?;
     Some((Standing::Cleared, of(Domain::Clearance, clearance.id), 0.0))
+}
+
+/// To the power of 1.5: an account that is old or much used is not half of one that is both.
+fn curved(seniority: f64) -> f64 {
+    seniority * seniority.sqrt()
 }
 
 /// The rank of who is not yet judged: its standing alone.

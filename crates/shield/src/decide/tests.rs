@@ -244,7 +244,12 @@ fn few_addresses_that_go_on_are_learnt_then_denied_and_challenges_stop() {
 #[test]
 fn an_answered_challenge_is_heard_of_once_whatever_becomes_of_its_request() {
     let mut run = Run::overloaded(5_000);
-    let mut facts = stranger(0x00f0_0000);
+    // One who is not taken for any of the five thousand.
+    let doubted = |of: &Facts| {
+        let address = facts::Origin::of(&run.state.key, of.address).address;
+        run.state.offenders.doubt(address, run.now_us)
+    };
+    let mut facts = (0x00f0_0000..).map(stranger).find(|of| doubted(of) == 0).expect("one of them");
     // Of a kind that is switched off for strangers by now.
     facts.route.work = Work::Search;
     let address = facts::Origin::of(&run.state.key, facts.address).address;

@@ -3,12 +3,21 @@
 //!
 //! A cell carries the number of its window. It is brought up to date when it is touched, so that
 //! nothing ever sweeps the table and untouched pages stay unmapped. Estimates are never too low; at
-//! one key a cell about one key in ten is read too high by about one other key's use.
+//! one key for three cells about one key in ten is read too high by about one other key's use.
+//!
+//! The cells of a key lie in one page of memory: the processor finds three cells of a table of
+//! megabytes in little more time than it takes to find out where one page is, and a key takes one
+//! page of an idle server's memory, not three.
 
-use crate::decide::number::{place, real, small, whole};
+use crate::decide::number::{place, real, small, whole, wide_part};
 
-/// Rows of a sketch: an estimate is the least of so many cells.
-const ROWS: usize = 3;
+/// Cells of a key: an estimate is the least of them.
+const CELLS: usize = 3;
+/// Cells of a block: a page of 4 KiB. So many that keys fall evenly enough: those of a block are a
+/// tenth more than of another, seldom a fifth.
+const BLOCK: usize = 512;
+/// Bits that choose one of them.
+const BLOCK_BITS: u32 = BLOCK.trailing_zeros();
 /// Bits of an amount in a cell; more is held at the maximum.
 const AMOUNT_BITS: u32 = 24;
 /// The largest amount of a window.
@@ -46,7 +55,6 @@ impl Cell {
 /// What each of very many keys used over about one window.
 pub struct Meter {
     cells: Box<[u64]>,
-    mask: usize,
     window_us: u64,
     /// The window that was added to last, and when it began: a request divides for none of this.
     latest: (u16, u64),
@@ -57,30 +65,31 @@ impl Meter {
     /// A sketch for about so many keys (a power of two, else the next one), fading over a window.
     #[must_use]
     pub fn new(keys: usize, window_us: u64) -> Self {
-        let width = keys.max(64).next_power_of_two();
-        let cells = vec![0; width * ROWS].into_boxed_slice();
+        let blocks = (keys.next_power_of_two() * CELLS).div_ceil(BLOCK);
+        let cells = vec![0; blocks * BLOCK].into_boxed_slice();
         let window_us = window_us.max(1);
         let share_a_us = 1.0 / real(window_us);
         // The first window has this number: see `moment`.
-        Self { cells, mask: width - 1, window_us, latest: (2, 0), share_a_us }
+        Self { cells, window_us, latest: (2, 0), share_a_us }
     }
 
     /// Adds to a key, and answers what it has used with it.
     pub fn add(&mut self, hash: u64, amount: u32, now_us: u64) -> u32 {
         self.reach(now_us);
         let (window, fading) = self.moment(now_us);
-        let mut read = [Cell { window, current: 0, previous: 0 }; ROWS];
+        let (places, base) = self.places(hash);
+        let Some(block) = self.cells.get_mut(base..base + BLOCK) else { return amount };
         let mut least = (AMOUNT_MAX, AMOUNT_MAX);
-        for (cell, at) in read.iter_mut().zip(self.places(hash)) {
-            *cell = Cell::unpack(self.cells.get(at).copied().unwrap_or(0), window);
+        for at in places {
+            let cell = Cell::unpack(block.get(at).copied().unwrap_or(0), window);
             least = (least.0.min(cell.current), least.1.min(cell.previous));
         }
         let current = least.0.saturating_add(amount).min(AMOUNT_MAX);
-        for (mut cell, at) in read.into_iter().zip(self.places(hash)) {
+        for word in places {
+            let Some(word) = block.get_mut(word) else { continue };
+            let mut cell = Cell::unpack(*word, window);
             cell.current = cell.current.max(current);
-            if let Some(word) = self.cells.get_mut(at) {
-                *word = cell.pack();
-            }
+            *word = cell.pack();
         }
         faded(current, least.1, fading)
     }
@@ -89,9 +98,10 @@ impl Meter {
     #[must_use]
     pub fn estimate(&self, hash: u64, now_us: u64) -> u32 {
         let (window, fading) = self.moment(now_us);
+        let (places, base) = self.places(hash);
         let mut least = (AMOUNT_MAX, AMOUNT_MAX);
-        for at in self.places(hash) {
-            let cell = Cell::unpack(self.cells.get(at).copied().unwrap_or(0), window);
+        for at in places {
+            let cell = Cell::unpack(self.cells.get(base + at).copied().unwrap_or(0), window);
             least = (least.0.min(cell.current), least.1.min(cell.previous));
         }
         faded(least.0, least.1, fading)
@@ -131,15 +141,12 @@ impl Meter {
         }
     }
 
-    /// Where a key's cells are: each row looks at other bits of the hash.
+    /// Where a key's cells are in their block, and where that begins. The upper bits of the hash
+    /// choose the block, lower ones the cells.
     #[inline]
-    fn places(&self, hash: u64) -> [usize; ROWS] {
-        let width = self.mask + 1;
-        [
-            place(hash, self.mask),
-            width + place(hash.rotate_right(21), self.mask),
-            2 * width + place(hash.rotate_right(42), self.mask),
-        ]
+    fn places(&self, hash: u64) -> ([usize; CELLS], usize) {
+        let at = |cell: u32| place(hash >> (cell * BLOCK_BITS), BLOCK - 1);
+        ([at(0), at(1), at(2)], wide_part(hash, self.cells.len() / BLOCK) * BLOCK)
     }
 }
 
