@@ -81,9 +81,49 @@ impl Cable {
     }
 }
 
-#[expect(unsafe_code, reason = "std has no call for namespaces")]
+/// A namespace of its own with nothing in it but loopback: what the kernel is told there concerns
+/// nobody else. Gone with this.
+pub struct Room(String);
+
+impl Room {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Without root, or without `ip`.
+    pub fn new(name: &str) -> Result<Self> {
+        let room = Self(format!("fulmar-bench-{}-{name}", std::process::id()));
+        for words in [format!("netns add {}", room.0), format!("-n {} link set lo up", room.0)] {
+            ground::output(Command::new("ip").args(words.split(' ')))
+                .context("namespaces need root")?;
+        }
+        Ok(room)
+    }
+
+    /// Does something there: this thread's sockets and commands are there meanwhile.
+    ///
+    /// # Errors
+    /// What it gives.
+    pub fn inside<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let home = File::open("/proc/thread-self/ns/net")?;
+        enter(&format!("/run/netns/{}", self.0))?;
+        let done = act();
+        enter_open(&home)?;
+        done
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _gone = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
 fn enter(place: &str) -> Result<()> {
-    let file = File::open(place).with_context(|| place.to_owned())?;
+    enter_open(&File::open(place).with_context(|| place.to_owned())?)
+}
+
+#[expect(unsafe_code, reason = "std has no call for namespaces")]
+fn enter_open(file: &File) -> Result<()> {
     // SAFETY: it changes where this thread's new sockets live, and nothing of memory.
     let done = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()).context("setns") }
