@@ -194,9 +194,9 @@ fn overuse(state: &State, who: &Who, now: Now) -> f64 {
 /// Charges a request to its principal, and to its network where it is a stranger's.
 pub(super) fn charge(state: &mut State, who: &Who, cost_ns: f64, now: Now) {
     let cost_us = small(whole(cost_ns / 1_000.0)).max(1);
-    state.used.add(who.principal.0, cost_us, now.us);
+    state.used.add_soon(who.principal.0, cost_us, now.us);
     if who.standing.lane() != Lane::Known {
-        state.used.add(who.origin.network, cost_us, now.us);
+        state.used.add_soon(who.origin.network, cost_us, now.us);
     }
 }
 

@@ -59,7 +59,20 @@ pub struct Meter {
     /// The window that was added to last, and when it began: a request divides for none of this.
     latest: (u16, u64),
     share_a_us: f64,
+    owed: [Owed; OWED],
+    owed_count: usize,
 }
+
+/// What is still to be added.
+#[derive(Clone, Copy, Default)]
+struct Owed {
+    hash: u64,
+    amount: u32,
+    now_us: u64,
+}
+
+/// How much may be owed: what one request of a stranger adds.
+const OWED: usize = 2;
 
 impl Meter {
     /// A sketch for about so many keys (a power of two, else the next one), fading over a window.
@@ -70,11 +83,38 @@ impl Meter {
         let window_us = window_us.max(1);
         let share_a_us = 1.0 / real(window_us);
         // The first window has this number: see `moment`.
-        Self { cells, window_us, latest: (2, 0), share_a_us }
+        let owed = [Owed::default(); OWED];
+        Self { cells, window_us, latest: (2, 0), share_a_us, owed, owed_count: 0 }
+    }
+
+    /// Adds to a key what counts from now on. Its cells are most likely far from the processor:
+    /// they are asked for, and written once something else has been done, instead of waited for.
+    pub fn add_soon(&mut self, hash: u64, amount: u32, now_us: u64) {
+        if self.owed_count >= OWED {
+            self.add_owed();
+        }
+        let (places, base) = self.places(hash);
+        places.into_iter().filter_map(|at| self.cells.get(base + at)).for_each(fetch);
+        if let Some(owed) = self.owed.get_mut(self.owed_count) {
+            *owed = Owed { hash, amount, now_us };
+            self.owed_count += 1;
+        }
+    }
+
+    fn add_owed(&mut self) {
+        let (owed, count) = (self.owed, std::mem::take(&mut self.owed_count));
+        for Owed { hash, amount, now_us } in owed.into_iter().take(count) {
+            self.put(hash, amount, now_us);
+        }
     }
 
     /// Adds to a key, and answers what it has used with it.
     pub fn add(&mut self, hash: u64, amount: u32, now_us: u64) -> u32 {
+        self.add_owed();
+        self.put(hash, amount, now_us)
+    }
+
+    fn put(&mut self, hash: u64, amount: u32, now_us: u64) -> u32 {
         self.reach(now_us);
         let (window, fading) = self.moment(now_us);
         let (places, base) = self.places(hash);
@@ -104,7 +144,9 @@ impl Meter {
             let cell = Cell::unpack(self.cells.get(base + at).copied().unwrap_or(0), window);
             least = (least.0.min(cell.current), least.1.min(cell.previous));
         }
-        faded(least.0, least.1, fading)
+        let owed = self.owed.iter().take(self.owed_count).filter(|owed| owed.hash == hash);
+        let current = owed.fold(least.0, |sum, owed| sum.saturating_add(owed.amount));
+        faded(current, least.1, fading)
     }
 
     /// Bytes of its table.
@@ -150,6 +192,19 @@ impl Meter {
     }
 }
 
+/// Asks for a cell, and goes on.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "the instruction takes a pointer")]
+fn fetch(cell: &u64) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: it reads nothing into the program, and the pointer is a reference's.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(cell).cast()) }
+}
+
+/// Elsewhere it is waited for.
+#[cfg(not(target_arch = "x86_64"))]
+fn fetch(_: &u64) {}
+
 fn faded(current: u32, previous: u32, fading: f64) -> u32 {
     current.saturating_add(small(whole(f64::from(previous) * fading)))
 }
@@ -179,6 +234,19 @@ mod tests {
         assert_eq!(meter.estimate(hash(1), 12 * SECOND), 100);
         assert_eq!(meter.estimate(hash(1), 16 * SECOND), 0);
         assert_eq!(meter.estimate(hash(2), 0), 0);
+    }
+
+    #[test]
+    fn what_is_owed_counts_at_once_and_once() {
+        let mut meter = Meter::new(1024, 8 * SECOND);
+        for key in 1..=5 {
+            meter.add_soon(hash(key), 100, 0);
+            assert!((1..=key).all(|key| meter.estimate(hash(key), 0) == 100), "{key}");
+        }
+        meter.add_soon(hash(5), 100, 0);
+        assert_eq!(meter.estimate(hash(5), 0), 200);
+        assert_eq!(meter.add(hash(5), 100, 0), 300);
+        assert_eq!(meter.estimate(hash(5), 0), 300);
     }
 
     #[test]
