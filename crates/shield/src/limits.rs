@@ -54,6 +54,11 @@ pub const TICKETS_TRIED_MAX: usize = 2;
 /// Wide networks whose visits are counted: an IPv4 /16 each, 768 KiB once all are touched. IPv6
 /// networks share their places.
 pub const NETWORKS: usize = 1 << 16;
+/// Wide networks of people for which the kernel keeps a line of their own: the most common. Two
+/// instructions of the steering program each. Past it: who comes from the others stands with all.
+pub const HOMES_MAX: usize = 192;
+/// The part of all visits in peace that makes a network one of them.
+pub const HOME_SHARE: f32 = 0.001;
 /// Addresses in peace that say where people come from. Below it: no network is told from another.
 pub const NETWORKS_LEAST: f32 = 30.0;
 /// What was learnt of networks fades over this, in s: 14 days, as the other profiles do.
@@ -71,15 +76,21 @@ pub const HANDSHAKE_ANYBODY_ONE_IN: u32 = 4;
 /// Sockets waiting in the kernel to be accepted: as many as it allows (net.core.somaxconn, 4,096 at
 /// first). Past it: it drops what comes, and a peer tries again after a second.
 pub const BACKLOG: i32 = 65_535;
+/// The same of strangers from networks that are no people's, under pressure where such networks are
+/// known. Past it: the kernel drops what comes, and a peer tries again after a second.
+pub const BACKLOG_NARROW: i32 = 64;
 /// Connections that one loop accepts before everybody else has a turn: about 2 ms of work. Past it:
 /// they wait in the kernel until then.
 pub const ACCEPTED_AT_ONCE: usize = 32;
 /// Connections that a loop takes in once it has ended, of those that the kernel holds for it: as
 /// many as the usual host lets wait. Past it: reset, as the listener is closed.
 pub const DRAINED_MAX: usize = 4_096;
-/// Processor time of strangers' handshakes under pressure, in us a second and for each core: a
-/// quarter of it. Past it: they wait, by the merit of their networks and the newest first.
-pub const HANDSHAKE_US_PER_S: u64 = 250_000;
+/// Processor time of strangers' handshakes under pressure, in us a second and for each core: half
+/// of it. Past it: they wait, by the merit of their networks and the newest first.
+pub const HANDSHAKE_US_PER_S: u64 = 500_000;
+/// Strangers' handshakes that wait at once: from so many on there is pressure at the door, whatever
+/// becomes of those who are let in.
+pub const HANDSHAKES_CROWD: usize = 64;
 /// Strangers' handshakes that wait for a turn. Past it: the one of least merit is closed.
 pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
 /// Handshakes of the known that are worked at for each core before everybody else has a turn:
@@ -113,13 +124,15 @@ pub const LISTENERS_MAX: usize = 256;
 /// what it makes of them, it is half as many. Past it: the oldest stands in the line of all, and is
 /// known once it is accepted.
 pub const STEERED_MAX: usize = 768;
-/// Strangers' handshakes that wait for us while all seats are taken: while no network is told from
-/// another, and once there is something to choose by (a quarter of all seats, where that is less).
-/// Past it: no stranger is accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of
-/// their coming.
+/// Strangers' handshakes that wait for us while all seats are taken, or while their line is narrow:
+/// of those who come from anywhere, and, once there is something to choose by, of those who come
+/// from where people do (a quarter of all seats, where that is less). Past it: no stranger is
+/// accepted, for `ACCEPT_WAIT_MS`; the kernel keeps them in the order of their coming.
 pub const HANDSHAKES_AHEAD_MAX: (usize, usize) = (32, 1_024);
 /// See `HANDSHAKES_AHEAD_MAX`, in ms.
 pub const ACCEPT_WAIT_MS: u64 = 1;
+/// So often in a row, at most. Past it: one is accepted all the same.
+pub const ACCEPT_WAITS_MAX: usize = 16;
 /// First and longest pause after the kernel refused to accept (EMFILE and its like), in ms.
 pub const ACCEPT_PAUSE_MS: (u64, u64) = (2, 50);
 

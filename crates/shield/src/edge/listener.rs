@@ -1,7 +1,7 @@
 //! Listening sockets and the loops that accept from them. A loop never spins and never ends early:
 //! when the kernel is out of files it makes room, waits a little longer each time, and goes on.
 //!
-//! Who serves members from an address has a socket of its own beside the others (`steering`), whose
+//! An address that served a member has a socket of its own beside the others (`steering`), whose
 //! line is taken in at once. Strangers', while all their seats are taken, is taken in as fast as
 //! they are answered: each that is accepted costs another its seat, so more would only be more who
 //! go before anything came of them, unless it is known who of them is to be answered first. Where
@@ -25,8 +25,8 @@ use super::{Options, Shared, limits, socket, tls};
 #[derive(Debug)]
 pub struct Listener {
     sockets: Vec<StdListener>,
-    /// The one that familiar addresses are sent to.
-    reserved: Option<StdListener>,
+    /// The ones that networks of people and familiar addresses are sent to.
+    reserved: Option<[StdListener; 2]>,
     address: SocketAddr,
 }
 
@@ -35,6 +35,7 @@ pub struct Listener {
 enum Line {
     Everybody,
     Strangers,
+    Homes,
     Familiar,
 }
 
@@ -48,8 +49,8 @@ impl Listener {
         // Alone, so that an address that another process has is found to be taken.
         let address = open(address, false)?.local_addr()?;
         let sockets: Vec<_> = (0..count).map(|_| open(address, true)).collect::<Result<_, _>>()?;
-        let reserved = open(address, true)?;
-        let steered = Steering::new(count).tell(&reserved, &[]);
+        let reserved = [open(address, true)?, open(address, true)?];
+        let steered = Steering::new(count).begin(&reserved[0]);
         if let Err(error) = &steered {
             tracing::warn!(%address, %error, "members have no line of their own");
         }
@@ -157,7 +158,8 @@ impl Door {
         // A proxy's connections are everybody's.
         let has_lines = reserved.is_some() && shared.options.uncapped.is_empty();
         let line = if has_lines { Line::Strangers } else { Line::Everybody };
-        let own = reserved.map(|socket| (socket, Line::Familiar));
+        let own = reserved.map(|[homes, own]| [(homes, Line::Homes), (own, Line::Familiar)]);
+        let own = own.into_iter().flatten();
         for (socket, line) in sockets.into_iter().map(|socket| (socket, line)).chain(own) {
             let listener = TcpListener::from_std(socket)?;
             let (shared, tls) = (Arc::clone(shared), self.tls.clone());
@@ -182,13 +184,18 @@ async fn accept_until(
     let (shortest_ms, longest_ms) = limits::ACCEPT_PAUSE_MS;
     let (mut pause_ms, mut at_once) = (shortest_ms, 0);
     let mut stopped = std::pin::pin!(stop.cancelled());
+    let mut is_narrow = false;
     loop {
         if line != Line::Everybody {
-            steering.follow(listener, &shared.known);
+            let has_homes = steering.follow(listener, shared);
+            if line == Line::Strangers {
+                let narrows = has_homes && shared.stats.pressed.load(Relaxed);
+                narrow(listener, narrows, &mut is_narrow);
+            }
         }
         let next = async {
-            if line == Line::Strangers {
-                until_they_are_answered(shared).await;
+            if matches!(line, Line::Strangers | Line::Homes) {
+                until_they_are_answered(line, is_narrow, shared).await;
             }
             listener.accept().await
         };
@@ -204,7 +211,8 @@ async fn accept_until(
                 // Now and then those who came have a turn, and those who were told to leave close
                 // their sockets. Not after each where members may be waiting in this line.
                 at_once += 1;
-                let is_full = line == Line::Strangers && shared.seats.lock().is_full(shared);
+                let of_strangers = matches!(line, Line::Strangers | Line::Homes);
+                let is_full = of_strangers && shared.seats.lock().is_full(shared);
                 if is_full || at_once >= limits::ACCEPTED_AT_ONCE {
                     at_once = 0;
                     tokio::task::yield_now().await;
@@ -225,20 +233,41 @@ async fn accept_until(
     }
 }
 
-/// Waits while there is no seat free, and those who have one wait for our answers.
-async fn until_they_are_answered(shared: &Shared) {
-    while shared.handshakes.waiting() >= ahead_max(shared) && shared.seats.lock().is_full(shared) {
+/// Waits while those who have a seat wait for our answers: where there is no seat free, and where
+/// one who comes from anywhere would stand behind those who come from where people do. Nobody waits
+/// for ever: a few are taken in whoever waits.
+async fn until_they_are_answered(line: Line, is_narrow: bool, shared: &Shared) {
+    let ahead = ahead_max(line, shared);
+    for _ in 0..limits::ACCEPT_WAITS_MAX {
+        let waits = shared.handshakes.waiting() >= ahead;
+        if !waits || !(is_narrow || shared.seats.lock().is_full(shared)) {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(limits::ACCEPT_WAIT_MS)).await;
     }
 }
 
 /// How many may wait for our answers then: more where it is known whom to answer first, since the
-/// kernel knows the order of their coming alone. Not so many that only they would have seats.
-fn ahead_max(shared: &Shared) -> usize {
+/// kernel knows the order of their coming alone. Not so many that only they would have seats. Who
+/// comes from anywhere waits for all of those.
+fn ahead_max(line: Line, shared: &Shared) -> usize {
     let (few, many) = limits::HANDSHAKES_AHEAD_MAX;
-    match shared.networks.lock().can_compare() {
+    match line == Line::Homes && shared.networks.lock().can_compare() {
         true => many.min(shared.options.connections_max / 4).max(few),
         false => few,
+    }
+}
+
+/// Makes the line short or long. What comes while a short one is full the kernel drops, for a few
+/// microseconds each; its sender tries again after a second, and then after two.
+fn narrow(listener: &TcpListener, narrows: bool, is_narrow: &mut bool) {
+    if narrows == *is_narrow {
+        return;
+    }
+    let length = if narrows { limits::BACKLOG_NARROW } else { limits::BACKLOG };
+    match socket2::SockRef::from(listener).listen(length) {
+        Ok(()) => *is_narrow = narrows,
+        Err(error) => tracing::warn!(%error, length, "a line has not got another length"),
     }
 }
 
@@ -296,14 +325,15 @@ mod tests {
             let shared = &edge.shared;
             // The host may not allow that many.
             let many = many.min(shared.options.connections_max / 4).max(32);
-            assert_eq!(ahead_max(shared), 32);
+            assert_eq!(ahead_max(Line::Homes, shared), 32);
             for network in 0..40 {
                 shared.networks.lock().learn([198, 51, network, 1].into());
                 shared.networks.lock().learn([198, network, 7, 1].into());
             }
             shared.networks.lock().see([198, 51, 0, 1].into());
             shared.networks.lock().turn(u64::MAX, false);
-            assert_eq!(ahead_max(shared), many);
+            assert_eq!(ahead_max(Line::Homes, shared), many);
+            assert_eq!(ahead_max(Line::Strangers, shared), 32);
         }
     }
 

@@ -312,7 +312,9 @@ impl Watchman {
         self.ticker.tick(&shared.clock);
         let late_ms = self.ticker.since_look().saturating_sub(shared.options.tick_ms);
         let now = shared.clock.now();
-        if late_ms > limits::LATE_MS {
+        // A flood that is held up at the door never comes to where requests are counted.
+        let is_crowded = shared.handshakes.waiting() >= limits::HANDSHAKES_CROWD;
+        if late_ms > limits::LATE_MS || is_crowded {
             self.late_until_ms = now.saturating_add(limits::LATE_LASTS_MS);
         }
         self.pressed = now < self.late_until_ms || shared.pressed.load(Relaxed);

@@ -15,8 +15,8 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use super::limits::{
-    FAMILIAR_MAX, NETWORKS, NETWORKS_LEAST, NETWORKS_MEMORY_S, NETWORKS_NOW_S, NETWORKS_STAGED_S,
-    NETWORKS_TAUGHT_S,
+    FAMILIAR_MAX, HOME_SHARE, HOMES_MAX, NETWORKS, NETWORKS_LEAST, NETWORKS_MEMORY_S,
+    NETWORKS_NOW_S, NETWORKS_STAGED_S, NETWORKS_TAUGHT_S,
 };
 use super::seats::Prefix;
 use crate::decide::sketch::Filter;
@@ -35,9 +35,20 @@ struct Count {
     now: f32,
 }
 
+/// A wide network by name: the first 16 bits of an IPv4 address, or the first 32 of an IPv6 one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wide {
+    V4(u16),
+    V6(u32),
+}
+
 /// All of them.
 pub(super) struct Networks {
     counts: Box<[Count]>,
+    /// Of the IPv6 networks that share a place, the one that people came from last; 0 is none.
+    latest_v6: Box<[u32]>,
+    /// How often what is known of peace has changed.
+    version: u64,
     all: Count,
     turned_s: u64,
     staged_s: u64,
@@ -49,19 +60,27 @@ pub(super) struct Networks {
 
 /// The place of an address's network. IPv4 networks have one each, IPv6 networks share them.
 fn place(address: IpAddr) -> usize {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            usize::from(u16::from_be_bytes([first, second]))
-        }
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => place(IpAddr::V4(address)),
-            None => {
-                let [a, b, ..] = address.segments();
-                let mixed = (u32::from(a) << 16 | u32::from(b)).wrapping_mul(0x9e37_79b1);
-                usize::try_from(mixed >> 16).unwrap_or(0)
+    match Wide::of(address) {
+        Wide::V4(wide) => usize::from(wide),
+        Wide::V6(wide) => usize::try_from(wide.wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0),
+    }
+}
+
+impl Wide {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => {
+                let [first, second, ..] = address.octets();
+                Self::V4(u16::from_be_bytes([first, second]))
             }
-        },
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => Self::of(IpAddr::V4(address)),
+                None => {
+                    let [a, b, ..] = address.segments();
+                    Self::V6((u32::from(a) << 16) | u32::from(b))
+                }
+            },
+        }
     }
 }
 
@@ -71,6 +90,8 @@ impl Networks {
         let counts = vec![Count::default(); NETWORKS].into_boxed_slice();
         Self {
             counts,
+            latest_v6: vec![0; NETWORKS].into_boxed_slice(),
+            version: 0,
             all: Count::default(),
             turned_s: now_s,
             staged_s: now_s,
@@ -101,6 +122,31 @@ impl Networks {
             count.staged += weight;
             self.all.staged += weight;
         }
+        if let (Wide::V6(wide), Some(latest)) =
+            (Wide::of(address), self.latest_v6.get_mut(place(address)))
+        {
+            *latest = wide;
+        }
+    }
+
+    /// The networks that people come from most in peace, the most common first, and which version
+    /// of them it is; None where it is still this one. None of them below a thousandth of all, and
+    /// none at all before enough is known.
+    pub(super) fn homes(&self, version: u64) -> Option<(u64, Vec<Wide>)> {
+        if version == self.version {
+            return None;
+        }
+        let least = (self.all.peace * HOME_SHARE).max(f32::MIN_POSITIVE);
+        let mut most: Vec<_> = (0_u16..=u16::MAX)
+            .zip(self.counts.iter().zip(&self.latest_v6))
+            .filter(|(_, (count, _))| count.peace >= least && self.all.peace >= NETWORKS_LEAST)
+            .collect();
+        most.sort_unstable_by(|one, other| other.1.0.peace.total_cmp(&one.1.0.peace));
+        let names = most.into_iter().flat_map(|(place, (_, latest_v6))| {
+            // One name too many only gives a network a better line.
+            [Some(Wide::V4(place)), (*latest_v6 != 0).then_some(Wide::V6(*latest_v6))]
+        });
+        Some((self.version, names.flatten().take(HOMES_MAX).collect()))
     }
 
     /// The logarithm of the network's share in peace to its share now; 0 says nothing.
@@ -145,6 +191,7 @@ impl Networks {
             }
             let kept = kept(staged_s);
             self.each(|count| count.peace = count.peace * kept + std::mem::take(&mut count.staged));
+            self.version += 1;
         }
     }
 
@@ -169,6 +216,7 @@ impl Networks {
     /// What was not sure then has to prove itself again, since nobody looked meanwhile.
     pub(super) fn load(&mut self, bytes: &[u8], now_s: u64) {
         let Some((saved_s, networks)) = saved(bytes) else { return };
+        self.version += 1;
         let kept = kept(now_s.saturating_sub(saved_s));
         for (place, values) in networks {
             let [peace, staged] = values.map(|value| value * kept);
@@ -239,6 +287,37 @@ mod tests {
         }
         networks.turn(NETWORKS_STAGED_S, false);
         networks
+    }
+
+    #[test]
+    fn the_networks_of_people_are_told_by_name_once_each_time_that_they_change() {
+        let mut networks = learnt();
+        let (version, homes) = networks.homes(0).expect("they have changed");
+        let mut expected: Vec<Wide> = (0..4).map(|network| Wide::of(home(network, 1))).collect();
+        assert!(homes.iter().all(|home| expected.contains(home)) && homes.len() == 4, "{homes:?}");
+        assert_eq!(networks.homes(version), None);
+        let six = |site: u16| IpAddr::from([0x2001, 0xdb8, 1, site, 3, 4, 5, 6]);
+        (0..50).for_each(|site| networks.learn(six(site)));
+        networks.turn(2 * NETWORKS_STAGED_S, true);
+        assert_eq!(networks.homes(version), None, "it was learnt as pressure began");
+        (50..100).for_each(|site| networks.learn(six(site)));
+        networks.turn(4 * NETWORKS_STAGED_S, false);
+        let (version, homes) = networks.homes(version).expect("they have changed");
+        expected.push(Wide::V6(0x2001_0db8));
+        assert!(expected.iter().all(|wide| homes.contains(wide)), "{homes:?}");
+        let mut restarted = Networks::new(0);
+        assert_eq!(restarted.homes(0), None);
+        restarted.load(&networks.save(0), 0);
+        let (_, told) = restarted.homes(0).expect("they have changed");
+        assert!(expected[..4].iter().all(|wide| told.contains(wide)), "{told:?} {version}");
+    }
+
+    #[test]
+    fn of_few_visits_no_network_is_told() {
+        let mut networks = Networks::new(0);
+        (0..10).for_each(|host| networks.learn(home(1, host)));
+        networks.turn(NETWORKS_STAGED_S, false);
+        assert_eq!(networks.homes(0).map(|(_, homes)| homes.len()), Some(0));
     }
 
     /// The botnet comes from two hundred networks, people's own among them.

@@ -2,8 +2,10 @@
 //! the kernel until it is accepted, in one line: behind thousands of bots that line takes a second,
 //! and only who was accepted can be told apart. So an address has one more socket, and a small
 //! program (classic BPF, SO_ATTACH_REUSEPORT_CBPF in socket(7)) sends familiar addresses there. It
-//! needs no privilege, and costs a microsecond a connection. Leaves the addresses to `known`, and
-//! what may be accepted when to `listener`.
+//! needs no privilege, and costs a microsecond a connection. The networks that people come from in
+//! peace have another: a flood from everywhere else fills its own line, and what does not fit there
+//! the kernel drops before it costs an answer. Leaves the addresses to `known`, the networks to
+//! `networks`, and what may be accepted when to `listener`.
 //!
 //! Where the kernel takes no such program, all wait in one line, and that is accepted as fast as
 //! can be.
@@ -14,8 +16,9 @@ use std::os::fd::AsFd;
 use libc::sock_filter;
 use parking_lot::Mutex;
 
-use super::known::Known;
-use super::limits::STEERED_MAX;
+use super::Shared;
+use super::limits::{HOMES_MAX, STEERED_MAX};
+use super::networks::Wide;
 use super::seats::Prefix;
 use super::socket;
 
@@ -35,22 +38,33 @@ const LOW: u32 = 1;
 
 /// Instructions for one address, at most, and beside all of them.
 const EACH_MAX: usize = 5;
-const REST_MAX: usize = 16;
+const REST_MAX: usize = 20;
 
 const _: () = assert!(
-    STEERED_MAX * EACH_MAX + REST_MAX <= libc::BPF_MAXINSNS as usize,
+    STEERED_MAX * (EACH_MAX - 1) + HOMES_MAX * 2 + REST_MAX <= libc::BPF_MAXINSNS as usize,
     "the kernel takes no longer program"
 );
 
 /// What the sockets of one address were told; whichever is told, all of them know.
 pub(super) struct Steering {
-    /// Sockets of all who are not familiar.
+    /// Sockets of all who stand in neither of the two lines.
     others: u32,
     told: Mutex<Told>,
 }
 
+/// Who has a line of their own.
+#[derive(Default)]
+struct Lines {
+    /// Addresses that served a member, the latest last.
+    familiar: Vec<Prefix>,
+    /// Networks of people.
+    homes: Vec<Wide>,
+}
+
 struct Told {
-    version: u64,
+    lines: Lines,
+    /// Which versions of the two that is.
+    versions: (u64, u64),
     /// So many addresses the kernel has had room for.
     fits: usize,
 }
@@ -58,26 +72,38 @@ struct Told {
 impl Steering {
     pub(super) fn new(others: usize) -> Self {
         let others = u32::try_from(others).unwrap_or(1);
-        Self { others, told: Mutex::new(Told { version: 0, fits: STEERED_MAX }) }
+        let told = Told { lines: Lines::default(), versions: (0, 0), fits: STEERED_MAX };
+        Self { others, told: Mutex::new(told) }
     }
 
-    /// Tells the kernel who is familiar now, if others were when it was told last.
-    pub(super) fn follow(&self, socket: &impl AsFd, known: &Known) {
+    /// Tells the kernel who has a line of their own now, if others had when it was told last.
+    /// Answers whether any network has one.
+    pub(super) fn follow(&self, socket: &impl AsFd, shared: &Shared) -> bool {
         let mut told = self.told.lock();
-        let Some((latest, familiar)) = known.latest(told.version) else { return };
-        told.version = latest;
-        if let Err(error) = self.attach(&familiar, &mut told.fits, |it| socket::steer(socket, it)) {
-            tracing::warn!(%error, "the kernel was not told who is familiar");
+        let Told { lines, versions, fits } = &mut *told;
+        let familiar = shared.known.latest(versions.0);
+        let homes = shared.networks.lock().homes(versions.1);
+        if familiar.is_some() || homes.is_some() {
+            if let Some(latest) = familiar {
+                (versions.0, lines.familiar) = latest;
+            }
+            if let Some(latest) = homes {
+                (versions.1, lines.homes) = latest;
+            }
+            if let Err(error) = self.attach(lines, fits, |it| socket::steer(socket, it)) {
+                tracing::warn!(%error, "the kernel was not told who has a line of their own");
+            }
         }
+        !lines.homes.is_empty()
     }
 
-    /// Tells it who is familiar, the latest last.
+    /// Tells it that nobody is familiar yet.
     ///
     /// # Errors
     /// When the kernel takes no such program.
-    pub(super) fn tell(&self, socket: &impl AsFd, familiar: &[Prefix]) -> io::Result<()> {
-        let mut told = self.told.lock();
-        self.attach(familiar, &mut told.fits, |program| socket::steer(socket, program))
+    pub(super) fn begin(&self, socket: &impl AsFd) -> io::Result<()> {
+        let told = &mut *self.told.lock();
+        self.attach(&told.lines, &mut told.fits, |program| socket::steer(socket, program))
     }
 
     /// Has it take a program for as many of the latest as it has room for: until Linux 6.8 that is
@@ -85,13 +111,14 @@ impl Steering {
     /// affair.
     fn attach(
         &self,
-        familiar: &[Prefix],
+        Lines { familiar, homes }: &Lines,
         fits: &mut usize,
         mut take: impl FnMut(&mut [sock_filter]) -> io::Result<()>,
     ) -> io::Result<()> {
         loop {
             let latest = familiar.len().saturating_sub(*fits);
-            let mut program = program(familiar.get(latest..).unwrap_or_default(), self.others);
+            let familiar = familiar.get(latest..).unwrap_or_default();
+            let mut program = program(familiar, homes, self.others);
             match take(&mut program) {
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && *fits > 0 => {
                     *fits = familiar.len().min(*fits) / 2;
@@ -102,9 +129,10 @@ impl Steering {
     }
 }
 
-/// The program that sends familiar addresses to the last of `sockets + 1` sockets, and spreads all
-/// others over the ones before.
-fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
+/// The program that sends familiar addresses to the last of `sockets + 2` sockets, networks of
+/// people to the one before, and spreads all others over the rest.
+fn program(familiar: &[Prefix], homes: &[Wide], sockets: u32) -> Vec<sock_filter> {
+    let (to_homes, to_familiar) = (sockets, sockets.saturating_add(1));
     let latest = familiar.len().saturating_sub(STEERED_MAX);
     let familiar = familiar.get(latest..).unwrap_or_default();
     let mut of_v4 = vec![load(libc::BPF_W, SOURCE_OF_V4)];
@@ -117,7 +145,9 @@ fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
     ];
     for prefix in familiar {
         match prefix {
-            Prefix::V4(address) => of_v4.extend([unless_then_skip(*address, 1), answer(sockets)]),
+            Prefix::V4(address) => {
+                of_v4.extend([unless_then_skip(*address, 1), answer(to_familiar)])
+            }
             Prefix::V6(network) => {
                 let [high, low] = [network >> 32, network & u64::from(u32::MAX)];
                 let word = |half: u64| u32::try_from(half).unwrap_or_default();
@@ -126,10 +156,19 @@ fn program(familiar: &[Prefix], sockets: u32) -> Vec<sock_filter> {
                     unless_then_skip(word(high), 3),
                     instruction(libc::BPF_LD | libc::BPF_MEM, LOW),
                     unless_then_skip(word(low), 1),
-                    answer(sockets),
+                    answer(to_familiar),
                 ]);
             }
         }
+    }
+    of_v4.push(instruction(libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K, 16));
+    of_v6.push(instruction(libc::BPF_LD | libc::BPF_MEM, HIGH));
+    for home in homes.iter().take(HOMES_MAX) {
+        let (of_it, wide) = match home {
+            Wide::V4(wide) => (&mut of_v4, u32::from(*wide)),
+            Wide::V6(wide) => (&mut of_v6, *wide),
+        };
+        of_it.extend([unless_then_skip(wide, 1), answer(to_homes)]);
     }
     // Over those of the older protocol, to the newer, and over the newer to the end.
     of_v4.push(jump(of_v6.len()));
@@ -225,9 +264,13 @@ mod tests {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let texts = ["192.0.2.1", "2001:db8:1:2::9", "198.51.100.7", "2001:db8:1:3::9"];
         let familiar: Vec<Prefix> = texts.iter().map(|text| Prefix::of(address(text))).collect();
+        let homes = [Wide::V4(0xc612), Wide::V6(0x2001_0dba), Wide::V4(0xc633)];
         for sockets in [1, 3] {
-            let program = program(&familiar, sockets);
+            let program = program(&familiar, &homes, sockets);
             for text in texts.into_iter().chain(["2001:db8:1:2:7::8"]) {
+                assert_eq!(sent_to(&program, address(text), 5), sockets + 1, "{text}");
+            }
+            for text in ["198.18.7.7", "198.51.100.8", "2001:dba:1:2::9"] {
                 assert_eq!(sent_to(&program, address(text), 5), sockets, "{text}");
             }
             for text in ["192.0.2.2", "2001:db8:1:4::9", "2001:db9:1:2::9", "127.0.0.1", "::1"] {
@@ -242,18 +285,20 @@ mod tests {
     #[test]
     fn however_many_there_are_the_program_is_one_that_the_kernel_takes() {
         let familiar: Vec<Prefix> = (0..10_000_u64).map(|nth| Prefix::V6(nth << 20)).collect();
-        let long = program(&familiar, 1);
+        let homes: Vec<Wide> = (0..10_000).map(Wide::V6).collect();
+        let long = program(&familiar, &homes, 1);
         assert!(long.len() <= libc::BPF_MAXINSNS as usize, "{} instructions", long.len());
-        assert_eq!(program(&[], 1).len(), 13);
+        assert_eq!(program(&[], &[], 1).len(), 15);
     }
 
     /// The kernel refuses programs beyond a size; see how many of so many addresses are told.
     #[track_caller]
-    fn told_within(instructions: usize, addresses: u64) -> (Steering, Vec<Prefix>, usize) {
+    fn told_within(instructions: usize, addresses: u64) -> (Steering, Lines, usize) {
         let familiar: Vec<Prefix> = (0..addresses).map(|nth| Prefix::V6(nth << 20)).collect();
+        let lines = Lines { familiar, homes: vec![Wide::V4(7)] };
         let steering = Steering::new(1);
         let mut taken = Vec::new();
-        let outcome = steering.attach(&familiar, &mut steering.told.lock().fits, |program| {
+        let outcome = steering.attach(&lines, &mut steering.told.lock().fits, |program| {
             if program.len() > instructions {
                 return Err(io::Error::from_raw_os_error(libc::ENOMEM));
             }
@@ -264,35 +309,36 @@ mod tests {
         let is_told = |prefix: &&Prefix| match prefix {
             Prefix::V6(network) => {
                 let address = std::net::Ipv6Addr::from_bits(u128::from(*network) << 64);
-                !taken.is_empty() && sent_to(&taken, address.into(), 0) == 1
+                !taken.is_empty() && sent_to(&taken, address.into(), 0) == 2
             }
             Prefix::V4(_) => false,
         };
-        let told: Vec<Prefix> = familiar.iter().filter(is_told).copied().collect();
-        assert!(familiar.ends_with(&told), "the latest");
+        let told: Vec<Prefix> = lines.familiar.iter().filter(is_told).copied().collect();
+        assert!(lines.familiar.ends_with(&told), "the latest");
         let count = told.len();
-        (steering, familiar, count)
+        (steering, lines, count)
     }
 
     #[test]
     fn where_the_kernel_has_little_room_the_latest_are_told() {
         assert_eq!(told_within(4_096, 700).2, 700);
-        let (steering, familiar, told) = told_within(1_000, 700);
+        let (steering, lines, told) = told_within(1_000, 700);
         assert_eq!(told, 175);
         let mut asked = 0;
-        let again = steering.attach(&familiar, &mut steering.told.lock().fits, |_| {
+        let again = steering.attach(&lines, &mut steering.told.lock().fits, |_| {
             asked += 1;
             Ok(())
         });
         assert_eq!((again.is_ok(), asked), (true, 1), "it is remembered what fits");
-        assert_eq!((told_within(30, 700).2, told_within(5, 700).2), (2, 0));
+        assert_eq!((told_within(30, 700).2, told_within(20, 700).2), (2, 0));
     }
 
-    /// Sockets of one address, the last of them for who is familiar, and what the kernel was told.
-    fn sockets(count: usize, familiar: &[Prefix]) -> (Vec<std::net::TcpListener>, Steering) {
+    /// Sockets of one address, the last two of them lines of their own, and what the kernel was
+    /// told.
+    fn sockets(count: usize, lines: &Lines) -> (Vec<std::net::TcpListener>, Steering) {
         use socket2::{Domain, Socket, Type};
         let mut address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let sockets = (0..=count).map(|_| {
+        let sockets = (0..count + 2).map(|_| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
             socket.set_reuse_port(true).expect("an option");
             socket.bind(&address.into()).expect("a free port");
@@ -304,7 +350,10 @@ mod tests {
         });
         let sockets: Vec<_> = sockets.collect();
         let steering = Steering::new(count);
-        steering.tell(&sockets[0], familiar).expect("the kernel takes it");
+        let taken = steering.attach(lines, &mut steering.told.lock().fits, |program| {
+            socket::steer(&sockets[0], program)
+        });
+        taken.expect("the kernel takes it");
         (sockets, steering)
     }
 
@@ -315,7 +364,10 @@ mod tests {
         let many_fours = (0..768).map(four).collect::<Vec<_>>();
         let sixes = (0..767).map(Prefix::V6).chain([four(767)]).collect::<Vec<_>>();
         for familiar in [many_fours, sixes, vec![four(767)]] {
-            let (sockets, steering) = sockets(3, &familiar);
+            let homes =
+                (0..HOMES_MAX).map(|nth| Wide::V4(0x7f10 + u16::try_from(nth).expect("few")));
+            let lines = Lines { familiar, homes: homes.collect() };
+            let (sockets, steering) = sockets(3, &lines);
             let to = sockets[0].local_addr().expect("an address").into();
             let connect = |from: u32| {
                 let domain = socket2::Domain::IPV4;
@@ -328,11 +380,12 @@ mod tests {
             };
             let mut all: Vec<_> = (0..90).map(|nth| connect(0x7f01_0000 + nth)).collect();
             all.extend((0..10).map(|_| connect(0x7f00_0100 + 767)));
+            all.extend((0..7).map(|nth| connect(0x7f20_0001 + nth)));
             let count = |socket: &std::net::TcpListener| {
                 std::iter::from_fn(|| socket.accept().ok()).take(256).count()
             };
             let came: Vec<usize> = sockets.iter().map(count).collect();
-            assert_eq!((came[3], came.iter().sum::<usize>()), (10, all.len()), "{came:?}");
+            assert_eq!((&came[3..], came.iter().sum()), (&[7, 10][..], all.len()), "{came:?}");
             assert!(came[..3].iter().all(|count| *count > 0), "{came:?}");
             assert!(steering.told.lock().fits > 0);
         }
