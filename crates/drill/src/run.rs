@@ -120,7 +120,9 @@ pub fn drill(
         let has_proxies = vector.family == Family::Door;
         let has_outside = vector.resource == Resource::Letters;
         let room_of_it = room.clone();
-        let setting = Setting { files, defence, room: room_of_it, has_proxies, has_outside };
+        let knows_bots = vector.visits_in_peace();
+        let setting =
+            Setting { files, defence, room: room_of_it, has_proxies, has_outside, knows_bots };
         let scene = stage.raise(setting)?;
         let run = Run { vector, scene: &scene, plan, seed, files, defence, room };
         if let Some(report) = run.whole(&*stage, watch, stop)? {
@@ -133,12 +135,18 @@ pub fn drill(
     Ok(Report::new(seed, judged, reports).without(left_out))
 }
 
-/// Lets everybody live in peace for a while, and bots that want to be known later visit once: what
-/// an instance has seen before a drill.
+/// Lets everybody live in peace for a while: what an instance has seen before a drill. With bots,
+/// those that want to be known later visit once each.
 ///
 /// # Errors
 /// When no connection could be made.
-pub fn peace(scene: &Scene, plan: &Plan, seed: u64, stop: &Stop) -> Result<(), StageError> {
+pub fn peace(
+    scene: &Scene,
+    plan: &Plan,
+    seed: u64,
+    with_bots: bool,
+    stop: &Stop,
+) -> Result<(), StageError> {
     let dialer = Dialer::new(scene.target, scene.authority.as_deref())
         .map_err(|error| StageError(error.to_string()))?;
     let start = clock::now();
@@ -150,7 +158,12 @@ pub fn peace(scene: &Scene, plan: &Plan, seed: u64, stop: &Stop) -> Result<(), S
     let everybody = thread::spawn(move || {
         system::load_core_here();
         on_one_thread(&stopped, async {
-            tokio::join!(people::live(Arc::clone(&town), crowd), people::warm_up(&town, seed));
+            let bots = async {
+                if with_bots {
+                    people::warm_up(&town, seed).await;
+                }
+            };
+            tokio::join!(people::live(Arc::clone(&town), crowd), bots);
         });
     });
     let _panicked = everybody.join();

@@ -65,6 +65,8 @@ pub struct Setting {
     /// Whether it sends mail, to who looks where it comes from ([`Outside`]): through the proxy
     /// there, and without a defence directly.
     pub has_outside: bool,
+    /// Whether its shield remembers bots that came in peace.
+    pub knows_bots: bool,
 }
 
 /// A member of the scratch instance.

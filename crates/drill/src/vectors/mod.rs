@@ -201,6 +201,12 @@ pub const VECTORS: [&Vector; 36] = [
 ];
 
 impl Vector {
+    /// Whether its bots have come in peace before, each once.
+    #[must_use]
+    pub fn visits_in_peace(&self) -> bool {
+        self.name == warmed::VECTOR.name
+    }
+
     /// Whether it attacks TLS itself, or what only comes with it (HTTP/2).
     #[must_use]
     pub fn needs_tls(&self) -> bool {

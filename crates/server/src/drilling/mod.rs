@@ -137,7 +137,8 @@ pub(crate) async fn run(args: DrillArgs) -> anyhow::Result<()> {
         Some(peer) => attack(peer, vectors, plan, seed).await?,
         None => {
             let mut scratch = stage::Scratch::make(seed).await?;
-            scratch.record(&plan, seed).await?;
+            let with_bots = vectors.iter().any(|vector| vector.visits_in_peace());
+            scratch.record(&plan, seed, with_bots).await?;
             attack(scratch, vectors, plan, seed).await?
         }
     };

@@ -78,14 +78,44 @@ impl Scratch {
     }
 
     /// Lets the template live in peace for a while, so that its shield knows what people there look
-    /// like, and dates that back: every instance begins as one that was there for days.
-    pub(crate) async fn record(&mut self, plan: &Plan, seed: u64) -> anyhow::Result<()> {
+    /// like, and dates that back: every instance begins as one that was there for days. Bots that
+    /// want to be known come in a peace of their own, which only their instance remembers.
+    pub(crate) async fn record(
+        &mut self,
+        plan: &Plan,
+        seed: u64,
+        with_bots: bool,
+    ) -> anyhow::Result<()> {
+        self.live(plan, seed, false).await?;
+        if with_bots {
+            let (learnt, people) = (self.learnt(), self.folder.join("people.state"));
+            fs::copy(&learnt, &people)?;
+            self.live(plan, seed, true).await?;
+            fs::copy(&learnt, self.with_bots())?;
+            fs::copy(&people, &learnt)?;
+        }
+        Ok(())
+    }
+
+    /// What the template's shield has learnt.
+    fn learnt(&self) -> PathBuf {
+        self.template().join(shielding::STATE)
+    }
+
+    /// The same, where bots came as well.
+    fn with_bots(&self) -> PathBuf {
+        self.folder.join("bots.state")
+    }
+
+    async fn live(&mut self, plan: &Plan, seed: u64, with_bots: bool) -> anyhow::Result<()> {
         let defence = Defence::Shield;
         let (room, has_proxies, has_outside) = (None, false, false);
-        let setting = Setting { files: None, defence, room, has_proxies, has_outside };
+        let knows_bots = with_bots;
+        let setting =
+            Setting { files: None, defence, room, has_proxies, has_outside, knows_bots };
         let scene = self.begin(&setting, &self.template())?;
         let (process, plan) = (scene.process, *plan);
-        let lived = move || drill::peace(&scene, &plan, seed, &Stop::default());
+        let lived = move || drill::peace(&scene, &plan, seed, with_bots, &Stop::default());
         tokio::task::spawn_blocking(lived).await??;
         process.ask_to_end();
         let ended = async {
@@ -152,6 +182,9 @@ impl Scratch {
         self.made += 1;
         let data = self.folder.join(format!("data-{}", self.made));
         copy(&self.template(), &data).context("cannot copy the community")?;
+        if setting.knows_bots {
+            fs::copy(self.with_bots(), data.join(shielding::STATE))?;
+        }
         self.begin(setting, &data)
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use std::{fs, io::Read as _, path::Path};
 
 /// Its name in the data folder.
-const FILE: &str = "shield.state";
+pub(crate) const FILE: &str = "shield.state";
 /// How it begins: the format and its version.
 const MAGIC: &[u8] = b"fulmar shield 2\n";
 /// The version before, which knew nothing of networks.

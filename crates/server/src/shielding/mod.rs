@@ -18,7 +18,7 @@ mod routes;
 mod status;
 mod traits;
 
-pub(crate) use keeping::backdate;
+pub(crate) use keeping::{FILE as STATE, backdate};
 pub(crate) use members::Learns;
 pub(crate) use status::Status;
 
