@@ -94,6 +94,9 @@ pub const SOLVED_PER_S: u32 = 60;
 pub const AGAIN_MS: u64 = 1_000;
 /// Patience of a bot, in ms: whoever waits longer could have attacked again meanwhile.
 pub const BOT_MS: u64 = 4_000;
+/// How long a bot waits to be let in, in ms: one whose first segment was dropped tries nothing
+/// more.
+pub const BOT_DIAL_MS: u64 = 900;
 /// How long a connection and its handshake may take, in ms.
 pub const DIAL_MS: u64 = 10_000;
 

@@ -123,7 +123,7 @@ pub const LISTENERS_MAX: usize = 256;
 /// takes 4,096 instructions of a program, and compares them one by one; where it has no room for
 /// what it makes of them, it is half as many. Past it: the oldest stands in the line of all, and is
 /// known once it is accepted.
-pub const STEERED_MAX: usize = 768;
+pub const STEERED_MAX: usize = 640;
 /// Strangers' handshakes that wait for us while all seats are taken, or while their line is narrow:
 /// of those who come from anywhere, and, once there is something to choose by, of those who come
 /// from where people do (a quarter of all seats, where that is less). Past it: no stranger is

@@ -85,7 +85,7 @@ async fn pay(front: &Front, visit: &Visit) {
     let patience = Duration::from_millis(BOT_MS);
     let made = match visit.is_round {
         true => timeout(patience, front.secure_round_the_proxies(visit.source)).await,
-        false => timeout(patience, front.secure(visit.source)).await,
+        false => timeout(patience, front.secure_in_haste(visit.source)).await,
     };
     let Ok(Ok(stream)) = made else {
         // What no connection could carry was offered, and dropped.

@@ -3,15 +3,17 @@
 
 use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::{
     atlas::Bots,
     clock,
+    limits::BOT_DIAL_MS,
     room::Room,
     scene::Scene,
     target::Source,
@@ -54,6 +56,16 @@ impl Front {
     /// A connection with a full handshake.
     pub(crate) async fn secure(&self, from: Source) -> Result<Link, Failure> {
         self.noted(from, self.dialer.secure(&self.fresh, from).await)
+    }
+
+    /// The same, by a bot that does not wait long to be let in.
+    pub(crate) async fn secure_in_haste(&self, from: Source) -> Result<Link, Failure> {
+        let patience = Duration::from_millis(BOT_DIAL_MS);
+        let made = async {
+            let stream = timeout(patience, self.dialer.plain(from)).await;
+            self.dialer.shake(&self.fresh, stream.map_err(|_| Failure::Late)??).await
+        };
+        self.noted(from, made.await)
     }
 
     /// The same to the target itself, where everybody else comes through proxies.

@@ -111,8 +111,7 @@ impl Scratch {
         let defence = Defence::Shield;
         let (room, has_proxies, has_outside) = (None, false, false);
         let knows_bots = with_bots;
-        let setting =
-            Setting { files: None, defence, room, has_proxies, has_outside, knows_bots };
+        let setting = Setting { files: None, defence, room, has_proxies, has_outside, knows_bots };
         let scene = self.begin(&setting, &self.template())?;
         let (process, plan) = (scene.process, *plan);
         let lived = move || drill::peace(&scene, &plan, seed, with_bots, &Stop::default());
