@@ -160,8 +160,15 @@ pub(crate) async fn search(
         .iter()
         .map(|name| json!({ "id": name, "name": name, "url": urls.tag(name), "history": [] }))
         .collect();
-    let statuses =
-        if q.wants("statuses") { found_statuses(&api, viewer, &q).await? } else { vec![] };
+    // Who asks for `#word`, and says of what kind nothing, asks for the hashtag: its letters are in
+    // posts too, and whether those are indexed yet would be chance.
+    let is_hashtag = q.kind.as_ref().is_none_or(String::is_empty)
+        && q.q.trim().starts_with('#')
+        && !q.q.trim().contains(char::is_whitespace);
+    let statuses = match q.wants("statuses") && !is_hashtag {
+        true => found_statuses(&api, viewer, &q).await?,
+        false => vec![],
+    };
     Ok(Json(json!({ "accounts": accounts, "statuses": statuses, "hashtags": tags })))
 }
 

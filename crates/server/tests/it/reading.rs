@@ -110,6 +110,12 @@ fn a_post_is_found_by_those_who_may_find_it() {
     assert_eq!(found(&ann, "&limit=1&offset=1&type=statuses"), std::slice::from_ref(&open));
     assert_eq!(found(&ann, "&limit=1&offset=1"), [secret], "counts entries of one kind");
     assert_eq!(found(&ann, "&type=accounts"), [""; 0]);
+    for (q, ids) in [("%23slate", &[][..]), ("%23slate&type=statuses", &[&open])] {
+        let body = here.ask("GET", &format!("/api/v2/search?q={q}"), &ann, None).body;
+        let found: Vec<_> = body["statuses"].as_array().expect("a list").iter().map(id).collect();
+        assert!(found.iter().eq(ids.iter().copied()), "{q}: {found:?}");
+        assert_eq!(body["hashtags"].as_array().map(Vec::len), Some(usize::from(ids.is_empty())));
+    }
     assert_eq!(found("", ""), [""; 0], "visitors find no posts");
     assert_eq!(found(&bob, ""), [""; 0], "ann does not let herself be found");
     here.ask("POST", &format!("/api/v1/statuses/{open}/bookmark"), &bob, None);
