@@ -209,10 +209,14 @@ impl Flow {
             self.proven += (done - self.proven) * PROVEN_NEW;
         }
         let idle = self.delay_ms < limits::DELAY_TARGET_MS / 4.0;
-        // Nothing heard is no evidence for anything; and in peace a core with time to spare, none
-        // that it is slow.
+        // Nothing heard is no evidence for anything; and in peace a core that is on time, none that
+        // it is slow: else two stalls in a row would have people refused long after them.
         if !pressed || count == 0 {
-            self.trim += (1.0 - self.trim) * if idle { RELAX } else { 0.0 };
+            let is_on_time = self.delay_ms < limits::DELAY_TARGET_MS;
+            self.trim += (1.0 - self.trim) * if is_on_time { RELAX } else { 0.0 };
+            if !pressed {
+                self.trim = self.trim.max(self.proven());
+            }
             self.error = 0.0;
         } else {
             self.steer(idle, done > self.capacity() * limits::ASKED);
@@ -338,6 +342,18 @@ mod tests {
         }
         (0..5).for_each(|_| flow.does(4, 60));
         assert!((0.5..0.7).contains(&flow.trim()), "{}", flow.trim());
+    }
+
+    #[test]
+    fn after_stalls_in_peace_a_machine_that_is_on_time_is_believed_again() {
+        let mut flow = Flow::new(SECOND_NS, 0);
+        (0..5).for_each(|_| flow.does(4, 60));
+        assert!(flow.trim() < 0.5, "{}", flow.trim());
+        for turn in 1..=300_u64 {
+            flow.hear(2_000);
+            flow.turn(false, 1_000_000 + turn * limits::TURN_US);
+        }
+        assert!(flow.trim() > 0.99, "{}", flow.trim());
     }
 
     #[test]
