@@ -120,7 +120,9 @@ configuration! {
         /// `on` turns strangers away while more is asked than the machine can do, members last.
         /// `observe` decides, counts and notes what it would have done, and serves all. `off` does
         /// nothing of that. `limiter` puts in its place what most servers have, to be compared
-        /// with: ten requests a second for each address, and a burst of twenty.
+        /// with: ten requests a second for each address, and a burst of twenty. At the door all
+        /// are alike: while it is crowded, strangers' handshakes wait in turn, and strangers from
+        /// networks that nobody came from in peace may find the kernel's line full.
         mode: ShieldMode = ShieldMode::On;
         /// How much of the machine this server counts on, in percent.
         ///

@@ -112,7 +112,7 @@ fn a_post_that_goes_viral_beyond_the_machine_slows_strangers_and_costs_members_n
 }
 
 #[test]
-fn when_all_apps_ask_for_more_than_there_is_all_are_served_in_the_end() {
+fn when_all_apps_ask_for_more_than_there_is_all_but_a_few_are_served_in_the_end() {
     honest(Excess::Storm, |plan| plan);
 }
 
